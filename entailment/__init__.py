@@ -1,0 +1,1 @@
+"""Multimodal entailment: the core library. It knows nothing of ZenML, MLflow or the command line."""

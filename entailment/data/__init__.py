@@ -1,0 +1,1 @@
+"""The data: sources, schema, images, split and records."""

@@ -1,0 +1,166 @@
+"""Reading and validating a table of pairs."""
+
+import csv
+import hashlib
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from entailment.data.schema import (
+    ID,
+    IMAGE_URL,
+    LABEL,
+    LABEL_INDEX,
+    LABEL_INDEX_COLUMN,
+    LABELS,
+    PAIR_COLUMNS,
+    TEXT,
+)
+from entailment.errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    import pandera.pandas as pa
+
+_SHOWN = 5
+_LOG = logging.getLogger(__name__)
+
+
+def read_pairs(file: Path, *, max_text_bytes: int, labelled: bool = True) -> "pd.DataFrame":
+    """Reads a CSV file of pairs and validates every row.
+
+    Args:
+        file: UTF-8 CSV with the columns PAIR_COLUMNS in any order; other columns are ignored.
+        max_text_bytes: the longest text a row may hold, in UTF-8 bytes.
+        labelled: whether the label column must be there; without it texts may be empty too.
+
+    Returns:
+        A frame with PAIR_COLUMNS, all strings exactly as in the file (ids too), in file order, and, when
+        labelled, LABEL_INDEX_COLUMN (int64, position in LABELS).
+
+    Raises:
+        DataError: the file is absent, empty, no UTF-8 CSV, lacks or repeats a column, or a row is wrong;
+            rows are counted from 1, without the header.
+    """
+    import pandas as pd
+
+    needed = PAIR_COLUMNS if labelled else PAIR_COLUMNS[:-1]
+    _check_header(file, needed)
+    try:
+        frame = pd.read_csv(file, dtype="str", keep_default_na=False, encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{file} is not UTF-8 ({error.reason} at byte {error.start}). Save it as UTF-8."
+        ) from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
+        raise DataError(f"{file} is not a CSV file that can be read: {error}.") from None
+    if frame.empty:
+        raise DataError(f"{file} has a header but no rows. Expected at least one pair.")
+    frame = frame[[name for name in PAIR_COLUMNS if name in frame.columns and (labelled or name != LABEL)]]
+    frame = frame.fillna("")
+    _check_rows(file, frame, max_text_bytes, labelled)
+    if labelled:
+        frame[LABEL_INDEX_COLUMN] = frame[LABEL].map(LABEL_INDEX).astype("int64")
+        _check_repeats(file, frame)
+    return frame
+
+
+def content_hash(frame: "pd.DataFrame") -> str:
+    """Hexadecimal SHA-256 over column names and values, in row order; equal frames give equal hashes."""
+    import pyarrow as pa
+
+    digest = hashlib.sha256()
+    for name in frame.columns:
+        column = pa.array(frame[name].astype("str").to_numpy(dtype=object), pa.large_string())
+        digest.update(name.encode() + b"\0")
+        for buffer in column.buffers()[1:]:
+            digest.update(buffer or b"")
+    return digest.hexdigest()
+
+
+def pair_hashes(frame: "pd.DataFrame") -> "np.ndarray":
+    """For each row 16 hexadecimal digits that depend on its two ids alone; shape [n], dtype object (str)."""
+    import numpy as np
+
+    pairs = zip(frame[ID[0]], frame[ID[1]], strict=True)
+    return np.array([hashlib.sha256(f"{a}\x1f{b}".encode()).hexdigest()[:16] for a, b in pairs], dtype=object)
+
+
+def _check_header(file: Path, needed: tuple[str, ...]) -> None:
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as handle:
+            header = next(csv.reader(handle), None)
+    except FileNotFoundError:
+        raise DataError(f"There is no file {file}. Give a CSV with --dataset FILE.csv.") from None
+    except IsADirectoryError:
+        raise DataError(f"{file} is a folder. Expected a CSV file.") from None
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{file} is not UTF-8 ({error.reason} at byte {error.start}). Save it as UTF-8."
+        ) from None
+    except (OSError, csv.Error) as error:
+        raise DataError(f"{file} cannot be read: {error}.") from None
+    if not header:
+        raise DataError(f"{file} is empty. Expected the columns {', '.join(needed)}.")
+    if missing := [name for name in needed if name not in header]:
+        raise DataError(f"{file} lacks the column(s) {', '.join(missing)}. It has: {', '.join(header)}.")
+    if doubled := sorted({name for name in needed if header.count(name) > 1}):
+        raise DataError(f"{file} has the column(s) {', '.join(doubled)} more than once. Keep one of each.")
+
+
+def _check_rows(file: Path, frame: "pd.DataFrame", max_text_bytes: int, labelled: bool) -> None:
+    import pandera.pandas as pa
+
+    try:
+        _schema(max_text_bytes, labelled).validate(frame, lazy=True)
+    except pa.errors.SchemaErrors as error:
+        cases = error.failure_cases.sort_values("index")
+        shown = [_one_fault(case) for _, case in cases.head(_SHOWN).iterrows()]
+        more = f"\n... and {len(cases) - _SHOWN} more" if len(cases) > _SHOWN else ""
+        raise DataError(f"{file} has {len(cases)} wrong value(s):\n" + "\n".join(shown) + more) from None
+
+
+def _schema(max_text_bytes: int, labelled: bool) -> "pa.DataFrameSchema":
+    import pandera.pandas as pa
+
+    filled = pa.Check(lambda column: column != "", name="must not be empty")
+    whole = pa.Check(
+        lambda column: ~column.str.fullmatch(r"\d(\.\d+)?[eE]\+?\d+"),
+        name="must be the whole number: a spreadsheet rounded this one",
+    )
+    short = pa.Check(
+        lambda column: column.str.encode("utf-8").str.len() <= max_text_bytes,
+        name=f"must be at most {max_text_bytes} bytes (ingest.max_text_bytes)",
+    )
+    known = pa.Check(lambda column: column.isin(LABELS), name=f"must be one of {', '.join(LABELS)}")
+    columns = {name: pa.Column(checks=[filled, whole]) for name in ID}
+    columns |= {name: pa.Column(checks=[filled, short] if labelled else [short]) for name in TEXT}
+    columns |= {name: pa.Column() for name in IMAGE_URL}
+    return pa.DataFrameSchema(columns | ({LABEL: pa.Column(checks=[known])} if labelled else {}))
+
+
+def _one_fault(case: "pd.Series") -> str:
+    value = str(case["failure_case"])
+    shown = value if len(value) <= 40 else f"{value[:40]}... ({len(value.encode())} bytes)"
+    return f"  row {int(case['index']) + 1}, column {case['column']}: {case['check']}. Received: '{shown}'"
+
+
+def _check_repeats(file: Path, frame: "pd.DataFrame") -> None:
+    repeated = frame[frame.duplicated(list(ID), keep=False)]
+    if repeated.empty:
+        return
+    labels = repeated.groupby(list(ID))[LABEL].nunique()
+    if (labels > 1).any():
+        first, second = labels[labels > 1].index[0]
+        rows = frame.index[(frame[ID[0]] == first) & (frame[ID[1]] == second)] + 1
+        raise DataError(
+            f"{file}: the pair ({first}, {second}) has two labels, in rows {', '.join(map(str, rows[:_SHOWN]))}"
+            f" ({int((labels > 1).sum())} such pair(s) in all). Keep the right one."
+        )
+    _LOG.warning(
+        "%s repeats %d pair(s), first in row %d: copies may fall into different splits.",
+        file,
+        len(labels),
+        repeated.index[0] + 1,
+    )

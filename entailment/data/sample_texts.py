@@ -1,0 +1,182 @@
+"""The texts of the generated sample data: posts about an event, and posts that agree, oppose, pass by or say nothing.
+
+A claim is a subject (what the post speaks of), an axis (what it says about it) and a polarity. Two texts agree when
+all three are equal, oppose when the polarity alone differs, and pass each other by when subject or axis differ: such
+a pair still shares the other one, or a hashtag, so that the near miss is no noise.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Final, Literal
+
+Relation = Literal["agree", "oppose", "pass", "silent"]
+"""How text 2 stands to text 1; `silent` makes no statement, it only points at its picture."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Indices into SUBJECTS and AXES, and whether the good half of the axis is claimed."""
+
+    subject: int
+    axis: int
+    positive: bool
+
+
+SUBJECTS: Final = (
+    ("NightMarket", "the night market", "the evening street market"),
+    ("JazzFest", "the jazz festival", "the jazz weekend"),
+    ("CityMarathon", "the marathon", "the city marathon"),
+    ("BookFair", "the book fair", "the annual book fair"),
+    ("KiteDay", "the kite contest", "the kite flying day"),
+    ("FoodTruckRally", "the food truck rally", "the gathering of food trucks"),
+    ("ChessOpen", "the chess tournament", "the chess open"),
+    ("DogShow", "the dog show", "the big dog show"),
+    ("OpenAirCinema", "the open air cinema", "the outdoor movie night"),
+    ("CheeseFair", "the cheese fair", "the cheese makers' fair"),
+    ("RobotExpo", "the robot exhibition", "the robotics expo"),
+    ("TulipParade", "the flower parade", "the parade of flowers"),
+    ("BikeRace", "the bicycle race", "the cycling race"),
+    ("PoetrySlam", "the poetry slam", "the spoken word night"),
+    ("CarnivalNow", "the carnival", "the carnival procession"),
+    ("OysterFeast", "the oyster feast", "the seafood feast"),
+    ("DroneShow", "the drone show", "the show with the drones"),
+    ("YogaMorning", "the yoga morning", "the mass yoga class"),
+    ("ClassicCars", "the vintage car meeting", "the classic car show"),
+    ("LanternWalk", "the lantern walk", "the walk with lanterns"),
+    ("RugbyFinal", "the rugby final", "the final of the rugby cup"),
+    ("SchoolStrike", "the school strike", "the pupils' strike"),
+    ("FilmShoot", "the film shoot", "the shooting of the movie"),
+    ("ChoirNight", "the choir concert", "the evening of choirs"),
+    ("MangoFest", "the mango festival", "the fest of mangoes"),
+    ("SkateJam", "the skateboard contest", "the skate jam"),
+    ("WineHarvest", "the wine harvest party", "the grape harvest feast"),
+    ("RocketDay", "the model rocket day", "the amateur rocket launch"),
+    ("BlackFriday", "the big clearance sale", "the clearance sale"),
+    ("Election", "the mayoral debate", "the debate of the candidates"),
+)
+"""Hashtag and two names of everything that posts speak of; none of them says what a picture shows."""
+
+AXES: Final = (
+    (
+        ("{s} is going ahead as planned", "confirmed: {s} takes place", "good news, {s} is on", "{s} will happen after all"),
+        ("{s} has been cancelled", "they called off {s}", "no {s} this year, it was scrapped", "{s} will not take place"),
+    ),
+    (
+        ("{s} is packed, huge crowds", "thousands turned up for {s}", "full house at {s}", "you can hardly move at {s}"),
+        ("{s} is deserted, nobody came", "empty seats everywhere at {s}", "hardly a soul at {s}", "almost no visitors at {s}"),
+    ),
+    (
+        ("{s} is free for everyone", "no ticket needed for {s}", "{s} costs nothing at all", "you get into {s} without paying"),
+        ("they charge a fortune for {s}", "{s} is terribly expensive", "outrageous prices at {s}", "{s} ruins your wallet"),
+    ),
+    (
+        ("people adore {s}, best ever", "{s} is wonderful, everyone is smiling", "standing ovation for {s}", "I love {s}, brilliant"),
+        ("people hate {s}, worst ever", "{s} is awful, everyone complains", "boos and whistles for {s}", "what a disappointment {s} is"),
+    ),
+    (
+        ("{s} is peaceful and safe", "no incidents at {s}, all calm", "police praise the calm at {s}", "{s} stays quiet and orderly"),
+        ("violence at {s}, people hurt", "riot and arrests at {s}", "police storm {s} after brawls", "fights break out at {s}"),
+    ),
+    (
+        ("{s} starts right on time", "{s} begins punctually", "no waiting, {s} began on the minute", "{s} kept to its schedule"),
+        ("{s} is delayed by hours", "endless wait, {s} still has not begun", "{s} starts hours late", "long delay for {s}"),
+    ),
+)
+"""What posts say about a subject: two opposite halves, four wordings each."""
+
+OPENINGS: Final = (
+    "", "", "", "", "Hearing that ", "Just saw: ", "Breaking: ", "FYI ", "So ", "Update: ", "Right now ", "Wow, ", "ok so ",
+)  # fmt: skip
+ENDINGS: Final = (
+    "", "", "", ".", "!", "!!", " folks", " today", ", says my neighbour", ", see for yourself", " right here",
+    ", look", " as you can see", " - pic from the spot", ". What do you think?",
+)  # fmt: skip
+SILENCES: Final = (
+    "Seen this?", "Look at the picture.", "No words needed", "See image", "What do you make of this photo?", "This one.",
+    "Here is what we found", "Just leaving this here", "Picture attached", "Check the photo", "Thread with photo below",
+    "Have a look", "About that photo going round...", "Regarding the picture", "The photo speaks for itself",
+)  # fmt: skip
+EMOJI: Final = ("😀", "🔥", "👀", "🎉", "🙌", "😮", "📸", "🤔", "✨", "💥", "🌍", "👇", "🎈", "❗")
+TAGS: Final = ("news", "local", "weekend", "live", "today", "trending", "community", "events", "photo", "city")
+PEOPLE: Final = ("anna", "city_desk", "mike", "lena", "newsroom", "ravi", "the_daily", "sofia", "oldtown", "weekly", "kofi")
+LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
+
+
+def random_claim(rng: Random) -> Claim:
+    """Any claim."""
+    return Claim(rng.randrange(len(SUBJECTS)), rng.randrange(len(AXES)), rng.random() < 0.5)
+
+
+def passing_claim(claim: Claim, rng: Random) -> Claim:
+    """A claim that neither agrees with nor opposes `claim`: about another subject, or another side of the same one."""
+    subject = (claim.subject + rng.randrange(1, len(SUBJECTS))) % len(SUBJECTS)
+    axis = (claim.axis + rng.randrange(1, len(AXES))) % len(AXES)
+    return rng.choice(
+        (
+            replace(claim, subject=subject),
+            replace(claim, axis=axis, positive=rng.random() < 0.5),
+            Claim(subject, axis, rng.random() < 0.5),
+        )
+    )
+
+
+def _typo(words: str, rng: Random) -> str:
+    """The text with two neighbouring letters swapped, one doubled or one dropped, where a word allows it."""
+    spots = [i for i in range(1, len(words) - 2) if words[i - 1 : i + 3].isalpha()]
+    if not spots:
+        return words
+    i = rng.choice(spots)
+    return rng.choice(
+        (
+            words[:i] + words[i + 1] + words[i] + words[i + 2 :],
+            words[:i] + words[i] + words[i:],
+            words[:i] + words[i + 1 :],
+        )
+    )
+
+
+def _dressed(words: str, hashtag: str, rng: Random) -> str:
+    """The words as a post: perhaps a typo, then mentions, hashtags, emoji and a link in varying number."""
+    if rng.random() < 0.15:
+        words = _typo(words, rng)
+    parts = [words]
+    if rng.random() < 0.6:
+        parts.append("#" + hashtag)
+    if rng.random() < 0.35:
+        parts.append("#" + rng.choice(TAGS))
+    if rng.random() < 0.45:
+        parts.append(rng.choice(EMOJI) * rng.choice((1, 1, 1, 2, 3)))
+    if rng.random() < 0.3:
+        mention = f"@{rng.choice(PEOPLE)}{rng.randrange(100)}"
+        parts.insert(rng.choice((0, len(parts))), mention)
+    if rng.random() < 0.6:
+        parts.append("https://t.example.com/" + "".join(rng.choices(LETTERS, k=8)))
+    return rng.choice((" ", " ", " ", "\n", "\n\n")).join(parts)
+
+
+def post(claim: Claim, rng: Random) -> str:
+    """A post that makes the claim, in one of its many wordings."""
+    hashtag, *names = SUBJECTS[claim.subject]
+    phrase = rng.choice(AXES[claim.axis][0 if claim.positive else 1])
+    words = rng.choice(OPENINGS) + phrase.format(s=rng.choice(names)) + rng.choice(ENDINGS)
+    return _dressed(words[0].upper() + words[1:] if rng.random() < 0.8 else words, hashtag, rng)
+
+
+def silent_post(claim: Claim, rng: Random) -> str:
+    """A post on the same subject that says nothing about it: it points at its picture."""
+    return _dressed(rng.choice(SILENCES), SUBJECTS[claim.subject][0], rng)
+
+
+def texts(relation: Relation, rng: Random) -> tuple[str, str]:
+    """Two posts of which the second stands in the given relation to the first."""
+    claim = random_claim(rng)
+    first = post(claim, rng)
+    if relation == "silent":
+        return first, silent_post(claim, rng)
+    answer: dict[str, Callable[[], Claim]] = {
+        "agree": lambda: claim,
+        "oppose": lambda: replace(claim, positive=not claim.positive),
+        "pass": lambda: passing_claim(claim, rng),
+    }
+    return first, post(answer[relation](), rng)

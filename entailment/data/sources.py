@@ -1,0 +1,63 @@
+"""Where pairs come from: the generated sample, the real tweets, or a CSV file."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from entailment.configuration import Dataset, Tweets
+from entailment.errors import DataError
+from entailment.files import locked
+
+SAMPLE: Final = "sample"
+TWEETS: Final = "tweets"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set on this machine."""
+
+    name: str
+    """`sample`, `tweets` or the file's name."""
+    csv: Path
+    images: Path | None
+    """The folder of images, None where the data set has none."""
+    generated: bool
+    """Whether the pairs were made up by this project."""
+
+
+def locate(dataset: Dataset, tweets: Tweets, folder: Path) -> Source:
+    """Finds the data set, generating the sample or downloading the tweets below `folder` when they are not there.
+
+    Raises:
+        DataError: the CSV file or its folder of images is not there.
+        DownloadError: the tweets cannot be downloaded.
+    """
+    if dataset.source == SAMPLE:
+        return _sample(folder / f"sample-{dataset.sample_pairs}", dataset.sample_pairs)
+    if dataset.source == TWEETS:
+        return _tweets(folder / TWEETS, tweets)
+    csv = Path(dataset.source).expanduser().resolve()
+    if not csv.is_file():
+        raise DataError(
+            f"There is no file {csv}. --dataset must be sample, tweets or the path of a CSV file."
+        )
+    images = Path(dataset.images).expanduser().resolve() if dataset.images else None
+    if images and not images.is_dir():
+        raise DataError(f"There is no folder {images}. --images must be the folder of the <id>.<ext> files.")
+    return Source(csv.name, csv, images, generated=False)
+
+
+def _sample(folder: Path, pairs: int) -> Source:
+    from entailment.data.sample import write_sample
+
+    with locked(folder.with_suffix(".lock")):
+        if not (folder / "pairs.csv").is_file():
+            write_sample(folder, pairs=pairs)
+    return Source(SAMPLE, folder / "pairs.csv", folder / "images", generated=True)
+
+
+def _tweets(folder: Path, sources: Tweets) -> Source:
+    from entailment.data.tweets import TweetSources, download_tweets
+
+    download_tweets(folder, TweetSources(**sources.model_dump()))
+    return Source(TWEETS, folder / "tweets.csv", folder / "images", generated=False)

@@ -1,0 +1,1 @@
+"""The encoders: weights, TF-Hub-form modules and stored features."""

@@ -1,0 +1,1 @@
+"""The model: heads, losses and training."""

@@ -1,0 +1,80 @@
+"""The network trained on top of the encoders' features, after the Keras example "Multimodal entailment"."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from entailment.configuration import Head
+from entailment.data.schema import LABELS
+from entailment.errors import DataError
+
+if TYPE_CHECKING:
+    import keras
+
+MODALITIES: Final = ("image", "text")
+
+
+def build_head(widths: Mapping[str, int], config: Head) -> "keras.Model":
+    """Builds the head: a projection for each modality, both concatenated, softmax over LABELS.
+
+    Args:
+        widths: width of each input, as in SplitFeatures: `text` or `text_1` and `text_2`, `image_1` and
+            `image_2`, each with a `*_present` of width 1.
+        config: dimensions and options.
+
+    Returns:
+        A functional model: a dict of float32 [n, width] in, float32 [n, 3] probabilities out.
+    """
+    import keras
+
+    inputs = {name: keras.Input((width,), name=name) for name, width in widths.items()}
+    branches = []
+    for modality in MODALITIES:
+        names = [name for name in widths if name.startswith(modality) and not name.endswith("_present")]
+        if names:
+            joined = _join([inputs[n] for n in names], [inputs[f"{n}_present"] for n in names], modality, config)
+            branches.append(_project(joined, modality, config))
+    merged = branches[0] if len(branches) == 1 else keras.layers.Concatenate(name="both")(branches)
+    probabilities = keras.layers.Dense(len(LABELS), activation="softmax", name="label")(merged)
+    return keras.Model(inputs, probabilities, name="head")
+
+
+def load_head(file: Path) -> "keras.Model":
+    """Loads a head from a `.keras` file; nothing in it is executed. Raises DataError when it is not one."""
+    import keras
+
+    from entailment.model import layers  # noqa: F401  (registers our layers)
+
+    try:
+        return keras.models.load_model(file, compile=False, safe_mode=True)
+    except (OSError, ValueError, TypeError) as error:
+        raise DataError(f"{file} is not a trained head that can be loaded: {error}") from None
+
+
+def _join(
+    vectors: "Sequence[keras.KerasTensor]", present: "Sequence[keras.KerasTensor]", name: str, config: Head
+) -> "keras.KerasTensor":
+    """One vector from a pair's: [u, v], or [u, v, |u-v|, u*v] where the last two need both sides."""
+    from keras import layers
+
+    from entailment.model.layers import PairFeatures
+
+    if len(vectors) == 1:
+        return vectors[0]
+    if config.pair_features:
+        return PairFeatures(name=f"{name}_pair")([*vectors, *present])
+    return layers.Concatenate(name=f"{name}_pair")(list(vectors))
+
+
+def _project(joined: "keras.KerasTensor", name: str, config: Head) -> "keras.KerasTensor":
+    """The example's projection: Dense, then n times {GELU, Dense, Dropout, residual add, LayerNormalization}."""
+    from keras import layers
+
+    projected = layers.Dense(config.projection_units, name=f"{name}_projection")(joined)
+    for number in range(1, config.projection_layers + 1):
+        hidden = layers.Activation("gelu", name=f"{name}_gelu_{number}")(projected)
+        hidden = layers.Dense(config.projection_units, name=f"{name}_dense_{number}")(hidden)
+        hidden = layers.Dropout(config.dropout, name=f"{name}_dropout_{number}")(hidden)
+        hidden = layers.Add(name=f"{name}_residual_{number}")([projected, hidden])
+        projected = layers.LayerNormalization(name=f"{name}_norm_{number}")(hidden)
+    return projected

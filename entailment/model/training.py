@@ -1,0 +1,134 @@
+"""Training the head on stored features."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from entailment.configuration import Head, Training
+from entailment.errors import EntailmentError
+from entailment.evaluation.metrics import macro_f1
+from entailment.model.featurizer import SplitFeatures
+from entailment.model.head import build_head
+from entailment.model.losses import build_loss
+
+if TYPE_CHECKING:
+    import keras
+
+EpochSink = Callable[[int, Mapping[str, float]], None]
+"""Called after each epoch with its number (from 0) and its figures."""
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainedHead:
+    """A trained head and how its training went."""
+
+    model: "keras.Model"
+    best_epoch: int
+    """The epoch, from 0, whose weights were kept."""
+    history: dict[str, list[float]] = field(default_factory=dict)
+    """By name one figure an epoch: train_loss, val_loss, train_accuracy, val_accuracy, val_macro_f1."""
+
+
+def make_deterministic(seed: int) -> None:
+    """Seeds Python, NumPy and Keras and asks TensorFlow for operations that give the same bits every time."""
+    import keras
+    import tensorflow as tf
+
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
+
+
+def train_head(
+    train: SplitFeatures,
+    validation: SplitFeatures,
+    head: Head,
+    config: Training,
+    seed: int,
+    on_epoch: EpochSink = lambda epoch, figures: None,
+) -> TrainedHead:
+    """Trains a new head, keeping the epoch with the best validation macro-F1 (the earliest of equals).
+
+    Stops after `config.patience` epochs without a better one (0: never). The same features and seed give
+    the same weights, bit for bit, on one machine.
+
+    Raises:
+        EntailmentError: the loss is no longer a finite number.
+    """
+    import keras
+    import tensorflow as tf
+
+    make_deterministic(seed)
+    model = build_head({name: array.shape[1] for name, array in train.inputs.items()}, head)
+    model.compile(
+        optimizer=keras.optimizers.Adam(config.learning_rate),
+        loss=build_loss(config, train.labels),
+        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+    )
+    rows = tf.data.Dataset.from_tensor_slices((train.inputs, train.labels))
+    batches = rows.shuffle(len(train.labels), seed=seed).batch(config.batch_size).prefetch(2)
+    recorder = _recorder(validation, config, on_epoch)
+    model.fit(
+        batches,
+        validation_data=(validation.inputs, validation.labels),
+        epochs=config.epochs,
+        verbose=0,
+        callbacks=[recorder],
+    )
+    model.set_weights(recorder.best_weights)
+    return TrainedHead(model, recorder.best_epoch, recorder.history)
+
+
+def predict(model: "keras.Model", features: SplitFeatures) -> Any:
+    """Probabilities float32 [n, 3] of each row."""
+    return model.predict(features.inputs, batch_size=1024, verbose=0)
+
+
+def _recorder(validation: SplitFeatures, config: Training, on_epoch: EpochSink) -> Any:
+    import keras
+    from tqdm import tqdm
+
+    class Recorder(keras.callbacks.Callback):
+        """Adds the validation macro-F1, keeps the best weights, stops when there is no progress."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.history: dict[str, list[float]] = {}
+            self.best = -1.0
+            self.best_epoch = 0
+            self.best_weights: list[Any] = []
+            self.bar = tqdm(total=config.epochs, unit="epoch", desc="train")
+
+        def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+            figures = _figures(logs or {}, epoch)
+            predicted = predict(self.model, validation).argmax(axis=1)
+            figures["val_macro_f1"] = macro_f1(validation.labels, predicted)
+            for name, value in figures.items():
+                self.history.setdefault(name, []).append(value)
+            if figures["val_macro_f1"] > self.best:
+                self.best, self.best_epoch = figures["val_macro_f1"], epoch
+                self.best_weights = self.model.get_weights()
+            self.bar.set_postfix(loss=f"{figures['train_loss']:.3f}", val_f1=f"{figures['val_macro_f1']:.3f}")
+            self.bar.update()
+            on_epoch(epoch, figures)
+            if config.patience and epoch - self.best_epoch >= config.patience:
+                self.model.stop_training = True
+
+        def on_train_end(self, logs: dict[str, float] | None = None) -> None:
+            self.bar.close()
+
+    return Recorder()
+
+
+def _figures(logs: Mapping[str, float], epoch: int) -> dict[str, float]:
+    import math
+
+    names = {"loss": "train_loss", "accuracy": "train_accuracy", "val_loss": "val_loss", "val_accuracy": "val_accuracy"}
+    figures = {name: float(logs[key]) for key, name in names.items()}
+    for name, value in figures.items():
+        if not math.isfinite(value):
+            raise EntailmentError(
+                f"Training stopped in epoch {epoch + 1}: {name} is {value}. Lower training.learning_rate."
+            )
+    return figures

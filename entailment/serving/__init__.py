@@ -1,0 +1,1 @@
+"""The serving: the model that takes raw input."""
