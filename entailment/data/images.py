@@ -1,8 +1,8 @@
 """What an image file is, and how it becomes pixels: the one decoder of records and of serving alike.
 
-JPEG, PNG, GIF (first frame) and BMP, told apart by content. WebP is refused: TensorFlow 2.21 ends the whole process
-with a double free on a truncated one. Alpha is laid over white, as a reader sees it on a page: colours hidden under
-full transparency must not matter.
+JPEG, PNG, GIF (first frame) and BMP, told apart by content. WebP is refused: TensorFlow 2.21 ends the whole
+process with a double free on a truncated one. Alpha is laid over white, as a reader sees it on a page:
+colours hidden under full transparency must not matter.
 """
 
 import os
@@ -51,12 +51,11 @@ class ImageHeader(NamedTuple):
 def read_header(stream: BinaryIO, max_pixels: int) -> ImageHeader:
     """Reads kind and size from the start of an image, decoding nothing; `stream` must be seekable.
 
-    Raises ImageError with a plain reason: not an image that can be decoded, cut short, or over `max_pixels` pixels.
+    Raises ImageError with a plain reason: no image that can be decoded, cut short, over `max_pixels` pixels.
     """
     head = stream.read(_HEAD_BYTES)
-    kind = next(
-        (k for k, signature in zip(KINDS, _SIGNATURES, strict=True) if head.startswith(signature)), None
-    )
+    kinds = zip(KINDS, _SIGNATURES, strict=True)
+    kind = next((kind for kind, signature in kinds if head.startswith(signature)), None)
     if kind is None:
         raise ImageError(_not_an_image(head))
     size_of = {"JPEG": _jpeg_size, "PNG": _png_size, "GIF": _gif_size, "BMP": _bmp_size}[kind]
@@ -124,7 +123,7 @@ def _bmp_size(stream: BinaryIO, head: bytes) -> tuple[int, int]:
     plain = compression == 0 and bits in (8, 24, 32)
     if header_bytes < 40 or not (plain or (compression == 3 and bits == 32 and head[54:66] == _BMP_MASKS)):
         raise ImageError(
-            f"BMP with {bits} bits a pixel, compression {compression}: only plain 8, 24 or 32 are read"
+            f"a BMP with {bits} bits a pixel, compression {compression}: only plain 8, 24 and 32 are read"
         )
     return width, abs(height)
 
@@ -133,28 +132,29 @@ def _bmp_size(stream: BinaryIO, head: bytes) -> tuple[int, int]:
 
 
 def decode_image(data: "tf.Tensor", size: int, max_pixels: int) -> "tf.Tensor":
-    """One image file's bytes (string scalar) as uint8 [size, size, 3]: RGB, upright, whole picture, aspect not kept.
+    """One image file's bytes (string scalar) as uint8 [size, size, 3]: RGB, upright, aspect not kept.
 
-    Bilinear with antialiasing, rounded to the nearest level. EXIF orientation of JPEGs is applied; 16-bit samples keep
-    their high byte; a large JPEG is loaded at a half, quarter or eighth (by its size alone) as long as twice `size`
-    remains: 1.6 to 2.3 x faster on photographs, 0.2 levels off on average. Runs on the CPU, in eager code, in
-    `tf.data` and in SavedModels. Fails with InvalidArgumentError on what `read_header` refuses and on damaged data.
+    Bilinear with antialiasing, rounded to the nearest level. EXIF orientation of JPEGs is applied; 16-bit
+    samples keep their high byte; a large JPEG is loaded at a half, quarter or eighth (by its size alone) as
+    long as twice `size` remains: 1.6 to 2.3 x faster on photographs, 0.2 levels off on average. Runs on the
+    CPU, in `tf.data`, in SavedModels, and slowly in eager code. Fails with InvalidArgumentError on what
+    `read_header` refuses and on damaged data.
     """
     import tensorflow as tf
 
     with tf.device("/CPU:0"):
         kind, width, height, data = _checked_header(data, max_pixels)
         branches = [_decode_jpeg, _decode_png, _decode_gif, _decode_bmp]
-        ratio = _jpeg_ratio(tf.minimum(width, height), size)
-        rgb, orientation = tf.switch_case(kind, [_branch(decode, data, ratio) for decode in branches])
+        halvings = _halvings(tf.minimum(width, height), size)
+        rgb, orientation = tf.switch_case(kind, [_branch(decode, data, halvings) for decode in branches])
         rgb = tf.ensure_shape(rgb, [None, None, 3])
         square = tf.image.resize(rgb, (size, size), method="bilinear", antialias=True)
         square = tf.cast(tf.clip_by_value(tf.round(square), 0.0, 255.0), tf.uint8)
         return tf.ensure_shape(_upright(square, orientation), [size, size, 3])
 
 
-def _branch(decode: Callable[[Any, Any], Any], data: Any, ratio: Any) -> Callable[[], Any]:
-    return lambda: decode(data, ratio)
+def _branch(function: Callable[[Any, Any], Any], data: Any, other: Any) -> Callable[[], Any]:
+    return lambda: function(data, other)
 
 
 def _checked_header(data: Any, max_pixels: int) -> tuple[Any, Any, Any, Any]:
@@ -165,6 +165,7 @@ def _checked_header(data: Any, max_pixels: int) -> tuple[Any, Any, Any, Any]:
     kind = tf.argmax(tf.cast(tf.stack(starts), tf.int32), output_type=tf.int32)
     known = tf.debugging.Assert(tf.reduce_any(starts), ["not a JPEG, PNG, GIF or BMP image"])
     with tf.control_dependencies([known] if known is not None else []):
+        data = tf.identity(data)
         head = tf.cast(tf.io.decode_raw(data, tf.uint8, fixed_length=_HEAD_BYTES + 2), tf.int64)
         headers = [_jpeg_header, _png_header, _gif_header, _bmp_header]
         width, height, data = tf.switch_case(kind, [_branch(header, data, head) for header in headers])
@@ -178,11 +179,10 @@ def _number(octets: Any, order: str = "<") -> Any:
     """Unsigned int64 of the bytes on the last axis, little (<) or big (>) endian, at most _LARGEST_SIDE."""
     import tensorflow as tf
 
-    shifts = tf.range(octets.shape[-1], dtype=tf.int64) * 8
+    shifts = tf.range(tf.shape(octets, tf.int64)[-1]) * 8
     shifts = shifts if order == "<" else shifts[::-1]
-    return tf.minimum(
-        tf.reduce_sum(tf.bitwise.left_shift(tf.cast(octets, tf.int64), shifts), -1), _LARGEST_SIDE
-    )
+    value = tf.reduce_sum(tf.bitwise.left_shift(tf.cast(octets, tf.int64), shifts), -1)
+    return tf.minimum(value, _LARGEST_SIDE)
 
 
 def _jpeg_header(data: Any, head: Any) -> tuple[Any, Any, Any]:
@@ -208,13 +208,11 @@ def _bmp_header(data: Any, head: Any) -> tuple[Any, Any, Any]:
 
 
 def _gif_header(data: Any, head: Any) -> tuple[Any, Any, Any]:
-    """Walks the blocks to the end of the first frame and cuts the rest off: TensorFlow would unpack every frame."""
+    """Walks to the end of the first frame and cuts the rest off: TensorFlow would unpack every frame."""
     import tensorflow as tf
 
     octets = tf.cast(tf.io.decode_raw(data, tf.uint8), tf.int32)
-    octets = tf.concat(
-        [octets, tf.zeros([16], tf.int32)], 0
-    )  # reading past the end reads zeros, which end the walk
+    octets = tf.concat([octets, tf.zeros([16], tf.int32)], 0)  # zeros past the end stop the walk
     last = tf.size(octets) - 16
 
     def table(flags: Any) -> Any:
@@ -232,33 +230,28 @@ def _gif_header(data: Any, head: Any) -> tuple[Any, Any, Any]:
     start = tf.minimum(13 + table(octets[10]), last)
     state = (start, tf.constant(-1), tf.constant(False), tf.constant(True))
     end, frame, _, _ = tf.while_loop(lambda at, frame, inside, going: going, step, state)
-    descriptor = octets[tf.maximum(frame, 0) :][:9]
-    width, height = (
-        _number(tf.ensure_shape(descriptor[5:7], [2])),
-        _number(tf.ensure_shape(descriptor[7:9], [2])),
-    )
-    return tf.where(frame < 0, 0, width), height, tf.strings.substr(data, 0, end) + b";"
+    sides = _number(tf.reshape(octets[tf.maximum(frame, 0) :][5:9], [2, 2]))
+    width, height = tf.unstack(tf.where(frame < 0, tf.zeros_like(sides), sides))
+    return width, height, tf.strings.substr(data, 0, end) + b";"
 
 
-def _jpeg_ratio(shorter_side: Any, size: int) -> Any:
+def _halvings(shorter_side: Any, size: int) -> Any:
+    """How often (0 to 3) a JPEG is halved while it is loaded."""
     import tensorflow as tf
 
-    ratios = tf.constant([1, 2, 4, 8], tf.int64)
-    enough = tf.cast(shorter_side // ratios >= 2 * size, tf.int64)
-    return tf.reduce_max(tf.concat([ratios * enough, [1]], 0))
+    return tf.reduce_sum(tf.cast(shorter_side // [2, 4, 8] >= 2 * size, tf.int32))
 
 
-def _decode_jpeg(data: Any, ratio: Any) -> tuple[Any, Any]:
+def _decode_jpeg(data: Any, halvings: Any) -> tuple[Any, Any]:
     import tensorflow as tf
 
-    def at(denominator: int) -> Callable[[], Any]:
-        return lambda: tf.io.decode_jpeg(data, channels=3, ratio=denominator, dct_method="INTEGER_ACCURATE")
+    def at(ratio: int) -> Callable[[], Any]:
+        return lambda: tf.io.decode_jpeg(data, channels=3, ratio=ratio, dct_method="INTEGER_ACCURATE")
 
-    which = tf.cast(tf.math.round(tf.math.log(tf.cast(ratio, tf.float32)) / 0.6931472), tf.int32)
-    return tf.switch_case(which, [at(1), at(2), at(4), at(8)]), _exif_orientation(data)
+    return tf.switch_case(halvings, [at(1), at(2), at(4), at(8)]), _exif_orientation(data)
 
 
-def _decode_png(data: Any, ratio: Any) -> tuple[Any, Any]:
+def _decode_png(data: Any, halvings: Any) -> tuple[Any, Any]:
     import tensorflow as tf
 
     rgba = tf.io.decode_png(data, channels=4)
@@ -272,24 +265,24 @@ def _decode_png(data: Any, ratio: Any) -> tuple[Any, Any]:
     return tf.cond(tf.reduce_min(alpha) == 255, lambda: rgb, over_white), tf.constant(1)
 
 
-def _decode_gif(data: Any, ratio: Any) -> tuple[Any, Any]:
+def _decode_gif(data: Any, halvings: Any) -> tuple[Any, Any]:
     import tensorflow as tf
 
     return tf.io.decode_gif(data)[0], tf.constant(1)
 
 
-def _decode_bmp(data: Any, ratio: Any) -> tuple[Any, Any]:
+def _decode_bmp(data: Any, halvings: Any) -> tuple[Any, Any]:
     import tensorflow as tf
 
     head = tf.io.decode_raw(data, tf.uint8, fixed_length=_HEAD_BYTES + 2)
     bits = tf.cast(head[28], tf.int32)
 
     def with_palette() -> Any:
-        # TensorFlow takes 8-bit pixels for grey levels; they are places in a table of blue, green, red, unused.
+        # TensorFlow takes 8-bit pixels for grey levels; they are places in a table of (blue, green, red, 0).
         start = 14 + tf.cast(_number(head[14:18]), tf.int32)
         octets = tf.concat([tf.io.decode_raw(data, tf.uint8), tf.zeros([1024], tf.uint8)], 0)
         table = tf.reshape(octets[tf.minimum(start, tf.size(octets) - 1024) :][:1024], [256, 4])[:, 2::-1]
-        return tf.gather(table, tf.cast(tf.io.decode_bmp(data, channels=1)[..., 0], tf.int32))
+        return tf.gather(table, tf.cast(tf.io.decode_bmp(data, channels=0)[..., 0], tf.int32))
 
     def opaque() -> Any:
         return tf.io.decode_bmp(data, channels=4)[..., :3]  # its fourth byte is padding more often than alpha
@@ -310,7 +303,7 @@ def _exif_orientation(data: Any) -> Any:
     def step(at: Any, begin: Any, end: Any, going: Any) -> tuple[Any, Any, Any, Any]:
         window = octets[at : at + 10]
         marker = window[1]
-        after = tf.minimum(at + 2 + tf.cast(_number(tf.ensure_shape(window[2:4], [2]), ">"), tf.int32), last)
+        after = tf.minimum(at + 2 + tf.cast(_number(window[2:4], ">"), tf.int32), last)
         found = (marker == 0xE1) & tf.reduce_all(window[4:] == label)
         going = (window[0] == 0xFF) & (marker != 0xDA) & (marker != 0xD9) & ~found
         return after, tf.where(found, at + 10, begin), tf.where(found, after, end), going
@@ -332,7 +325,7 @@ def _tiff_orientation(block: Any) -> Any:
         return tf.cast(tf.where(big, _number(octets, ">"), _number(octets)), tf.int32)
 
     directory = tf.minimum(number(block[4:8]), size - 2)
-    count = number(tf.ensure_shape(block[directory : directory + 2], [2]))
+    count = number(block[directory : directory + 2])
     entries = block[directory + 2 :][: 12 * count]
     entries = tf.reshape(entries[: tf.size(entries) // 12 * 12], [-1, 12])
     wanted = (number(entries[:, 0:2]) == 0x0112) & (number(entries[:, 2:4]) == 3)
@@ -360,27 +353,28 @@ def decode_images(
 ) -> tuple["np.ndarray[Any, Any]", list[str]]:
     """Many image files' bytes as uint8 [n, size, size, 3], and a reason for each: "" where it was decoded.
 
-    Bit for bit what `decode_image` gives, in parallel. What cannot be decoded is black with a plain reason; empty bytes
-    and None are black with the reason "missing". Never raises on bad image data.
+    Bit for bit what `decode_image` gives, in parallel. What cannot be decoded is black with a plain reason;
+    empty bytes and None are black with the reason "missing". Never raises on bad image data.
     """
     import numpy as np
 
     pixels = np.zeros((len(data), size, size, 3), np.uint8)
-    present = [row for row, item in enumerate(data) if item]
-    rows, decoded = _batch_decoder(size, max_pixels)(np.array([data[row] for row in present], object))
-    done = [present[index] for index in rows.numpy()[:-1]]
+    present = {row: item for row, item in enumerate(data) if item}
+    rows = np.array(list(present), np.int64)
+    places, decoded = _batch_decoder(size, max_pixels)(np.array(list(present.values()), object))
+    done = rows[places.numpy()[:-1]]
     pixels[done] = decoded.numpy()[:-1]
     reasons = [MISSING] * len(data)
-    for row in present:
-        reasons[row] = _why_undecodable(data[row] or b"", max_pixels)
     for row in done:
         reasons[row] = ""
+    for row in set(present) - set(done.tolist()):
+        reasons[row] = _why_undecodable(present[row], max_pixels)
     return pixels, reasons
 
 
 @cache
 def _batch_decoder(size: int, max_pixels: int) -> Any:
-    """Traced once: [n] strings -> (places [k+1], pixels [k+1, size, size, 3]) of those decoded, and a last blank."""
+    """Traced once: strings [n] -> places [k+1], pixels [k+1, size, size, 3] of the decoded, then a blank."""
     import tensorflow as tf
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -393,9 +387,8 @@ def _batch_decoder(size: int, max_pixels: int) -> Any:
             deterministic=True,
         )
         blank = tf.data.Dataset.from_tensors((tf.constant(-1), tf.zeros([size, size, 3], tf.uint8)))
-        return (
-            images.ignore_errors().concatenate(blank).batch(tf.size(data, tf.int64) + 1).get_single_element()
-        )
+        decoded = images.ignore_errors().concatenate(blank)
+        return decoded.batch(tf.size(data, tf.int64) + 1).get_single_element()
 
     return tf.function(decode, input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
 

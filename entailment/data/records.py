@@ -40,6 +40,18 @@ class Row:
 
 
 @dataclass(frozen=True)
+class RecordsFolder:
+    """A folder that `write_records` wrote."""
+
+    path: Path
+
+    @property
+    def image_size(self) -> int:
+        """Height and width of the images, in pixels."""
+        return int(read_manifest(self.path)["image_size"])
+
+
+@dataclass(frozen=True)
 class RecordsSpec:
     """What shapes the records have."""
 

@@ -1,4 +1,4 @@
-"""From a scene to an image file: a photograph with a crop, light, noise and size of its own, or a card of a post.
+"""From a scene to an image file: a photograph with a crop, light, noise and size of its own.
 
 Two photographs of one scene never share their bytes; what they share is what they show.
 """
@@ -32,7 +32,7 @@ def _crop(image: "Image.Image", rng: Random) -> "Image.Image":
     left, top = rng.uniform(0, CANVAS - width), rng.uniform(0.3, 0.7) * (CANVAS - height)
     scale = rng.choice(SIZES) / longer
     size = (round(width * scale), round(height * scale))
-    part = image.resize(size, Image.Resampling.BICUBIC, box=(left, top, left + width, top + height))
+    part = image.resize(size, Image.Resampling.BILINEAR, box=(left, top, left + width, top + height))
     return part.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if rng.random() < 0.25 else part
 
 
@@ -42,12 +42,13 @@ def _exposed(image: "Image.Image", rng: Random) -> "Image.Image":
     from PIL import Image
 
     brightness = rng.uniform(0.88, 1.1)
-    gains = np.array([brightness * rng.uniform(0.94, 1.06) for _ in range(3)], np.float32)
+    gains = [brightness * rng.uniform(0.94, 1.06) for _ in range(3)]
+    balanced = image.point([min(255, int(level * gain)) for gain in gains for level in range(256)])
     noise = np.random.default_rng(rng.getrandbits(63))
     grain = rng.randint(2, 12)
-    pixels = np.asarray(image).astype(np.float32) * gains
+    pixels = np.asarray(balanced).astype(np.int16)
     pixels += noise.integers(-grain, grain + 1, size=(*pixels.shape[:2], 1), dtype=np.int8)
-    return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+    return Image.fromarray(np.clip(pixels, 0, 255, out=pixels).astype(np.uint8))
 
 
 def _mark(image: "Image.Image", overlay: Overlay, rng: Random) -> None:
@@ -80,19 +81,23 @@ def photograph(scene: Scene, overlay: Overlay, rng: Random) -> "Image.Image":
 
 
 def screenshot(rng: Random) -> "Image.Image":
-    """The picture of a post: a card with an avatar and grey bars for lines of text, which shows no scene at all."""
+    """The picture of a post: avatar and grey bars for lines of text; it shows no scene at all."""
     from PIL import Image, ImageDraw
 
     dark = rng.random() < 0.3
     paper, ink = ((24, 28, 36), (120, 128, 140)) if dark else ((250, 250, 252), (150, 156, 166))
-    width, height = rng.choice(SIZES), rng.choice(SIZES[:4])
+    width, height = rng.choice(SIZES[1:]), rng.choice(SIZES[:3])
     image = Image.new("RGB", (width, height), paper)
     pen = ImageDraw.Draw(image)
     line, margin = height / 12, width * rng.uniform(0.05, 0.1)
     avatar = tuple(rng.randint(40, 220) for _ in range(3))
     pen.ellipse((margin, line, margin + 2 * line, 3 * line), fill=avatar)
-    pen.rectangle((margin + 2.6 * line, 1.3 * line, width * rng.uniform(0.5, 0.7), 1.8 * line), fill=ink)
-    pen.rectangle((margin + 2.6 * line, 2.2 * line, width * rng.uniform(0.35, 0.45), 2.6 * line), fill=ink)
+    pen.rectangle(
+        (margin + 2.6 * line, 1.3 * line, margin + width * rng.uniform(0.6, 0.8), 1.8 * line), fill=ink
+    )
+    pen.rectangle(
+        (margin + 2.6 * line, 2.2 * line, margin + width * rng.uniform(0.5, 0.58), 2.6 * line), fill=ink
+    )
     for row in range(rng.randint(3, 5)):
         top = (4 + 1.3 * row) * line
         pen.rectangle((margin, top, width * rng.uniform(0.55, 0.92), top + 0.6 * line), fill=ink)

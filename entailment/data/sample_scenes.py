@@ -1,4 +1,4 @@
-"""The scenes of the generated sample data, drawn with Pillow: a place, a moment (time of day or weather), a large thing."""
+"""The scenes of the generated sample data: a place, a moment (time of day or weather), a large thing."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ LAMP: Final = (255, 224, 130)
 
 @dataclass(frozen=True)
 class Scene:
-    """What a photograph shows. `layout` seeds the shapes: one place has one skyline, whoever photographs it."""
+    """What a photograph shows; `layout` seeds the shapes, so that one place has one skyline."""
 
     place: str
     moment: Moment
@@ -355,9 +355,9 @@ def _sky(scene: Scene) -> "Image.Image":
 
     light = LIGHTS[scene.moment]
     share = np.clip(np.arange(CANVAS) / (CANVAS * HORIZON), 0, 1)[:, None, None]
-    rows = np.asarray(light.sky_top) * (1 - share) + np.asarray(light.sky_low) * share
-    pixels = np.broadcast_to(rows, (CANVAS, CANVAS, 3)).astype(np.uint8)
-    return Image.fromarray(np.ascontiguousarray(pixels))
+    column = np.asarray(light.sky_top) * (1 - share) + np.asarray(light.sky_low) * share
+    strip = Image.fromarray(column.astype(np.uint8))
+    return strip.resize((CANVAS, CANVAS), Image.Resampling.NEAREST)
 
 
 def _heavens(brush: Brush, moment: Moment, rng: Random) -> None:

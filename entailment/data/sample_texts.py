@@ -1,11 +1,11 @@
-"""The texts of the generated sample data: posts about an event, and posts that agree, oppose, pass by or say nothing.
+"""The texts of the generated sample data: posts about an event, and posts that answer them.
 
-A claim is a subject (what the post speaks of), an axis (what it says about it) and a polarity. Two texts agree when
-all three are equal, oppose when the polarity alone differs, and pass each other by when subject or axis differ: such
-a pair still shares the other one, or a hashtag, so that the near miss is no noise.
+A claim is a subject (what the post speaks of), an axis (what it says about it) and a polarity. Two texts agree
+when all three are equal, oppose when the polarity alone differs, and pass each other by when subject or axis
+differs: such a pair mostly shares the other one, so that the near miss is no noise.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Final, Literal
@@ -59,47 +59,167 @@ SUBJECTS: Final = (
 
 AXES: Final = (
     (
-        ("{s} is going ahead as planned", "confirmed: {s} takes place", "good news, {s} is on", "{s} will happen after all"),
-        ("{s} has been cancelled", "they called off {s}", "no {s} this year, it was scrapped", "{s} will not take place"),
+        (
+            "{s} is going ahead as planned",
+            "confirmed: {s} takes place",
+            "good news, {s} is on",
+            "{s} will happen after all",
+        ),
+        (
+            "{s} has been cancelled",
+            "they called off {s}",
+            "no {s} this year, it was scrapped",
+            "{s} will not take place",
+        ),
     ),
     (
-        ("{s} is packed, huge crowds", "thousands turned up for {s}", "full house at {s}", "you can hardly move at {s}"),
-        ("{s} is deserted, nobody came", "empty seats everywhere at {s}", "hardly a soul at {s}", "almost no visitors at {s}"),
+        (
+            "{s} is packed, huge crowds",
+            "thousands turned up for {s}",
+            "full house at {s}",
+            "you can hardly move at {s}",
+        ),
+        (
+            "{s} is deserted, nobody came",
+            "empty seats everywhere at {s}",
+            "hardly a soul at {s}",
+            "almost no visitors at {s}",
+        ),
     ),
     (
-        ("{s} is free for everyone", "no ticket needed for {s}", "{s} costs nothing at all", "you get into {s} without paying"),
-        ("they charge a fortune for {s}", "{s} is terribly expensive", "outrageous prices at {s}", "{s} ruins your wallet"),
+        (
+            "{s} is free for everyone",
+            "no ticket needed for {s}",
+            "{s} costs nothing at all",
+            "you get into {s} without paying",
+        ),
+        (
+            "they charge a fortune for {s}",
+            "{s} is terribly expensive",
+            "outrageous prices at {s}",
+            "{s} ruins your wallet",
+        ),
     ),
     (
-        ("people adore {s}, best ever", "{s} is wonderful, everyone is smiling", "standing ovation for {s}", "I love {s}, brilliant"),
-        ("people hate {s}, worst ever", "{s} is awful, everyone complains", "boos and whistles for {s}", "what a disappointment {s} is"),
+        (
+            "people adore {s}, best ever",
+            "{s} is wonderful, everyone is smiling",
+            "standing ovation for {s}",
+            "I love {s}, brilliant",
+        ),
+        (
+            "people hate {s}, worst ever",
+            "{s} is awful, everyone complains",
+            "boos and whistles for {s}",
+            "what a disappointment {s} is",
+        ),
     ),
     (
-        ("{s} is peaceful and safe", "no incidents at {s}, all calm", "police praise the calm at {s}", "{s} stays quiet and orderly"),
-        ("violence at {s}, people hurt", "riot and arrests at {s}", "police storm {s} after brawls", "fights break out at {s}"),
+        (
+            "{s} is peaceful and safe",
+            "no incidents at {s}, all calm",
+            "police praise the calm at {s}",
+            "{s} stays quiet and orderly",
+        ),
+        (
+            "violence at {s}, people hurt",
+            "riot and arrests at {s}",
+            "police storm {s} after brawls",
+            "fights break out at {s}",
+        ),
     ),
     (
-        ("{s} starts right on time", "{s} begins punctually", "no waiting, {s} began on the minute", "{s} kept to its schedule"),
-        ("{s} is delayed by hours", "endless wait, {s} still has not begun", "{s} starts hours late", "long delay for {s}"),
+        (
+            "{s} starts right on time",
+            "{s} begins punctually",
+            "no waiting, {s} began on the minute",
+            "{s} kept to its schedule",
+        ),
+        (
+            "{s} is delayed by hours",
+            "endless wait, {s} still has not begun",
+            "{s} starts hours late",
+            "long delay for {s}",
+        ),
     ),
 )
 """What posts say about a subject: two opposite halves, four wordings each."""
 
 OPENINGS: Final = (
-    "", "", "", "", "Hearing that ", "Just saw: ", "Breaking: ", "FYI ", "So ", "Update: ", "Right now ", "Wow, ", "ok so ",
-)  # fmt: skip
+    "",
+    "",
+    "",
+    "",
+    "Hearing that ",
+    "Just saw: ",
+    "Breaking: ",
+    "FYI ",
+    "So ",
+    "Update: ",
+    "Right now ",
+    "Wow, ",
+    "ok so ",
+)
 ENDINGS: Final = (
-    "", "", "", ".", "!", "!!", " folks", " today", ", says my neighbour", ", see for yourself", " right here",
-    ", look", " as you can see", " - pic from the spot", ". What do you think?",
-)  # fmt: skip
+    "",
+    "",
+    "",
+    ".",
+    "!",
+    "!!",
+    " folks",
+    " today",
+    ", says my neighbour",
+    ", see for yourself",
+    " right here",
+    ", look",
+    " as you can see",
+    " - pic from the spot",
+    ". What do you think?",
+)
 SILENCES: Final = (
-    "Seen this?", "Look at the picture.", "No words needed", "See image", "What do you make of this photo?", "This one.",
-    "Here is what we found", "Just leaving this here", "Picture attached", "Check the photo", "Thread with photo below",
-    "Have a look", "About that photo going round...", "Regarding the picture", "The photo speaks for itself",
-)  # fmt: skip
+    "Seen this?",
+    "Look at the picture.",
+    "No words needed",
+    "See image",
+    "What do you make of this photo?",
+    "This one.",
+    "Here is what we found",
+    "Just leaving this here",
+    "Picture attached",
+    "Check the photo",
+    "Thread with photo below",
+    "Have a look",
+    "About that photo going round...",
+    "Regarding the picture",
+    "The photo speaks for itself",
+)
 EMOJI: Final = ("😀", "🔥", "👀", "🎉", "🙌", "😮", "📸", "🤔", "✨", "💥", "🌍", "👇", "🎈", "❗")
-TAGS: Final = ("news", "local", "weekend", "live", "today", "trending", "community", "events", "photo", "city")
-PEOPLE: Final = ("anna", "city_desk", "mike", "lena", "newsroom", "ravi", "the_daily", "sofia", "oldtown", "weekly", "kofi")
+TAGS: Final = (
+    "news",
+    "local",
+    "weekend",
+    "live",
+    "today",
+    "trending",
+    "community",
+    "events",
+    "photo",
+    "city",
+)
+PEOPLE: Final = (
+    "anna",
+    "city_desk",
+    "mike",
+    "lena",
+    "newsroom",
+    "ravi",
+    "the_daily",
+    "sofia",
+    "oldtown",
+    "weekly",
+    "kofi",
+)
 LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -109,7 +229,7 @@ def random_claim(rng: Random) -> Claim:
 
 
 def passing_claim(claim: Claim, rng: Random) -> Claim:
-    """A claim that neither agrees with nor opposes `claim`: about another subject, or another side of the same one."""
+    """A claim that neither agrees with nor opposes `claim`: another subject, another side of it, or both."""
     subject = (claim.subject + rng.randrange(1, len(SUBJECTS))) % len(SUBJECTS)
     axis = (claim.axis + rng.randrange(1, len(AXES))) % len(AXES)
     return rng.choice(

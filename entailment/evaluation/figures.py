@@ -31,8 +31,8 @@ CHARACTERS_READ = 2_000  # of a long text; more than any panel shows
 class Sample:
     """One pair for `samples_figure`: images are RGB, uint8 [height, width, 3]; None where there is none.
 
-    `label` is the true class's name; `predicted` (a class's name) and `probability` (its own, 0 to 1) are what
-    a model answered, or None.
+    `label` is the true class's name; `predicted` (a class's name) and `probability` (its own, 0 to 1) are
+    what a model answered, or None.
     """
 
     text_1: str
@@ -68,7 +68,7 @@ def confusion_matrix_figure(counts: NDArray[Any], title: str) -> "Figure":
     shares = counts / np.maximum(support, 1)[:, None]
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     for (row, column), share in np.ndenumerate(shares):
-        color = "white" if share > 0.55 else INK
+        color = "white" if share > 0.7 else INK
         percent = f"{share:.1%}" if support[row] else "no rows"
         write(axes, column, row - 0.09, f"{counts[row, column]:,}", 15, color, ha="center", weight="bold")
         write(axes, column, row + 0.16, percent, 10, color, ha="center")
@@ -116,11 +116,11 @@ def samples_figure(rows: Sequence[Sample]) -> "Figure":
 
 
 def training_curves_figure(history: dict[str, list[float]]) -> "Figure":
-    """One panel for each measure, over the epochs: training and validation (`val_...`), its best epoch marked.
+    """One panel for each measure, over the epochs: training, and validation with its best epoch marked.
 
-    `history`: a value for each epoch under each name, such as `train_loss`, `val_loss`, `val_macro_f1`. The
-    best loss is the smallest, the best of anything else the largest; what is not finite is left out. Raises
-    ValueError if there is nothing to draw.
+    `history`: a value for each epoch under each name, such as `train_loss`, `val_loss`, `val_macro_f1`
+    (`val_` for validation). The best loss is the smallest, the best of anything else the largest; what is not
+    finite is left out. Raises ValueError if there is nothing to draw.
     """
     panels: dict[str, list[str]] = {}
     for name, values in history.items():
@@ -132,7 +132,7 @@ def training_curves_figure(history: dict[str, list[float]]) -> "Figure":
     figure = new_figure(width, 3.8)
     for index, (measure, names) in enumerate(panels.items()):
         left = (4.6 * index + 0.65) / width
-        axes = figure.add_axes((left, 0.15, 3.7 / width, 0.71))
+        axes = figure.add_axes((left, 0.14, 3.7 / width, 0.69))
         for name in names:
             _curve(axes, measure, history[name], validation=name.startswith("val_"))
         _curve_frame(axes, measure, max(len(history[name]) for name in names))
@@ -232,7 +232,7 @@ def _verdict(page: "Axes", row: Sample, y: float) -> None:
     if row.predicted is None:
         return
     right = row.predicted == row.label
-    sure = "" if row.probability is None else f"  ({row.probability:.0%})"
+    sure = "" if row.probability is None else f"  ({row.probability:.1%})"
     answer = f"{'✓' if right else '✗'}  answer: {drawable(row.predicted)}{sure}"
     write(page, 6.7, y, answer, 11, RIGHT if right else WRONG, weight="bold")
 
@@ -250,6 +250,7 @@ def _image_panel(axes: "Axes", image: NDArray[np.uint8] | None) -> None:
             f"an image must be uint8 [height, width, 3]. Received: {image.dtype} {list(image.shape)}"
         )
     axes.imshow(image, interpolation="antialiased")
+    axes.set_anchor("NW")
 
 
 def _curve(axes: "Axes", measure: str, values: Iterable[float], *, validation: bool) -> None:
@@ -271,7 +272,17 @@ def _curve_frame(axes: "Axes", measure: str, epochs: int) -> None:
     from matplotlib.ticker import MaxNLocator
 
     title = drawable(measure.replace("_", " ").replace("f1", "F1"))
-    axes.set_title(title, fontsize=12, color=INK, loc="left", family=FONT, weight="bold", parse_math=False)
+    axes.text(
+        0,
+        1.14,
+        title,
+        transform=axes.transAxes,
+        fontsize=12,
+        color=INK,
+        weight="bold",
+        family=FONT,
+        parse_math=False,
+    )
     axes.set_xlabel("epoch", fontsize=10, color=FAINT, family=FONT)
     axes.set_xlim(0.5, epochs + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=10, integer=True, min_n_ticks=1))
@@ -279,4 +290,15 @@ def _curve_frame(axes: "Axes", measure: str, epochs: int) -> None:
     axes.grid(color=PANEL)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["bottom", "left"]].set_color(FAINT)
-    axes.legend(fontsize=9, frameon=False, prop={"family": FONT, "size": 9})
+    # Above the panel, so that it never lies on a curve.
+    axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        borderaxespad=0.2,
+        ncols=2,
+        columnspacing=1.2,
+        handlelength=1.6,
+        frameon=False,
+        labelcolor=INK,
+        prop={"family": FONT, "size": 9},
+    )

@@ -3,13 +3,15 @@
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from entailment.configuration import Head, Training
-from entailment.errors import EntailmentError
+from entailment.errors import DataError, EntailmentError
 from entailment.evaluation.metrics import macro_f1
+from entailment.files import read_json, write_json
 from entailment.model.featurizer import SplitFeatures
-from entailment.model.head import build_head
+from entailment.model.head import build_head, load_head
 from entailment.model.losses import build_loss
 
 if TYPE_CHECKING:
@@ -83,6 +85,22 @@ def train_head(
 def predict(model: "keras.Model", features: SplitFeatures) -> Any:
     """Probabilities float32 [n, 3] of each row."""
     return model.predict(features.inputs, batch_size=1024, verbose=0)
+
+
+def save_trained(trained: TrainedHead, folder: Path) -> None:
+    """Writes `head.keras` and `training.json` into a new folder."""
+    folder.mkdir(parents=True)
+    trained.model.save(folder / "head.keras")
+    write_json(folder / "training.json", {"best_epoch": trained.best_epoch, "history": trained.history})
+
+
+def load_trained(folder: Path) -> TrainedHead:
+    """Reads what `save_trained` wrote. Raises DataError when it cannot be read."""
+    try:
+        record = read_json(folder / "training.json")
+    except (OSError, ValueError) as error:
+        raise DataError(f"{folder / 'training.json'} cannot be read: {error}. Train again.") from None
+    return TrainedHead(load_head(folder / "head.keras"), record["best_epoch"], record["history"])
 
 
 def _recorder(validation: SplitFeatures, config: Training, on_epoch: EpochSink) -> Any:

@@ -1,0 +1,37 @@
+"""Moving a folder between this machine and an artifact store, which may be elsewhere."""
+
+from pathlib import Path
+
+from zenml.artifact_stores import LocalArtifactStore
+from zenml.materializers.base_materializer import BaseMaterializer
+
+
+class FolderMaterializer(BaseMaterializer):
+    """Base of materializers whose artifact is a folder of files."""
+
+    SKIP_REGISTRATION = True
+
+    def store_folder(self, folder: Path) -> None:
+        """Moves `folder` to the artifact's place: by renaming where the store is local, else by copying."""
+        target = Path(self.uri) / folder.name
+        if isinstance(self.artifact_store, LocalArtifactStore):
+            folder.replace(target)
+            return
+        for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+            remote = f"{self.uri}/{folder.name}/{path.relative_to(folder).as_posix()}"
+            self.artifact_store.makedirs(remote.rpartition("/")[0])
+            self.artifact_store.copyfile(str(path), remote)
+
+    def local_folder(self, name: str) -> Path:
+        """The stored folder `name` on this machine: itself where the store is local, else a copy."""
+        if isinstance(self.artifact_store, LocalArtifactStore):
+            return Path(self.uri) / name
+        with self.get_temporary_directory(delete_at_exit=False, delete_after_step_execution=True) as scratch:
+            target = Path(scratch) / name
+            for root, _, files in self.artifact_store.walk(f"{self.uri}/{name}"):
+                for file in files:
+                    remote = f"{root}/{file}"
+                    path = target / remote.removeprefix(f"{self.uri}/{name}/")
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    self.artifact_store.copyfile(remote, str(path))
+            return target

@@ -1,0 +1,32 @@
+"""A trained head as a `.keras` file."""
+
+import tempfile
+from pathlib import Path
+from typing import Any, ClassVar
+
+from zenml.enums import ArtifactType
+
+from entailment.model.training import TrainedHead, load_trained, save_trained
+from materializers.folder import FolderMaterializer
+
+_NAME = "head"
+
+
+class HeadMaterializer(FolderMaterializer):
+    """Stores the model (`.keras`) and the history of its training (JSON)."""
+
+    ASSOCIATED_TYPES: ClassVar[tuple[type[Any], ...]] = (TrainedHead,)
+    ASSOCIATED_ARTIFACT_TYPE: ClassVar[ArtifactType] = ArtifactType.MODEL
+
+    def save(self, data: TrainedHead) -> None:
+        """Writes model and history."""
+        # Beside the target where it is local, so that moving it there is a renaming.
+        parent = self.uri if Path(self.uri).is_dir() else None
+        with tempfile.TemporaryDirectory(dir=parent) as scratch:
+            folder = Path(scratch) / _NAME
+            save_trained(data, folder)
+            self.store_folder(folder)
+
+    def load(self, data_type: type[Any]) -> TrainedHead:
+        """Reads model and history."""
+        return load_trained(self.local_folder(_NAME))

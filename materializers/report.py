@@ -1,0 +1,39 @@
+"""Reports as JSON."""
+
+import hashlib
+import json
+from typing import Any, ClassVar
+
+from zenml.enums import ArtifactType
+from zenml.materializers.base_materializer import BaseMaterializer
+
+
+class ReportMaterializer(BaseMaterializer):
+    """Stores a dictionary of plain values as one JSON file."""
+
+    ASSOCIATED_TYPES: ClassVar[tuple[type[Any], ...]] = (dict,)
+    ASSOCIATED_ARTIFACT_TYPE: ClassVar[ArtifactType] = ArtifactType.DATA_ANALYSIS
+    # ZenML's own materializer stays the one for dictionaries elsewhere.
+    SKIP_REGISTRATION: ClassVar[bool] = True
+
+    def save(self, data: dict[str, Any]) -> None:
+        """Writes the report."""
+        with self.artifact_store.open(self._path, "w") as handle:
+            handle.write(_json(data))
+
+    def load(self, data_type: type[Any]) -> dict[str, Any]:
+        """Reads the report."""
+        with self.artifact_store.open(self._path, "r") as handle:
+            return json.loads(handle.read())
+
+    def compute_content_hash(self, data: dict[str, Any]) -> str:
+        """Equal reports give equal hashes."""
+        return hashlib.sha256(_json(data).encode()).hexdigest()
+
+    @property
+    def _path(self) -> str:
+        return f"{self.uri}/report.json"
+
+
+def _json(report: dict[str, Any]) -> str:
+    return json.dumps(report, indent=2, sort_keys=True, allow_nan=False) + "\n"

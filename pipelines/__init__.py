@@ -1,0 +1,1 @@
+"""The pipelines: each reads as the list of its steps."""

@@ -1,0 +1,104 @@
+"""The main job: from raw pairs to a registered model in seven steps."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zenml import pipeline
+
+from entailment.configuration import Configuration
+from entailment.data.image_paths import folder_fingerprint
+from entailment.data.sources import locate
+from entailment.encoders.handles import fingerprint, resolve_handle
+from entailment.files import sha256_of_file
+from entailment.home import home
+from stacks.cache import forget_lost_results
+from steps import evaluate, ingest, register, resolve_image_paths, split, train, write_tfrecords
+
+
+@dataclass(frozen=True)
+class InputState:
+    """What lies on the disk now: a cached step holds only while this is the same."""
+
+    content: str
+    """SHA-256 of the CSV file."""
+    images: str
+    """Over name, size and time of change of every image; "" where none are used."""
+    encoders: dict[str, str]
+    """Fingerprint of each encoder in use."""
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a run of the pipeline came to."""
+
+    cached: list[str]
+    """Names of the steps whose results were taken from an earlier run."""
+    source: dict[str, Any]
+    image_report: dict[str, Any]
+    split_report: dict[str, Any]
+    metrics: dict[str, float]
+    model: dict[str, Any]
+    """run_id, model_version, alias, champion."""
+
+
+@pipeline(name="training")
+def training(configuration: Configuration, state: InputState) -> None:
+    """Ingest, resolve images, split, write records, train, evaluate, register."""
+    config, inputs = configuration, configuration.inputs
+    missing = config.images.missing if inputs != "text" else "mask"
+    pairs, source = ingest(config.dataset, config.tweets, config.ingest, state.content)
+    resolved, image_report = resolve_image_paths(
+        pairs, source, inputs, missing, config.images.max_pixels, state.images
+    )
+    splits, split_report = split(resolved, config.split, config.seed)
+    records = write_tfrecords(
+        splits, inputs, config.images, config.records, config.encoders, state.images, state.encoders
+    )
+    head, tracked_run = train(records, source, image_report, split_report, config, state.encoders)
+    report = evaluate(
+        records, head, split_report, tracked_run, config.evaluation, config.encoders, inputs, config.seed
+    )
+    register(head, splits, source, report, tracked_run, config)
+
+
+def run_training(configuration: Configuration, *, use_cache: bool = True) -> TrainingResult:
+    """Runs the pipeline on the active stack; steps whose inputs, settings and code are unchanged are not run.
+
+    Raises:
+        EntailmentError: a step found something wrong.
+    """
+    state = input_state(configuration)
+    forget_lost_results()
+    run = training.with_options(enable_cache=use_cache)(configuration, state)
+    outputs = {name: step.outputs for name, step in run.steps.items()}
+
+    def load(step: str, output: str) -> Any:
+        return outputs[step][output][0].load()
+
+    return TrainingResult(
+        cached=[name for name, step in run.steps.items() if step.status == "cached"],
+        source=load("ingest", "source"),
+        image_report=load("resolve_image_paths", "image_report"),
+        split_report=load("split", "split_report"),
+        metrics=load("evaluate", "report")["metrics"],
+        model=load("register", "model_version"),
+    )
+
+
+def input_state(configuration: Configuration) -> InputState:
+    """Looks at the data set and the encoders, generating, downloading or building what is not there yet."""
+    source = locate(configuration.dataset, configuration.tweets, home() / "datasets")
+    images = folder_fingerprint(source.images) if configuration.inputs != "text" else ""
+    return InputState(sha256_of_file(source.csv), images, _encoder_fingerprints(configuration))
+
+
+def _encoder_fingerprints(configuration: Configuration) -> dict[str, str]:
+    text, image = configuration.encoders.text, configuration.encoders.image
+    handles: dict[str, str] = {}
+    if configuration.inputs != "image":
+        handles |= {"text": text.encoder, "preprocessor": text.preprocessor}
+    if configuration.inputs != "text":
+        handles |= {"image": image.encoder}
+    folder: Path = home() / "encoders"
+    return {name: fingerprint(resolve_handle(handle, folder)) for name, handle in handles.items()}

@@ -1,0 +1,206 @@
+#!/usr/bin/env python
+"""The command line. `python run_pipeline.py --help` lists the commands."""
+
+import contextlib
+import errno
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+import click
+
+from entailment.errors import ConfigurationError, EntailmentError
+
+_EXAMPLES = """
+\b
+Examples:
+  python run_pipeline.py                         train on the generated sample data
+  python run_pipeline.py --loss focal            the same with another loss
+  python run_pipeline.py --dataset pairs.csv --images pictures/
+  python run_pipeline.py --dataset pairs.csv --inputs text
+  python run_pipeline.py ui                      look at all runs in the browser
+  python run_pipeline.py promote 3               make version 3 the champion
+"""
+
+
+class _TrainByDefault(click.Group):
+    """Runs `train` when no command is named."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0].startswith("-") and args[0] not in ("--help", "-h")):
+            args = ["train", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=_TrainByDefault, context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EXAMPLES)
+def cli() -> None:
+    """Does the second of two posts contradict the first, follow from it, or neither?
+
+    Without a command, trains: reads the pairs, resolves images, splits, writes TFRecords, trains, evaluates
+    and registers the model. Results go to standard output, progress to standard error. Exit code: 0 done,
+    1 failed, 2 wrong use, 130 interrupted.
+    """
+
+
+def _json_option(command: Callable[..., None]) -> Callable[..., None]:
+    return click.option("--json", "as_json", is_flag=True, help="End with one line of JSON.")(command)
+
+
+@cli.command()
+@click.option("--config", type=click.Path(path_type=Path), help="Configuration file [zenml_config.yaml].")
+@click.option("--preset", type=click.Choice(["default", "keras_example"]), default="default", show_default=True)
+@click.option("--dataset", metavar="sample|tweets|FILE.csv", help="Generated sample, real tweets or your own pairs.")
+@click.option("--images", type=click.Path(path_type=Path), help="Folder of <id>.<ext> files, for FILE.csv.")
+@click.option("--missing-images", type=click.Choice(["mask", "drop", "error"]), help="What to do without an image.")
+@click.option("--inputs", type=click.Choice(["multimodal", "text", "image"]), help="What the model sees.")
+@click.option("--loss", type=click.Choice(["cross_entropy", "weighted", "focal"]), help="What training minimises.")
+@click.option("--epochs", type=int, help="Epochs at most.")
+@click.option("--seed", type=int, help="Seed of every random choice.")
+@click.option("--stack", metavar="NAME", help="ZenML stack to run on [a local one, made if absent].")
+@click.option("--no-cache", is_flag=True, help="Run every step again.")
+@click.option("--set", "assignments", multiple=True, metavar="a.b=value", help="Any key of the configuration.")
+@_json_option
+def train(assignments: tuple[str, ...], stack: str | None, no_cache: bool, as_json: bool, **options: Any) -> None:
+    """Train, evaluate and register a model (the default command)."""
+    with _results(as_json) as results:
+        from entailment.configuration import DEFAULT_FILE, load_configuration, parse_assignments
+        from entailment.home import PROJECT
+
+        file = options.pop("config") or PROJECT / DEFAULT_FILE
+        overrides = _overrides(options) | parse_assignments(assignments)
+        configuration = load_configuration(file, options["preset"], overrides)
+        _use_stack(stack)
+        from pipelines.training import run_training
+        from pipelines.summary import training_summary
+
+        result = run_training(configuration, use_cache=not no_cache)
+        if as_json:
+            _print_json(results, {**_ids(result.model), "metrics": result.metrics})
+        else:
+            print(training_summary(result), file=results)
+
+
+@cli.command()
+@click.argument("version")
+@click.option("--why", default="by hand", show_default=True, help="The reason, kept with the version.")
+@_json_option
+def promote(version: str, why: str, as_json: bool) -> None:
+    """Make VERSION of the registered model the champion."""
+    _move_champion(lambda registry: registry.promote(version, why), as_json)
+
+
+@cli.command()
+@click.option("--why", default="by hand", show_default=True, help="The reason, kept with the version.")
+@_json_option
+def rollback(why: str, as_json: bool) -> None:
+    """Make the version that was champion before the champion again."""
+    _move_champion(lambda registry: registry.rollback(why), as_json)
+
+
+@cli.command()
+@click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
+def ui(port: int) -> None:
+    """Open the MLflow UI on the runs of this project, also while a run is going (Ctrl-C ends it)."""
+    with _results(as_json=False) as results:
+        _prepare()
+        from tracking.experiment import prepare_experiment, ui_command
+
+        prepare_experiment()
+        print(f"http://127.0.0.1:{port}", file=results, flush=True)
+    os.execv(sys.executable, ui_command(port))
+
+
+def _move_champion(move: Callable[[Any], dict[str, str]], as_json: bool) -> None:
+    with _results(as_json) as results:
+        _prepare()
+        from tracking import registry
+        from tracking.experiment import prepare_experiment
+
+        prepare_experiment()
+        moved = move(registry)
+        if as_json:
+            _print_json(results, moved)
+        else:
+            print(f"Champion: version {moved['version']} (before: {moved['previous'] or 'none'}).", file=results)
+
+
+def _overrides(options: dict[str, Any]) -> dict[str, Any]:
+    keys = {
+        "dataset": "dataset.source",
+        "images": "dataset.images",
+        "missing_images": "images.missing",
+        "inputs": "inputs",
+        "loss": "training.loss",
+        "epochs": "training.epochs",
+        "seed": "seed",
+    }
+    given = {key: options[name] for name, key in keys.items() if options[name] is not None}
+    return {key: str(value) if isinstance(value, Path) else value for key, value in given.items()}
+
+
+def _ids(model: dict[str, Any]) -> dict[str, Any]:
+    return {"run_id": model["run_id"], "model_version": model["model_version"]}
+
+
+def _prepare() -> None:
+    from stacks.environment import prepare_environment
+
+    prepare_environment()
+
+
+def _use_stack(name: str | None) -> None:
+    _prepare()
+    from stacks.logs import quiet_libraries
+
+    quiet_libraries()
+    if name is None:
+        from stacks.local import use_local_stack
+
+        use_local_stack()
+    else:
+        from stacks.named import use_named_stack
+
+        use_named_stack(name)
+
+
+@contextlib.contextmanager
+def _results(as_json: bool) -> Iterator[TextIO]:
+    """Gives the real standard output; whatever else is printed meanwhile goes to standard error.
+
+    Turns failures into one plain message (with --json an object) and the right exit code.
+    """
+    sys.stdout.flush()
+    results = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    try:
+        yield results
+    except KeyboardInterrupt:
+        _fail(results, as_json, "Interrupted. Nothing half-written is kept; run again to go on.", 130)
+    except EntailmentError as error:
+        _fail(results, as_json, str(error), error.exit_code)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
+            raise
+        place = f" {error.filename}" if error.filename else ""
+        _fail(results, as_json, f"Cannot write{place}: {error.strerror}. Free or choose another ENTAILMENT_HOME.", 1)
+    finally:
+        results.flush()
+        os.dup2(results.fileno(), 1)
+
+
+def _fail(results: TextIO, as_json: bool, message: str, code: int) -> None:
+    if as_json:
+        _print_json(results, {"error": message})
+    print(f"Error: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _print_json(results: TextIO, value: dict[str, Any]) -> None:
+    print(json.dumps(value, allow_nan=False), file=results)
+
+
+if __name__ == "__main__":
+    cli()

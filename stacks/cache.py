@@ -1,0 +1,63 @@
+"""Keeping ZenML's cache honest: a result that is gone must be made again."""
+
+import logging
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from zenml.client import Client
+from zenml.enums import ExecutionStatus
+
+from stacks.local import artifact_folder
+from tracking.registry import result_exists
+
+_TOGETHER = ("train", "evaluate", "register")
+_PAGE = 500
+_LOG = logging.getLogger(__name__)
+
+
+def forget_lost_results() -> None:
+    """Expires cached steps of this home whose files, MLflow run or model version are gone.
+
+    train, evaluate and register write to one MLflow run: where one of them did not finish, or what they
+    made is gone, none of them may be taken from the cache.
+    """
+    client = Client()
+    lost = [step for step in _cacheable(client) if not _files_exist(step)]
+    by_run: dict[Any, dict[str, Any]] = {}
+    for step in _cacheable(client):
+        if step.name in _TOGETHER:
+            by_run.setdefault(step.pipeline_run_id, {})[step.name] = step
+    for steps in by_run.values():
+        if any(step in lost for step in steps.values()) or not _whole(steps):
+            lost += [step for step in steps.values() if step not in lost]
+    for step in lost:
+        _LOG.warning("What step %s made on %s is gone or unfinished: it runs again.", step.name, step.start_time)
+        client.update_step_run(step.id, cache_expires_at=datetime.now(UTC).replace(tzinfo=None))
+
+
+def _cacheable(client: Client) -> Iterable[Any]:
+    page = client.list_run_steps(
+        status=ExecutionStatus.COMPLETED, cache_expired=False, size=_PAGE, hydrate=True, sort_by="desc:created"
+    )
+    return [step for step in page.items if _ours(step)]
+
+
+def _ours(step: Any) -> bool:
+    return any(uri.is_relative_to(artifact_folder()) for uri in _uris(step))
+
+
+def _uris(step: Any) -> list[Path]:
+    return [Path(artifact.uri) for artifacts in step.outputs.values() for artifact in artifacts]
+
+
+def _files_exist(step: Any) -> bool:
+    return all(uri.is_dir() and any(uri.iterdir()) for uri in _uris(step))
+
+
+def _whole(steps: dict[str, Any]) -> bool:
+    if set(steps) != set(_TOGETHER):
+        return False
+    result = steps["register"].outputs["model_version"][0].load()
+    return result_exists(result["run_id"], result["model_version"])

@@ -1,0 +1,55 @@
+"""Environment variables that must be set before ZenML, MLflow or TensorFlow is imported."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from entailment.home import PROJECT, home
+
+_DEFAULTS = {
+    # Telemetry is off unless the user turned it on.
+    "ZENML_ANALYTICS_OPT_IN": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    # Steps are found from here, whatever the working folder is.
+    "ZENML_CUSTOM_SOURCE_ROOT": str(PROJECT),
+    "ZENML_ENABLE_REPO_INIT_WARNINGS": "false",
+    "ZENML_LOGGING_VERBOSITY": "WARN",
+    "ZENML_ENABLE_RICH_TRACEBACK": "false",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "TF_CPP_MIN_LOG_LEVEL": "2",
+    "TF_ENABLE_ONEDNN_OPTS": "1",
+    "KERAS_BACKEND": "tensorflow",
+}
+
+
+def prepare_environment() -> None:
+    """Sets what the user has not set; gives libraries a place in our home where theirs cannot be written."""
+    for name, value in _DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    # ZenML reads HOME through click, whose folder is ~/.config/zenml on Linux.
+    if "ZENML_CONFIG_PATH" not in os.environ and not _writable(_zenml_default()):
+        os.environ["ZENML_CONFIG_PATH"] = str(home() / "zenml-config")
+    if "MPLCONFIGDIR" not in os.environ and not _writable(Path.home() / ".config" / "matplotlib"):
+        os.environ["MPLCONFIGDIR"] = str(home() / "matplotlib")
+    if "KERAS_HOME" not in os.environ and not _writable(Path.home() / ".keras"):
+        os.environ["KERAS_HOME"] = str(home() / "keras")
+
+
+def _zenml_default() -> Path:
+    import click
+
+    return Path(click.get_app_dir("zenml"))
+
+
+def _writable(folder: Path) -> bool:
+    """Whether a file can really be made in the folder; its nearest parent is tried where it is absent."""
+    while not folder.exists():
+        folder = folder.parent
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False

@@ -1,0 +1,62 @@
+"""The local stack: made when absent, named after this home, chosen for this process alone."""
+
+import os
+import uuid
+from pathlib import Path
+
+from zenml.client import Client
+from zenml.enums import StackComponentType as Type
+
+from entailment.files import locked, written_aside
+from entailment.home import home
+from stacks.mlflow_tracker import QuickMLflowTrackerFlavor
+from tracking.experiment import prepare_experiment, tracking_uri
+
+
+def use_local_stack() -> str:
+    """Makes what is missing of the local stack and selects it for this process; returns its name.
+
+    Artifacts lie in `$ENTAILMENT_HOME/zenml`, runs and the registry in `$ENTAILMENT_HOME/mlflow.db`. The
+    user's active stack stays what it is.
+    """
+    name = f"entailment-{_home_id()}"
+    with locked(home() / "stack.lock"):
+        prepare_experiment()
+        stack_id = _find_or_make(Client(), name)
+    os.environ["ZENML_ACTIVE_STACK_ID"] = stack_id
+    return name
+
+
+def _home_id() -> str:
+    """Eight characters that tell this home from every other, kept in it."""
+    path = home() / "id"
+    with locked(home() / "stack.lock"):
+        if not path.is_file():
+            with written_aside(path) as aside:
+                aside.write_text(uuid.uuid4().hex[:8], encoding="utf-8")
+    return path.read_text(encoding="utf-8").strip()
+
+
+def _find_or_make(client: Client, name: str) -> str:
+    if found := client.list_stacks(name=name, size=1).items:
+        return str(found[0].id)
+    artifacts = home() / "zenml"
+    artifacts.mkdir(parents=True, exist_ok=True)
+    if not client.list_flavors(name=QuickMLflowTrackerFlavor().name, size=1).items:
+        source = f"{QuickMLflowTrackerFlavor.__module__}.{QuickMLflowTrackerFlavor.__name__}"
+        client.create_flavor(source, Type.EXPERIMENT_TRACKER)
+    components = {
+        Type.ORCHESTRATOR: ("local", {}),
+        Type.ARTIFACT_STORE: ("local", {"path": str(artifacts)}),
+        Type.EXPERIMENT_TRACKER: (QuickMLflowTrackerFlavor().name, {"tracking_uri": tracking_uri()}),
+        Type.MODEL_REGISTRY: ("mlflow", {}),
+    }
+    for component, (flavor, configuration) in components.items():
+        if not client.list_stack_components(name=name, type=component, size=1).items:
+            client.create_stack_component(name, flavor, component, configuration)
+    return str(client.create_stack(name, dict.fromkeys(components, name)).id)
+
+
+def artifact_folder() -> Path:
+    """Where the local stack keeps artifacts."""
+    return home() / "zenml"

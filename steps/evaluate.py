@@ -1,0 +1,41 @@
+"""Step 6: judge the head on the test split."""
+
+from typing import Annotated, Any
+
+from zenml import step
+from zenml.config import CachePolicy
+
+from entailment.configuration import Encoders, Evaluation, Inputs
+from entailment.data.records import RecordsFolder
+from entailment.evaluation.report import evaluate_split
+from entailment.home import home
+from entailment.model.featurizer import configured_featurizer
+from entailment.model.training import TrainedHead
+from materializers import ReportMaterializer
+from steps.train import code
+from tracking import runs
+from tracking.experiment import TRACKER_SETTINGS
+
+
+@step(
+    experiment_tracker=True,
+    settings=TRACKER_SETTINGS,
+    output_materializers={"report": ReportMaterializer},
+    cache_policy=CachePolicy(cache_func=code),
+)
+def evaluate(
+    records: RecordsFolder,
+    head: TrainedHead,
+    split_report: dict[str, Any],
+    tracked_run: dict[str, Any],
+    config: Evaluation,
+    encoders: Encoders,
+    inputs: Inputs,
+    seed: int,
+) -> Annotated[dict[str, Any], "report"]:
+    """Computes figures, predictions and pictures of the test split and logs them to the run of `train`."""
+    runs.expect(tracked_run)
+    featurizer = configured_featurizer(encoders, inputs, records.image_size, home() / "encoders", home() / "features")
+    evaluated = evaluate_split(records.path, head, featurizer, split_report["counts"], config, seed)
+    runs.log_evaluation(evaluated)
+    return {"metrics": evaluated.metrics.as_dict("test_"), "classes": evaluated.classification_report}

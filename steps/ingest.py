@@ -1,0 +1,50 @@
+"""Step 1: read and validate the pairs."""
+
+import logging
+from pathlib import Path
+from typing import Annotated, Any
+
+import pandas as pd
+from zenml import step
+from zenml.config import CachePolicy
+
+from entailment.configuration import Dataset, Ingest, Tweets
+from entailment.data.pairs import content_hash, read_pairs
+from entailment.data.sources import locate
+from entailment.home import home
+from materializers import PairsMaterializer, ReportMaterializer
+from steps.code_fingerprint import code_fingerprint
+
+_LOG = logging.getLogger(__name__)
+
+
+def code() -> str:
+    """What this step's code consists of now."""
+    return code_fingerprint(__name__)
+
+
+@step(
+    output_materializers={"pairs": PairsMaterializer, "source": ReportMaterializer},
+    cache_policy=CachePolicy(cache_func=code),
+)
+def ingest(
+    dataset: Dataset, tweets: Tweets, config: Ingest, content: str
+) -> tuple[Annotated[pd.DataFrame, "pairs"], Annotated[dict[str, Any], "source"]]:
+    """Reads the sample, the real tweets or a CSV file; `content` (its hash) makes a changed file run anew."""
+    source = locate(dataset, tweets, home() / "datasets")
+    pairs = read_pairs(source.csv, max_text_bytes=config.max_text_bytes)
+    digest = content_hash(pairs)
+    _LOG.info("%s: %d pairs, content %s.", source.csv, len(pairs), digest[:12])
+    return pairs, {
+        "name": source.name,
+        "file": str(source.csv),
+        "images": str(source.images) if source.images else None,
+        "generated": source.generated,
+        "sha256": digest,
+        "rows": len(pairs),
+    }
+
+
+def images_folder(source: dict[str, Any]) -> Path | None:
+    """The folder of images that belongs to an ingested source."""
+    return Path(source["images"]) if source["images"] else None

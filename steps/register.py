@@ -1,0 +1,40 @@
+"""Step 7: register the model that takes raw texts and images."""
+
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+import pandas as pd
+from zenml import step
+from zenml.config import CachePolicy
+
+from entailment.configuration import Configuration
+from entailment.home import home
+from entailment.model.training import TrainedHead
+from entailment.serving.package import write_package
+from materializers import ReportMaterializer
+from steps.train import code
+from tracking import registry, runs
+from tracking.experiment import TRACKER_SETTINGS
+
+
+@step(
+    experiment_tracker=True,
+    settings=TRACKER_SETTINGS,
+    output_materializers={"model_version": ReportMaterializer},
+    cache_policy=CachePolicy(cache_func=code),
+)
+def register(
+    head: TrainedHead,
+    splits: pd.DataFrame,
+    source: dict[str, Any],
+    report: dict[str, Any],
+    tracked_run: dict[str, Any],
+    configuration: Configuration,
+) -> Annotated[dict[str, Any], "model_version"]:
+    """Packs encoders, head and decoding into one model, registers it and moves the aliases."""
+    runs.expect(tracked_run)
+    with tempfile.TemporaryDirectory() as scratch:
+        package = write_package(Path(scratch) / "package", head, configuration, home() / "encoders")
+        version = registry.register(package, splits, source, report)
+    return {"run_id": tracked_run["run_id"], **version}

@@ -1,0 +1,46 @@
+"""Step 2: find each pair's images."""
+
+import logging
+from typing import Annotated, Any
+
+import pandas as pd
+from zenml import step
+from zenml.config import CachePolicy
+
+from entailment.configuration import Inputs, MissingImages
+from entailment.data.image_paths import resolve_image_paths as resolve
+from entailment.errors import ImageError
+from materializers import PairsMaterializer, ReportMaterializer
+from steps.code_fingerprint import code_fingerprint
+from steps.ingest import images_folder
+
+_LOG = logging.getLogger(__name__)
+
+
+def code() -> str:
+    """What this step's code consists of now."""
+    return code_fingerprint(__name__)
+
+
+@step(
+    output_materializers={"resolved": PairsMaterializer, "image_report": ReportMaterializer},
+    cache_policy=CachePolicy(cache_func=code),
+)
+def resolve_image_paths(
+    pairs: pd.DataFrame,
+    source: dict[str, Any],
+    inputs: Inputs,
+    missing: MissingImages,
+    max_pixels: int,
+    images_state: str,
+) -> tuple[Annotated[pd.DataFrame, "resolved"], Annotated[dict[str, Any], "image_report"]]:
+    """Adds path, status and reason of each image; `images_state` makes a changed folder run anew."""
+    resolved, report = resolve(pairs, images_folder(source), missing=missing, max_pixels=max_pixels)
+    for problem in report.problems:
+        _LOG.warning("%s", problem)
+    if inputs != "text" and report.usable == 0:
+        raise ImageError(
+            f"No image of {source['file']} can be used, and --inputs {inputs} needs images. Give their folder with"
+            " --images FOLDER (files named <id>.<ext>), or train on texts alone with --inputs text."
+        )
+    return resolved, report.as_dict()

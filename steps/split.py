@@ -1,0 +1,35 @@
+"""Step 3: divide the pairs into train, validation and test."""
+
+import logging
+from typing import Annotated, Any
+
+import pandas as pd
+from zenml import step
+from zenml.config import CachePolicy
+
+from entailment.configuration import Split
+from entailment.data.split import leak_warning, split_pairs, split_report
+from materializers import PairsMaterializer, ReportMaterializer
+from steps.code_fingerprint import code_fingerprint
+
+_LOG = logging.getLogger(__name__)
+
+
+def code() -> str:
+    """What this step's code consists of now."""
+    return code_fingerprint(__name__)
+
+
+@step(
+    output_materializers={"splits": PairsMaterializer, "split_report": ReportMaterializer},
+    cache_policy=CachePolicy(cache_func=code),
+)
+def split(
+    resolved: pd.DataFrame, config: Split, seed: int
+) -> tuple[Annotated[pd.DataFrame, "splits"], Annotated[dict[str, Any], "split_report"]]:
+    """Adds the column `split` and reports class counts and leaks."""
+    splits = split_pairs(resolved, config, seed)
+    report = split_report(splits)
+    if warning := leak_warning(report):
+        _LOG.warning("%s", warning)
+    return splits, report

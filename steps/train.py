@@ -1,0 +1,52 @@
+"""Step 5: encode every text and image once and train the head on the features."""
+
+from typing import Annotated, Any
+
+from zenml import step
+from zenml.config import CachePolicy
+
+from entailment.configuration import Configuration
+from entailment.data.records import RecordsFolder
+from entailment.home import home
+from entailment.model.featurizer import configured_featurizer
+from entailment.model.training import TrainedHead, train_head
+from materializers import HeadMaterializer, ReportMaterializer
+from steps.code_fingerprint import code_fingerprint
+from tracking import runs
+from tracking.experiment import TRACKER_SETTINGS
+
+
+def code() -> str:
+    """What train, evaluate and register consist of now: they run together or not at all."""
+    return code_fingerprint(__name__, "steps.evaluate", "steps.register")
+
+
+@step(
+    experiment_tracker=True,
+    settings=TRACKER_SETTINGS,
+    output_materializers={"head": HeadMaterializer, "tracked_run": ReportMaterializer},
+    cache_policy=CachePolicy(cache_func=code),
+)
+def train(
+    records: RecordsFolder,
+    source: dict[str, Any],
+    image_report: dict[str, Any],
+    split_report: dict[str, Any],
+    configuration: Configuration,
+    encoder_state: dict[str, str],
+) -> tuple[Annotated[TrainedHead, "head"], Annotated[dict[str, Any], "tracked_run"]]:
+    """Trains the configured head; logs the whole configuration, the data's facts and every epoch to MLflow."""
+    run_id = runs.log_start(configuration, source, encoder_state)
+    runs.log_reports({"image_report": image_report, "split_report": split_report})
+    featurizer = configured_featurizer(
+        configuration.encoders, configuration.inputs, configuration.images.size, home() / "encoders", home() / "features"
+    )
+    head = train_head(
+        featurizer.split(records.path, "train"),
+        featurizer.split(records.path, "validation"),
+        configuration.head,
+        configuration.training,
+        configuration.seed,
+        runs.log_epoch,
+    )
+    return head, {"run_id": run_id}

@@ -1,0 +1,41 @@
+"""Step 4: write what the encoders are fed as TFRecord files."""
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+from zenml import step
+from zenml.config import CachePolicy
+
+from entailment.configuration import Encoders, Images, Inputs, Records
+from entailment.data.records import RecordsFolder, RecordsSpec, write_records
+from entailment.home import home
+from entailment.model.featurizer import load_text_encoder
+from materializers import RecordsMaterializer
+from steps.code_fingerprint import code_fingerprint
+
+
+def code() -> str:
+    """What this step's code consists of now."""
+    return code_fingerprint(__name__)
+
+
+@step(output_materializers={"records": RecordsMaterializer}, cache_policy=CachePolicy(cache_func=code))
+def write_tfrecords(
+    splits: pd.DataFrame,
+    inputs: Inputs,
+    images: Images,
+    config: Records,
+    encoders: Encoders,
+    images_state: str,
+    encoder_state: dict[str, str],
+) -> Annotated[RecordsFolder, "records"]:
+    """Writes texts, token ids, masks and resized images; the two states make changed files run anew."""
+    spec = RecordsSpec(images.size, images.max_pixels, config.rows_per_shard, images.missing, inputs != "text")
+    text = load_text_encoder(encoders, home() / "encoders") if inputs != "image" else None
+    scratch = home() / "scratch"
+    scratch.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=scratch)) / "written"
+    write_records(splits, folder, spec, text)
+    return RecordsFolder(folder)

@@ -1,0 +1,112 @@
+"""Reading and validating tables of pairs."""
+
+import logging
+
+import pandas as pd
+import pytest
+
+from entailment.data.pairs import content_hash, pair_hashes, read_pairs
+from entailment.data.schema import PAIR_COLUMNS
+from entailment.errors import DataError
+
+ROW = ["1375936088968200205", "one", "https://x/a.jpg", "2", "two", "https://x/b.png", "Implies"]
+
+
+def write(path, rows, header=PAIR_COLUMNS, encoding="utf-8"):
+    frame = pd.DataFrame(rows, columns=range(len(header)))
+    frame.to_csv(path, index=False, header=list(header), encoding=encoding)
+    return path
+
+
+def read(path, **options):
+    return read_pairs(path, max_text_bytes=1000, **options)
+
+
+def test_ids_stay_exact_and_odd_texts_stay_themselves(tmp_path):
+    rows = [ROW, ["007", "NA", "", "9" * 19, 'null, "quoted"\nnew line 🌉', "", "Contradictory"]]
+    frame = read(write(tmp_path / "p.csv", rows))
+    assert frame["id_1"].tolist() == ["1375936088968200205", "007"]
+    assert frame["id_2"].tolist() == ["2", "9" * 19]
+    assert frame["text_1"].tolist() == ["one", "NA"]
+    assert frame["text_2"].tolist()[1] == 'null, "quoted"\nnew line 🌉'
+    assert frame["label_index"].tolist() == [1, 0]
+
+
+def test_a_byte_order_mark_and_other_columns_do_no_harm(tmp_path):
+    path = write(tmp_path / "p.csv", [[*ROW, "x"]], (*PAIR_COLUMNS, "note"), encoding="utf-8-sig")
+    assert list(read(path).columns) == [*PAIR_COLUMNS, "label_index"]
+
+
+def test_without_labels_the_column_may_be_absent_and_texts_empty(tmp_path):
+    path = write(tmp_path / "p.csv", [["1", "", "", "2", "b", ""]], PAIR_COLUMNS[:-1])
+    assert read(path, labelled=False)["text_1"].tolist() == [""]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "expected"),
+    [
+        ("label", "Maybe", "row 2, column label: must be one of Contradictory, Implies, NoEntailment"),
+        ("text_1", "", "row 2, column text_1: must not be empty"),
+        ("id_2", "", "row 2, column id_2: must not be empty"),
+        ("id_1", "1.37594E+18", "a spreadsheet rounded this one"),
+        ("text_2", "x" * 5_000_000, "must be at most 1000 bytes (ingest.max_text_bytes)"),
+        ("text_2", "é" * 501, "must be at most 1000 bytes"),
+    ],
+)
+def test_wrong_values_are_named_by_row_and_column(tmp_path, column, value, expected):
+    wrong = [value if name == column else old for name, old in zip(PAIR_COLUMNS, ROW, strict=True)]
+    with pytest.raises(DataError) as caught:
+        read(write(tmp_path / "p.csv", [ROW, wrong]))
+    assert expected in str(caught.value)
+    assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"", "is empty"),
+        (",".join(PAIR_COLUMNS).encode(), "no rows"),
+        (b"id_1,text_1\n1,2\n", "lacks the column(s) image_1"),
+        ((",".join(PAIR_COLUMNS) + ",label\n" + "1,2,3,4,5,6,7,8\n").encode(), "label more than once"),
+        ((",".join(PAIR_COLUMNS) + "\n1,caf\xe9,,2,b,,Implies\n").encode("latin-1"), "is not UTF-8"),
+        ((",".join(PAIR_COLUMNS) + "\n1,2,3,4,5,6,7,8,9\n").encode(), "not a CSV file that can be read"),
+        ((",".join(PAIR_COLUMNS) + '\n1,"open quote').encode(), "not a CSV file that can be read"),
+        (b"\x00\x01\x02\x03", "lacks the column"),
+    ],
+)
+def test_broken_files_are_named(tmp_path, content, expected):
+    path = tmp_path / "p.csv"
+    path.write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        read(path)
+    assert expected in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_an_absent_file_and_a_folder_are_named(tmp_path):
+    with pytest.raises(DataError, match="There is no file"):
+        read(tmp_path / "absent.csv")
+    with pytest.raises(DataError, match="is a folder"):
+        read(tmp_path)
+
+
+def test_repeated_pairs_warn_and_contradicting_labels_stop(tmp_path, caplog):
+    with caplog.at_level(logging.WARNING):
+        assert len(read(write(tmp_path / "p.csv", [ROW, ROW]))) == 2
+    assert "repeats 1 pair(s), first in row 1" in caplog.text
+    with pytest.raises(DataError, match=r"two labels, in rows 1, 2"):
+        read(write(tmp_path / "q.csv", [ROW, [*ROW[:-1], "Contradictory"]]))
+
+
+def test_the_content_hash_sees_every_value_and_the_order():
+    frame = pd.DataFrame({"a": ["x", "yz"], "b": ["1", "2"]})
+    moved = pd.DataFrame({"a": ["xy", "z"], "b": ["1", "2"]})
+    assert content_hash(frame) == content_hash(frame.copy())
+    assert len({content_hash(f) for f in (frame, moved, frame[::-1], frame[["b", "a"]])}) == 4
+
+
+def test_pair_hashes_depend_on_ids_alone():
+    frame = pd.DataFrame({"id_1": ["1", "12"], "id_2": ["23", "3"], "text_1": ["a", "b"]})
+    first, second = pair_hashes(frame)
+    assert first != second and len(first) == 16
+    assert pair_hashes(frame.assign(text_1="c")).tolist() == [first, second]

@@ -1,0 +1,98 @@
+"""The configuration: its file, its presets, and what is said of wrong keys."""
+
+from pathlib import Path
+
+import pytest
+
+from entailment.configuration import PRESETS, Configuration, dotted, load_configuration, parse_assignments
+from entailment.errors import ConfigurationError
+
+PROJECT = Path(__file__).parent.parent
+
+
+def test_the_file_holds_every_key_with_its_default():
+    import yaml
+
+    text = (PROJECT / "zenml_config.yaml").read_text()
+    assert load_configuration(PROJECT / "zenml_config.yaml") == Configuration()
+
+    def keys(node, prefix=""):
+        for name, value in node.items():
+            yield from keys(value, f"{prefix}{name}.") if isinstance(value, dict) else [prefix + name]
+
+    assert set(keys(yaml.safe_load(text))) == set(dotted(Configuration()))
+
+
+def test_every_leaf_of_the_file_is_documented():
+    lines = (PROJECT / "zenml_config.yaml").read_text().splitlines()
+    undocumented = [
+        line
+        for line in lines
+        if ": " in line and not line.startswith("#") and "#" not in line and not line.startswith("  archive_url")
+    ]
+    # Keys whose line is too long for a comment are explained by the line above their section.
+    assert [line.split(":")[0].strip() for line in undocumented] == ["csv_url", "csv_sha256", "preprocessor"]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_presets_hold_only_keys_that_exist(preset):
+    configuration = load_configuration(None, preset)
+    for key, value in PRESETS[preset].items():
+        assert dotted(configuration)[key] == value
+
+
+def test_later_sources_win(tmp_path):
+    file = tmp_path / "c.yaml"
+    file.write_text("training: {epochs: 3, batch_size: 7}\n")
+    configuration = load_configuration(file, "keras_example", {"training.batch_size": 5})
+    assert configuration.training.epochs == 10
+    assert configuration.training.batch_size == 5
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("trainng: {epochs: 3}", "Did you mean 'training'?"),
+        ("training: {epoch: 3}", "Did you mean 'training.epochs'?"),
+        ("training: {epochs: 0}", "training.epochs: Input should be greater than or equal to 1"),
+        ("inputs: sound", "inputs: Input should be 'multimodal', 'text' or 'image'"),
+        ("- a\n- b", "must hold keys and values"),
+        ("a: [", "is not valid YAML"),
+    ],
+)
+def test_faults_are_named(tmp_path, text, expected):
+    file = tmp_path / "c.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigurationError) as caught:
+        load_configuration(file)
+    assert expected in str(caught.value)
+    assert str(file) in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ConfigurationError, match="no configuration file"):
+        load_configuration(tmp_path / "absent.yaml")
+
+
+def test_assignments_are_read_as_yaml():
+    assert parse_assignments(["training.epochs=5", "dataset.images=null", "training.learning_rate=1e-4"]) == {
+        "training.epochs": 5,
+        "dataset.images": None,
+        "training.learning_rate": "1e-4",
+    }
+    overrides = parse_assignments(["training.learning_rate=1e-4"])
+    assert load_configuration(None, overrides=overrides).training.learning_rate == 1e-4
+
+
+@pytest.mark.parametrize(
+    ("assignment", "expected"),
+    [
+        ("epochs=5", "Did you mean 'training.epochs'?"),
+        ("training.epochs", "must be KEY=VALUE"),
+        ("training=5", "no key 'training'"),
+    ],
+)
+def test_wrong_assignments_are_named(assignment, expected):
+    with pytest.raises(ConfigurationError) as caught:
+        parse_assignments([assignment])
+    assert expected in str(caught.value)

@@ -1,0 +1,56 @@
+"""Who may import whom (docs/architecture.md), and that nothing unpickles."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parent.parent
+ROOMS = ("entailment", "steps", "pipelines", "materializers", "stacks", "tracking")
+FORBIDDEN = {
+    "entailment": {"zenml", "mlflow", "click", "steps", "pipelines", "materializers", "stacks", "tracking"},
+    "tracking": {"zenml", "steps", "pipelines", "materializers", "stacks", "click"},
+    "materializers": {"mlflow", "steps", "pipelines", "stacks", "tracking", "click"},
+    "steps": {"pipelines", "stacks", "click"},
+    "pipelines": {"click"},
+    "stacks": {"steps", "pipelines"},
+}
+UNPICKLERS = {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
+# The one reader of a legacy checkpoint: it admits tensors and nothing else.
+MAY_UNPICKLE = {"entailment/encoders/torch_checkpoint.py"}
+
+
+def modules():
+    return [path for room in ROOMS for path in sorted((PROJECT / room).rglob("*.py"))]
+
+
+def imported(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.partition(".")[0]
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: p.relative_to(PROJECT).as_posix())
+def test_a_module_imports_only_what_its_room_may(path):
+    name = path.relative_to(PROJECT).as_posix()
+    found = set(imported(path))
+    assert not found & FORBIDDEN[name.partition("/")[0]]
+    if name not in MAY_UNPICKLE:
+        assert not found & UNPICKLERS
+
+
+def test_the_core_imports_fast_and_light():
+    heavy = {"tensorflow", "keras", "keras_hub", "tensorflow_hub", "mlflow", "zenml", "matplotlib", "sklearn"}
+    names = [
+        path.relative_to(PROJECT).with_suffix("").as_posix().replace("/", ".")
+        for path in sorted((PROJECT / "entailment").rglob("*.py"))
+        # A Keras layer cannot be defined without Keras: that module says so and is imported late.
+        if path.name not in ("__init__.py", "layers.py")
+    ]
+    code = f"import sys, importlib; [importlib.import_module(n) for n in {names}]; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert not set(loaded.stdout.split()) & heavy

@@ -1,0 +1,1 @@
+"""MLflow: the experiment, its runs, the registered model and its aliases."""

@@ -1,0 +1,70 @@
+"""What a run holds in MLflow: parameters, tags, curves, figures and files."""
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import mlflow
+
+from entailment.configuration import Configuration, dotted
+from entailment.errors import EntailmentError
+from entailment.evaluation.figures import save_figure
+from entailment.evaluation.report import EvaluatedSplit
+
+
+def log_start(configuration: Configuration, source: Mapping[str, Any], encoders: Mapping[str, str]) -> str:
+    """Logs the whole configuration as parameters and the data's facts as tags to the active run; its id."""
+    mlflow.log_params(dotted(configuration))
+    mlflow.set_tags(
+        {
+            "dataset": source["name"],
+            "dataset.sha256": source["sha256"],
+            "inputs": configuration.inputs,
+            "loss": configuration.training.loss,
+            "encoder.text": configuration.encoders.text.encoder,
+            "encoder.image": configuration.encoders.image.encoder,
+            "data.generated": str(source["generated"]).lower(),
+        }
+        | {f"encoder.{name}.sha256": digest for name, digest in encoders.items()}
+    )
+    return active_run_id()
+
+
+def log_epoch(epoch: int, figures: Mapping[str, float]) -> None:
+    """Logs one epoch's figures while training goes on."""
+    mlflow.log_metrics(dict(figures), step=epoch)
+
+
+def log_reports(reports: Mapping[str, Mapping[str, Any]]) -> None:
+    """Logs dictionaries as JSON artifacts named after their keys."""
+    for name, report in reports.items():
+        mlflow.log_dict(dict(report), f"{name}.json")
+
+
+def log_evaluation(evaluated: EvaluatedSplit) -> None:
+    """Logs the final figures, tables and pictures of the test split."""
+    mlflow.log_metrics(evaluated.metrics.as_dict("test_"))
+    mlflow.log_dict(evaluated.confusion, "confusion_matrix.json")
+    mlflow.log_dict(evaluated.classification_report, "classification_report.json")
+    with tempfile.TemporaryDirectory() as scratch:
+        for name, figure in evaluated.figures.items():
+            save_figure(figure, Path(scratch) / name)
+        evaluated.predictions.to_parquet(Path(scratch) / "predictions.parquet", index=False)
+        mlflow.log_artifacts(scratch)
+
+
+def expect(tracked: Mapping[str, Any]) -> None:
+    """Checks that the active run is the one that `train` began. Raises EntailmentError otherwise."""
+    if active_run_id() != tracked["run_id"]:
+        raise EntailmentError(
+            f"The MLflow run {tracked['run_id']} of the training step is no longer there. Run again with --no-cache."
+        )
+
+
+def active_run_id() -> str:
+    """The id of the run that ZenML's experiment tracker started for this step."""
+    run = mlflow.active_run()
+    if run is None:
+        raise EntailmentError("No MLflow run is active: the stack has no experiment tracker.")
+    return str(run.info.run_id)
