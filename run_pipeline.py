@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 import click
 
-from entailment.errors import ConfigurationError, EntailmentError
+from entailment.errors import EntailmentError
 
 _EXAMPLES = """
 \b
@@ -51,19 +51,31 @@ def _json_option(command: Callable[..., None]) -> Callable[..., None]:
 
 @cli.command()
 @click.option("--config", type=click.Path(path_type=Path), help="Configuration file [zenml_config.yaml].")
-@click.option("--preset", type=click.Choice(["default", "keras_example"]), default="default", show_default=True)
-@click.option("--dataset", metavar="sample|tweets|FILE.csv", help="Generated sample, real tweets or your own pairs.")
+@click.option(
+    "--preset", type=click.Choice(["default", "keras_example"]), default="default", show_default=True
+)
+@click.option(
+    "--dataset", metavar="sample|tweets|FILE.csv", help="Generated sample, real tweets or your own pairs."
+)
 @click.option("--images", type=click.Path(path_type=Path), help="Folder of <id>.<ext> files, for FILE.csv.")
-@click.option("--missing-images", type=click.Choice(["mask", "drop", "error"]), help="What to do without an image.")
+@click.option(
+    "--missing-images", type=click.Choice(["mask", "drop", "error"]), help="What to do without an image."
+)
 @click.option("--inputs", type=click.Choice(["multimodal", "text", "image"]), help="What the model sees.")
-@click.option("--loss", type=click.Choice(["cross_entropy", "weighted", "focal"]), help="What training minimises.")
+@click.option(
+    "--loss", type=click.Choice(["cross_entropy", "weighted", "focal"]), help="What training minimises."
+)
 @click.option("--epochs", type=int, help="Epochs at most.")
 @click.option("--seed", type=int, help="Seed of every random choice.")
 @click.option("--stack", metavar="NAME", help="ZenML stack to run on [a local one, made if absent].")
 @click.option("--no-cache", is_flag=True, help="Run every step again.")
-@click.option("--set", "assignments", multiple=True, metavar="a.b=value", help="Any key of the configuration.")
+@click.option(
+    "--set", "assignments", multiple=True, metavar="a.b=value", help="Any key of the configuration."
+)
 @_json_option
-def train(assignments: tuple[str, ...], stack: str | None, no_cache: bool, as_json: bool, **options: Any) -> None:
+def train(
+    assignments: tuple[str, ...], stack: str | None, no_cache: bool, as_json: bool, **options: Any
+) -> None:
     """Train, evaluate and register a model (the default command)."""
     with _results(as_json) as results:
         from entailment.configuration import DEFAULT_FILE, load_configuration, parse_assignments
@@ -73,8 +85,8 @@ def train(assignments: tuple[str, ...], stack: str | None, no_cache: bool, as_js
         overrides = _overrides(options) | parse_assignments(assignments)
         configuration = load_configuration(file, options["preset"], overrides)
         _use_stack(stack)
-        from pipelines.training import run_training
         from pipelines.summary import training_summary
+        from pipelines.training import run_training
 
         result = run_training(configuration, use_cache=not no_cache)
         if as_json:
@@ -124,7 +136,9 @@ def _move_champion(move: Callable[[Any], dict[str, str]], as_json: bool) -> None
         if as_json:
             _print_json(results, moved)
         else:
-            print(f"Champion: version {moved['version']} (before: {moved['previous'] or 'none'}).", file=results)
+            print(
+                f"Champion: version {moved['version']} (before: {moved['previous'] or 'none'}).", file=results
+            )
 
 
 def _overrides(options: dict[str, Any]) -> dict[str, Any]:
@@ -185,7 +199,12 @@ def _results(as_json: bool) -> Iterator[TextIO]:
         if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
             raise
         place = f" {error.filename}" if error.filename else ""
-        _fail(results, as_json, f"Cannot write{place}: {error.strerror}. Free or choose another ENTAILMENT_HOME.", 1)
+        _fail(
+            results,
+            as_json,
+            f"Cannot write{place}: {error.strerror}. Free or choose another ENTAILMENT_HOME.",
+            1,
+        )
     finally:
         results.flush()
         os.dup2(results.fileno(), 1)

@@ -1,6 +1,11 @@
 """What the command line says at the end of a run."""
 
+from typing import Any
+
+from entailment.data.image_paths import MISSING, OK, UNREADABLE
 from pipelines.training import TrainingResult
+
+_STATUSES = (OK, MISSING, UNREADABLE)
 
 
 def training_summary(result: TrainingResult) -> str:
@@ -31,4 +36,11 @@ def training_summary(result: TrainingResult) -> str:
 def _steps_line(cached: list[str]) -> str:
     if len(cached) == 7:
         return "Done      nothing changed: all 7 steps were cached, this is the earlier run's result"
-    return f"Done      {7 - len(cached)} of 7 steps ran" + (f", cached: {', '.join(cached)}" if cached else "")
+    return f"Done      {7 - len(cached)} of 7 steps ran" + (
+        f", cached: {', '.join(cached)}" if cached else ""
+    )
+
+
+def _images_line(report: dict[str, Any]) -> str:
+    counts = {status: sum(side[status] for side in report["counts"].values()) for status in _STATUSES}
+    return f"{counts[OK]} usable, {counts[MISSING]} missing, {counts[UNREADABLE]} unreadable"

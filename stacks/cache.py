@@ -33,13 +33,19 @@ def forget_lost_results() -> None:
         if any(step in lost for step in steps.values()) or not _whole(steps):
             lost += [step for step in steps.values() if step not in lost]
     for step in lost:
-        _LOG.warning("What step %s made on %s is gone or unfinished: it runs again.", step.name, step.start_time)
+        _LOG.warning(
+            "What step %s made on %s is gone or unfinished: it runs again.", step.name, step.start_time
+        )
         client.update_step_run(step.id, cache_expires_at=datetime.now(UTC).replace(tzinfo=None))
 
 
 def _cacheable(client: Client) -> Iterable[Any]:
     page = client.list_run_steps(
-        status=ExecutionStatus.COMPLETED, cache_expired=False, size=_PAGE, hydrate=True, sort_by="desc:created"
+        status=ExecutionStatus.COMPLETED,
+        cache_expired=False,
+        size=_PAGE,
+        hydrate=True,
+        sort_by="desc:created",
     )
     return [step for step in page.items if _ours(step)]
 

@@ -35,7 +35,9 @@ def evaluate(
 ) -> Annotated[dict[str, Any], "report"]:
     """Computes figures, predictions and pictures of the test split and logs them to the run of `train`."""
     runs.expect(tracked_run)
-    featurizer = configured_featurizer(encoders, inputs, records.image_size, home() / "encoders", home() / "features")
+    featurizer = configured_featurizer(
+        encoders, inputs, records.image_size, home() / "encoders", home() / "features"
+    )
     evaluated = evaluate_split(records.path, head, featurizer, split_report["counts"], config, seed)
     runs.log_evaluation(evaluated)
     return {"metrics": evaluated.metrics.as_dict("test_"), "classes": evaluated.classification_report}

@@ -36,8 +36,9 @@ def resolve_image_paths(
 ) -> tuple[Annotated[pd.DataFrame, "resolved"], Annotated[dict[str, Any], "image_report"]]:
     """Adds path, status and reason of each image; `images_state` makes a changed folder run anew."""
     resolved, report = resolve(pairs, images_folder(source), missing=missing, max_pixels=max_pixels)
-    for problem in report.problems:
-        _LOG.warning("%s", problem)
+    if images_folder(source):
+        for problem in report.problems:
+            _LOG.warning("%s", problem)
     if inputs != "text" and report.usable == 0:
         raise ImageError(
             f"No image of {source['file']} can be used, and --inputs {inputs} needs images. Give their folder with"

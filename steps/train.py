@@ -39,7 +39,11 @@ def train(
     run_id = runs.log_start(configuration, source, encoder_state)
     runs.log_reports({"image_report": image_report, "split_report": split_report})
     featurizer = configured_featurizer(
-        configuration.encoders, configuration.inputs, configuration.images.size, home() / "encoders", home() / "features"
+        configuration.encoders,
+        configuration.inputs,
+        configuration.images.size,
+        home() / "encoders",
+        home() / "features",
     )
     head = train_head(
         featurizer.split(records.path, "train"),

@@ -32,7 +32,9 @@ def write_tfrecords(
     encoder_state: dict[str, str],
 ) -> Annotated[RecordsFolder, "records"]:
     """Writes texts, token ids, masks and resized images; the two states make changed files run anew."""
-    spec = RecordsSpec(images.size, images.max_pixels, config.rows_per_shard, images.missing, inputs != "text")
+    spec = RecordsSpec(
+        images.size, images.max_pixels, config.rows_per_shard, images.missing, inputs != "text"
+    )
     text = load_text_encoder(encoders, home() / "encoders") if inputs != "image" else None
     scratch = home() / "scratch"
     scratch.mkdir(parents=True, exist_ok=True)

@@ -28,7 +28,10 @@ def test_every_leaf_of_the_file_is_documented():
     undocumented = [
         line
         for line in lines
-        if ": " in line and not line.startswith("#") and "#" not in line and not line.startswith("  archive_url")
+        if ": " in line
+        and not line.startswith("#")
+        and "#" not in line
+        and not line.startswith("  archive_url")
     ]
     # Keys whose line is too long for a comment are explained by the line above their section.
     assert [line.split(":")[0].strip() for line in undocumented] == ["csv_url", "csv_sha256", "preprocessor"]

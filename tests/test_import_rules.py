@@ -52,5 +52,7 @@ def test_the_core_imports_fast_and_light():
         if path.name not in ("__init__.py", "layers.py")
     ]
     code = f"import sys, importlib; [importlib.import_module(n) for n in {names}]; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True
+    )
     assert not set(loaded.stdout.split()) & heavy

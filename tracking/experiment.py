@@ -31,5 +31,10 @@ def ui_command(port: int) -> list[str]:
     """The command that serves the MLflow UI on this home, with this interpreter, on 127.0.0.1."""
     import sys
 
-    store = ["--backend-store-uri", tracking_uri(), "--default-artifact-root", (home() / "mlartifacts").as_uri()]
+    store = [
+        "--backend-store-uri",
+        tracking_uri(),
+        "--default-artifact-root",
+        (home() / "mlartifacts").as_uri(),
+    ]
     return [sys.executable, "-m", "mlflow", "ui", *store, "--host", "127.0.0.1", "--port", str(port)]

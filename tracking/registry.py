@@ -101,7 +101,9 @@ def rollback(why: str) -> dict[str, str]:
 def champion_version() -> str:
     """The champion's version number, "" when there is none."""
     try:
-        return str(MlflowClient(tracking_uri()).get_model_version_by_alias(REGISTERED_MODEL, CHAMPION).version)
+        return str(
+            MlflowClient(tracking_uri()).get_model_version_by_alias(REGISTERED_MODEL, CHAMPION).version
+        )
     except MlflowException:
         return ""
 
@@ -183,7 +185,13 @@ def _line_of_champions(client: MlflowClient) -> list[str]:
 
 
 def _crown(client: MlflowClient, version: str, why: str, how: str = "promote") -> None:
-    move = {"version": version, "how": how, "by": _user(), "at": datetime.now(UTC).isoformat(timespec="seconds"), "why": why[:150]}
+    move = {
+        "version": version,
+        "how": how,
+        "by": _user(),
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "why": why[:150],
+    }
     history = [*champion_history(client), move][-_KEPT:]
     client.set_registered_model_tag(REGISTERED_MODEL, _HISTORY, json.dumps(history))
     for name in ("by", "at", "why"):
@@ -200,7 +208,9 @@ def _existing(client: MlflowClient, version: str) -> "ModelVersion":
     except MlflowException:
         found = sorted(int(v.version) for v in client.search_model_versions(f"name='{REGISTERED_MODEL}'"))
         known = ", ".join(map(str, found)) or "none yet: train first"
-        raise RegistryError(f"There is no version {version} of {REGISTERED_MODEL}. There are: {known}.") from None
+        raise RegistryError(
+            f"There is no version {version} of {REGISTERED_MODEL}. There are: {known}."
+        ) from None
 
 
 def _user() -> str:

@@ -254,15 +254,21 @@ def _decode_jpeg(data: Any, halvings: Any) -> tuple[Any, Any]:
 def _decode_png(data: Any, halvings: Any) -> tuple[Any, Any]:
     import tensorflow as tf
 
-    rgba = tf.io.decode_png(data, channels=4)
-    rgb, alpha = rgba[..., :3], rgba[..., 3:]
+    head = tf.cast(tf.io.decode_raw(data, tf.uint8, fixed_length=_HEAD_BYTES + 2), tf.int32)
+    depth, colour_type = head[24], head[25]
 
     def over_white() -> Any:
-        weight = tf.cast(alpha, tf.int32)
-        blended = (tf.cast(rgb, tf.int32) * weight + 255 * (255 - weight) + 127) // 255
-        return tf.cast(blended, tf.uint8)
+        rgba = tf.io.decode_png(data, channels=4)
+        rgb, alpha = rgba[..., :3], rgba[..., 3:]
+        return tf.cond(tf.reduce_min(alpha) == 255, lambda: rgb, lambda: blended(rgb, alpha))
 
-    return tf.cond(tf.reduce_min(alpha) == 255, lambda: rgb, over_white), tf.constant(1)
+    def blended(rgb: Any, alpha: Any) -> Any:
+        weight = tf.cast(alpha, tf.int32)
+        return tf.cast((tf.cast(rgb, tf.int32) * weight + 255 * (255 - weight) + 127) // 255, tf.uint8)
+
+    # Asked for alpha, TensorFlow makes opaque grey of 1, 2 or 4 bits all but transparent (alpha 1, 3 or 15).
+    few_greys = (colour_type == 0) & (depth < 8)
+    return tf.cond(few_greys, lambda: tf.io.decode_png(data, channels=3), over_white), tf.constant(1)
 
 
 def _decode_gif(data: Any, halvings: Any) -> tuple[Any, Any]:
@@ -343,9 +349,6 @@ def _upright(square: Any, orientation: Any) -> Any:
     square = tf.cond(among(5, 6, 7, 8), lambda: tf.transpose(square, [1, 0, 2]), lambda: square)
     square = tf.cond(among(2, 3, 6, 7), lambda: tf.reverse(square, [1]), lambda: square)
     return tf.cond(among(3, 4, 7, 8), lambda: tf.reverse(square, [0]), lambda: square)
-
-
-# ---- many at once
 
 
 def decode_images(

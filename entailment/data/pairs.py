@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import logging
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,12 +49,16 @@ def read_pairs(file: Path, *, max_text_bytes: int, labelled: bool = True) -> "pd
     needed = PAIR_COLUMNS if labelled else PAIR_COLUMNS[:-1]
     _check_header(file, needed)
     try:
-        frame = pd.read_csv(file, dtype="str", keep_default_na=False, encoding="utf-8-sig")
+        with warnings.catch_warnings(action="error", category=pd.errors.ParserWarning):
+            # index_col: else pandas takes surplus values of the first row for an index.
+            frame = pd.read_csv(
+                file, dtype="str", keep_default_na=False, encoding="utf-8-sig", index_col=False
+            )
     except UnicodeDecodeError as error:
         raise DataError(
             f"{file} is not UTF-8 ({error.reason} at byte {error.start}). Save it as UTF-8."
         ) from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
+    except (pd.errors.ParserError, pd.errors.ParserWarning, ValueError) as error:
         raise DataError(f"{file} is not a CSV file that can be read: {error}.") from None
     if frame.empty:
         raise DataError(f"{file} has a header but no rows. Expected at least one pair.")

@@ -32,7 +32,9 @@ def build_head(widths: Mapping[str, int], config: Head) -> "keras.Model":
     for modality in MODALITIES:
         names = [name for name in widths if name.startswith(modality) and not name.endswith("_present")]
         if names:
-            joined = _join([inputs[n] for n in names], [inputs[f"{n}_present"] for n in names], modality, config)
+            joined = _join(
+                [inputs[n] for n in names], [inputs[f"{n}_present"] for n in names], modality, config
+            )
             branches.append(_project(joined, modality, config))
     merged = branches[0] if len(branches) == 1 else keras.layers.Concatenate(name="both")(branches)
     probabilities = keras.layers.Dense(len(LABELS), activation="softmax", name="label")(merged)

@@ -75,6 +75,7 @@ def train_head(
         batches,
         validation_data=(validation.inputs, validation.labels),
         epochs=config.epochs,
+        shuffle=False,  # the dataset is shuffled already
         verbose=0,
         callbacks=[recorder],
     )
@@ -142,7 +143,12 @@ def _recorder(validation: SplitFeatures, config: Training, on_epoch: EpochSink) 
 def _figures(logs: Mapping[str, float], epoch: int) -> dict[str, float]:
     import math
 
-    names = {"loss": "train_loss", "accuracy": "train_accuracy", "val_loss": "val_loss", "val_accuracy": "val_accuracy"}
+    names = {
+        "loss": "train_loss",
+        "accuracy": "train_accuracy",
+        "val_loss": "val_loss",
+        "val_accuracy": "val_accuracy",
+    }
     figures = {name: float(logs[key]) for key, name in names.items()}
     for name, value in figures.items():
         if not math.isfinite(value):

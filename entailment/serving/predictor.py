@@ -67,7 +67,9 @@ class Predictor:
 
         texts = [_column(frame, name, "") for name in TEXT]
         images, faults = self._images(frame)
-        errors = [self._fault(pair, fault) for pair, fault in zip(zip(*texts, strict=True), faults, strict=True)]
+        errors = [
+            self._fault(pair, fault) for pair, fault in zip(zip(*texts, strict=True), faults, strict=True)
+        ]
         rows = [
             Row(("", ""), (first, second), (left, right), 0)
             for first, second, left, right in zip(*texts, *images, strict=True)
@@ -77,7 +79,10 @@ class Predictor:
         if good:
             inputs = self._featurizer.rows([rows[index] for index in good])
             probabilities[good] = self._head.predict(inputs, batch_size=_BATCH, verbose=0)
-        labels = ["" if error else LABELS[int(row.argmax())] for error, row in zip(errors, probabilities, strict=True)]
+        labels = [
+            "" if error else LABELS[int(row.argmax())]
+            for error, row in zip(errors, probabilities, strict=True)
+        ]
         answers = {LABEL: labels, **dict(zip(PROBABILITY, probabilities.T, strict=True)), "error": errors}
         return pd.DataFrame(answers, index=frame.index)
 

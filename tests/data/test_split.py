@@ -32,7 +32,12 @@ def ids(splits, name):
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.integers(60, 300), st.integers(0, 1000), st.sampled_from([0.1, 0.2, 0.33]), st.sampled_from([0.1, 0.25]))
+@given(
+    st.integers(60, 300),
+    st.integers(0, 1000),
+    st.sampled_from([0.1, 0.2, 0.33]),
+    st.sampled_from([0.1, 0.25]),
+)
 def test_stratified_equals_the_two_calls_of_the_example(n, seed, test, validation):
     labels = np.random.default_rng(seed).choice(3, n, p=[0.2, 0.2, 0.6])
     labels[:30] = np.arange(30) % 3
@@ -83,7 +88,9 @@ def test_every_row_is_in_exactly_one_split(method, n):
 
 
 def test_too_few_rows_of_a_class_are_explained():
-    with pytest.raises(DataError, match=r"Contradictory 1, .* too few|too few to split by label \(Contradictory 1"):
+    with pytest.raises(
+        DataError, match=r"Contradictory 1, .* too few|too few to split by label \(Contradictory 1"
+    ):
         split_pairs(frame(np.array([0] + [1, 2] * 30)), Split(), 0)
 
 

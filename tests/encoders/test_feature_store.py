@@ -21,7 +21,11 @@ def test_what_was_added_is_found_by_a_later_process(tmp_path):
     store.add(keys("c"), vectors(1, 100))
     again = FeatureStore(tmp_path, "f", 4)
     assert len(again) == 3
-    assert again.take(keys("c", "a", "c")).tolist() == [*vectors(1, 100).tolist(), [0, 1, 2, 3], *vectors(1, 100).tolist()]
+    assert again.take(keys("c", "a", "c")).tolist() == [
+        *vectors(1, 100).tolist(),
+        [0, 1, 2, 3],
+        *vectors(1, 100).tolist(),
+    ]
 
 
 def test_another_fingerprint_shares_nothing(tmp_path):

@@ -1,0 +1,328 @@
+"""From a pair's ids to its image files, each with a status; nothing is decoded that need not be."""
+
+import hashlib
+import os
+import re
+import struct
+import zlib
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal
+
+from entailment.data.images import decode_images, read_header
+from entailment.data.schema import ID, IMAGE_PATH, IMAGE_REASON, IMAGE_STATUS, IMAGE_URL, SIDES
+from entailment.errors import DataError, ImageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+OK: Final = "ok"
+MISSING: Final = "missing"
+UNREADABLE: Final = "unreadable"
+NO_FOLDER: Final = "no --images folder given"
+NO_FILE: Final = "no file of this id in the --images folder"
+_REPORTED: Final = 20
+_NAMED_IN_ERROR: Final = 5
+_PROBES_AT_ONCE: Final = 8
+_DECODED_AT_ONCE: Final = 64
+_KNOWN_EXTENSIONS: Final = ("jpg", "jpeg", "png", "gif", "bmp")
+
+
+@dataclass(frozen=True)
+class ImageProblem:
+    """One image that cannot be used; `row` counts data rows from 1."""
+
+    row: int
+    column: str
+    id: str
+    file: str
+    """The file's name, `<id>.*` where there is none."""
+    reason: str
+
+    def __str__(self) -> str:
+        """One line for a log or an error."""
+        return f"row {self.row}, {self.column} ({self.file}): {self.reason}"
+
+
+@dataclass(frozen=True)
+class ImageReport:
+    """What became of the images of a table of pairs."""
+
+    rows: int
+    """Rows before any were dropped."""
+    rows_dropped: int
+    counts: dict[str, dict[str, int]]
+    """Column `image_1` or `image_2` -> status -> images, over all rows."""
+    problems: tuple[ImageProblem, ...]
+    """The first 20, by row."""
+
+    @property
+    def usable(self) -> int:
+        """How many images are ok, both sides together."""
+        return sum(by_status[OK] for by_status in self.counts.values())
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as plain values, for JSON."""
+        return {
+            **asdict(self),
+            "problems": [asdict(problem) for problem in self.problems],
+            "usable": self.usable,
+        }
+
+
+def resolve_image_paths(
+    pairs: "pd.DataFrame",
+    folder: Path | None,
+    *,
+    missing: Literal["mask", "drop", "error"],
+    max_pixels: int,
+) -> "tuple[pd.DataFrame, ImageReport]":
+    """Adds for each side the image's path (absolute, or ""), its status, and the reason where it is not ok.
+
+    The file is `<folder>/<id>.<extension>` with the extension of the image's URL, else one of that id under
+    another extension, else one without. Without a folder every image is missing. `missing` says what an image
+    that is not ok does: "mask" keeps its row, "drop" removes it, "error" stops.
+
+    Raises:
+        DataError: an id is not fit for a file name: it would leave the folder.
+        ImageError: the folder cannot be listed; "error" and an image is not ok; "drop" and no row is left.
+    """
+    for column in ID:
+        _refuse_unsafe_ids(pairs, column)
+    names = _file_names(pairs, folder)
+    faults = _file_faults(folder, {name for side in names for name in side if name}, max_pixels)
+    resolved = pairs
+    for side, names_of_side in enumerate(names):
+        resolved = resolved.assign(**_side_columns(side, names_of_side, folder, faults))
+    problems = tuple(islice(_problems(resolved, names), _REPORTED))
+    counts = {IMAGE_URL[side]: _status_counts(resolved[IMAGE_STATUS[side]]) for side in range(len(SIDES))}
+    if missing == "error" and problems:
+        raise ImageError(_refusal(problems, counts))
+    if missing == "drop":
+        resolved = _without_faulty_rows(resolved, problems)
+    return resolved, ImageReport(len(pairs), len(pairs) - len(resolved), counts, problems)
+
+
+def folder_fingerprint(folder: Path | None) -> str:
+    """Hexadecimal SHA-256 over the folder's place and each file's name, size and mtime; "" for None.
+
+    Only files directly in the folder count. Raises ImageError where it cannot be listed.
+    """
+    if folder is None:
+        return ""
+    digest = hashlib.sha256(os.fsencode(folder.resolve()))
+    for entry in _files_in(folder):
+        try:
+            stat = entry.stat()
+        except FileNotFoundError:
+            continue
+        digest.update(os.fsencode(entry.name) + f"\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+# ---- from ids to names of files
+
+
+def _refuse_unsafe_ids(pairs: "pd.DataFrame", column: str) -> None:
+    ids = pairs[column]
+    unsafe = ids.isna() | ids.isin(["", ".", ".."]) | ids.str.contains(r"[/\\\x00]", regex=True, na=False)
+    if unsafe.any():
+        row = int(unsafe.to_numpy().argmax())
+        raise DataError(
+            f"row {row + 1}, column {column}: the id {ids.iloc[row]!r} cannot name an image file. An id must not"
+            " be empty, '.' or '..', nor contain '/', '\\' or a NUL character. Correct it and run again."
+        )
+
+
+def _file_names(pairs: "pd.DataFrame", folder: Path | None) -> list[list[str]]:
+    """For each side and row the name of its file in the folder, "" where there is none."""
+    if folder is None:
+        return [[""] * len(pairs) for _ in SIDES]
+    listing = _Listing(entry.name for entry in _files_in(folder))
+    return [
+        [
+            listing.find(image_id, url)
+            for image_id, url in zip(pairs[ID[side]], pairs[IMAGE_URL[side]], strict=True)
+        ]
+        for side in range(len(SIDES))
+    ]
+
+
+def _files_in(folder: Path) -> "list[os.DirEntry[str]]":
+    """The regular files directly in a folder, by name, from one listing."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted((entry for entry in entries if entry.is_file()), key=lambda entry: entry.name)
+    except OSError as error:
+        raise ImageError(
+            f"The folder of images {folder} cannot be listed: {error.strerror}. Name one that can be with --images."
+        ) from None
+
+
+class _Listing:
+    """The names in a folder, found again by id."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names = {name for name in names if _is_text(name)}
+        self._by_stem: dict[str, list[str]] = {}
+        for name in sorted(self._names):
+            stem, dot, _ = name.rpartition(".")
+            self._by_stem.setdefault(stem if dot else name, []).append(name)
+
+    def find(self, image_id: str, url: object) -> str:
+        """The name of the image's file, "" where there is none."""
+        candidates = self._by_stem.get(image_id, ())
+        if len(candidates) > 1:
+            wanted = url_extension(url)
+            return min(candidates, key=lambda name: _unlikeliness(name, image_id, wanted))
+        return candidates[0] if candidates else image_id if image_id in self._names else ""
+
+
+def _is_text(name: str) -> bool:
+    """Whether a name is valid Unicode, as no id from a table can fail to be."""
+    return not any("\ud800" <= character <= "\udfff" for character in name)
+
+
+def _unlikeliness(name: str, image_id: str, wanted: str) -> tuple[bool, bool, bool, bool, str]:
+    extension = name[len(image_id) + 1 :]
+    lower, wanted_lower = extension.lower(), wanted.lower()
+    same = lower.replace("jpeg", "jpg") == wanted_lower.replace("jpeg", "jpg")
+    return extension != wanted, lower != wanted_lower, not same, lower not in _KNOWN_EXTENSIONS, name
+
+
+def url_extension(url: object) -> str:
+    """Extension in a URL's path without the dot, else the `format` in its query (Twitter's way), else ""."""
+    if not isinstance(url, str):
+        return ""
+    path, _, query = url.partition("#")[0].partition("?")
+    extension = re.search(r"\.([^./\\]*)\Z", path.rpartition("/")[2])
+    said = extension or re.search(r"(?:\A|&)format=([A-Za-z0-9]+)", query)
+    return said[1] if said else ""
+
+
+# ---- from files to statuses
+
+
+def _file_faults(folder: Path | None, names: set[str], max_pixels: int) -> dict[str, str]:
+    """Why each file cannot be read as an image, "" where it can."""
+    if folder is None or not names:
+        return {}
+    ordered = sorted(names)
+    with ThreadPoolExecutor(_PROBES_AT_ONCE) as pool:
+        probed = pool.map(lambda name: _probe(folder / name, max_pixels), ordered)
+        faults = dict(zip(ordered, probed, strict=True))
+    doubtful = [name for name, fault in faults.items() if fault is None]
+    for start in range(0, len(doubtful), _DECODED_AT_ONCE):
+        chunk = doubtful[start : start + _DECODED_AT_ONCE]
+        faults.update(zip(chunk, _decoding_faults(folder, chunk, max_pixels), strict=True))
+    return {name: fault or "" for name, fault in faults.items()}
+
+
+def _probe(path: Path, max_pixels: int) -> str | None:
+    """The fault that the header shows, "" if start and end are sound, None if only decoding can tell."""
+    try:
+        with path.open("rb") as stream:
+            kind = read_header(stream, max_pixels).kind
+            if kind == "JPEG":
+                stream.seek(-2, os.SEEK_END)
+                return "" if stream.read() == b"\xff\xd9" else None
+            return "" if kind == "PNG" and _png_is_whole(stream) else None
+    except ImageError as fault:
+        return str(fault)
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+
+
+def _png_is_whole(stream: BinaryIO) -> bool:
+    """Whether all chunks up to IEND are there and the checksums of the critical ones are right."""
+    end = stream.seek(0, os.SEEK_END)
+    stream.seek(8)
+    while len(head := stream.read(8)) == 8:
+        (length,), name = struct.unpack(">I", head[:4]), head[4:]
+        if stream.tell() + length + 4 > end:
+            return False
+        if not name[:1].isupper():
+            stream.seek(length + 4, os.SEEK_CUR)
+            continue
+        body, checksum = stream.read(length), stream.read(4)
+        if zlib.crc32(body, zlib.crc32(name)) != int.from_bytes(checksum, "big"):
+            return False
+        if name == b"IEND":
+            return True
+    return False
+
+
+def _decoding_faults(folder: Path, names: Sequence[str], max_pixels: int) -> list[str]:
+    data, unread = [], {}
+    for name in names:
+        try:
+            data.append((folder / name).read_bytes())
+        except OSError as error:
+            data.append(b"")
+            unread[name] = f"cannot be read: {error.strerror}"
+    _, reasons = decode_images(data, 8, max_pixels)
+    return [unread.get(name, reason) for name, reason in zip(names, reasons, strict=True)]
+
+
+# ---- columns, report and policy
+
+
+def _side_columns(side: int, names: list[str], folder: Path | None, faults: dict[str, str]) -> dict[str, Any]:
+    if folder is None:
+        return {IMAGE_PATH[side]: "", IMAGE_STATUS[side]: MISSING, IMAGE_REASON[side]: NO_FOLDER}
+    root = folder.resolve()
+    paths = {name: str(root / name) for name in faults}
+    statuses = {name: UNREADABLE if fault else OK for name, fault in faults.items()}
+    columns = {
+        IMAGE_PATH[side]: [paths.get(name, "") for name in names],
+        IMAGE_STATUS[side]: [statuses.get(name, MISSING) for name in names],
+        IMAGE_REASON[side]: [faults.get(name, NO_FILE) for name in names],
+    }
+    return {column: _text_array(values) for column, values in columns.items()}
+
+
+def _text_array(values: list[str]) -> Any:
+    import pandas as pd
+
+    return pd.array(values, dtype="str")  # also of no values, whose type pandas cannot guess
+
+
+def _status_counts(statuses: "pd.Series[str]") -> dict[str, int]:
+    counts = statuses.value_counts()
+    return {status: int(counts.get(status, 0)) for status in (OK, MISSING, UNREADABLE)}
+
+
+def _problems(resolved: "pd.DataFrame", names: list[list[str]]) -> Iterable[ImageProblem]:
+    """The images that are not ok, by row and side."""
+    faulty = [(resolved[column] != OK).to_numpy() for column in IMAGE_STATUS]
+    for row in (faulty[0] | faulty[1]).nonzero()[0].tolist():
+        for side in range(len(SIDES)):
+            if faulty[side][row]:
+                image_id = resolved[ID[side]].iloc[row]
+                reason = resolved[IMAGE_REASON[side]].iloc[row]
+                file = names[side][row] or f"{image_id}.*"
+                yield ImageProblem(row + 1, IMAGE_URL[side], image_id, file, reason)
+
+
+def _refusal(problems: Sequence[ImageProblem], counts: dict[str, dict[str, int]]) -> str:
+    faulty = sum(number for side in counts.values() for status, number in side.items() if status != OK)
+    first = "; ".join(str(problem) for problem in problems[:_NAMED_IN_ERROR])
+    more = "; ..." if faulty > _NAMED_IN_ERROR else ""
+    return (
+        f"{faulty} images cannot be used: {first}{more}. Put them right, or let such rows be kept without the"
+        " image (--missing-images mask) or left out (--missing-images drop)."
+    )
+
+
+def _without_faulty_rows(resolved: "pd.DataFrame", problems: Sequence[ImageProblem]) -> "pd.DataFrame":
+    whole = (resolved[IMAGE_STATUS[0]] == OK) & (resolved[IMAGE_STATUS[1]] == OK)
+    if len(resolved) and not whole.any():
+        first = "; ".join(str(problem) for problem in problems[:_NAMED_IN_ERROR])
+        raise ImageError(
+            f"No row has two usable images, so --missing-images drop leaves none of {len(resolved)}: {first}."
+            " Give their folder with --images, or choose --missing-images mask."
+        )
+    return resolved[whole].reset_index(drop=True)

@@ -1,0 +1,169 @@
+"""TFRecord files: what goes in comes out, damage is found, nothing is half-written."""
+
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from entailment.data.images import decode_images
+from entailment.data.records import (
+    RecordsFolder,
+    RecordsSpec,
+    read_manifest,
+    read_rows,
+    records_dataset,
+    records_hash,
+    write_records,
+)
+from entailment.errors import DataError, ImageError
+
+SIZE = 32
+
+
+class Tokens:
+    """Stands in for a text encoder: token ids are the texts' lengths."""
+
+    sequence_length = 8
+
+    def pack(self, texts):
+        import tensorflow as tf
+
+        ids = np.array([[len(text)] * 8 for text in texts], np.int32)
+        return {name: tf.constant(ids) for name in ("input_word_ids", "input_mask", "input_type_ids")}
+
+
+def picture(path, colour):
+    pixels = np.full((40, 50, 3), colour, np.uint8)
+    pixels[:20] //= 2
+    Image.fromarray(pixels).save(path)
+    return str(path)
+
+
+def table(tmp_path, rows=7):
+    picture(tmp_path / "a.png", (200, 100, 50))
+    frame = pd.DataFrame(
+        {
+            "id_1": [f"1{i}" for i in range(rows)],
+            "text_1": [f"first {i} 🌉" for i in range(rows)],
+            "image_path_1": str(tmp_path / "a.png"),
+            "image_status_1": "ok",
+            "id_2": [f"2{i}" for i in range(rows)],
+            "text_2": [f"second {i}" for i in range(rows)],
+            "image_path_2": "",
+            "image_status_2": "missing",
+            "label_index": [i % 3 for i in range(rows)],
+            "split": ["train"] * (rows - 2) + ["validation", "test"],
+        }
+    )
+    return frame
+
+
+def spec(missing="mask", with_images=True):
+    return RecordsSpec(SIZE, 1_000_000, 3, missing, with_images)
+
+
+def test_rows_come_back_as_they_were(tmp_path):
+    frame = table(tmp_path)
+    manifest = write_records(frame, tmp_path / "records", spec(), Tokens())
+    assert [f["rows"] for f in manifest["splits"]["train"]["files"]] == [3, 2]
+    rows = list(read_rows(tmp_path / "records", "train"))
+    assert [row.ids for row in rows] == [(f"1{i}", f"2{i}") for i in range(5)]
+    assert rows[4].texts == ("first 4 🌉", "second 4")
+    assert [row.label for row in rows] == [0, 1, 2, 0, 1]
+    assert all(row.images[1] is None for row in rows)
+    expected, _ = decode_images([(tmp_path / "a.png").read_bytes()], SIZE, 1_000_000)
+    assert (rows[0].images[0] == expected[0]).all()
+
+
+def test_token_ids_and_masks_are_there(tmp_path):
+    write_records(table(tmp_path), tmp_path / "records", spec(), Tokens())
+    example = next(iter(records_dataset(tmp_path / "records", "test").as_numpy_iterator()))
+    assert example["input_word_ids_2"].tolist() == [len("second 6")] * 8
+    assert set(example) == set(read_manifest(tmp_path / "records")["features"])
+
+
+def test_texts_alone_need_neither_images_nor_their_files(tmp_path):
+    frame = table(tmp_path).assign(image_path_1="/nowhere.png")
+    write_records(frame, tmp_path / "records", spec(with_images=False), Tokens())
+    assert all(row.images == (None, None) for row in read_rows(tmp_path / "records", "train"))
+
+
+def test_the_same_rows_give_the_same_bytes(tmp_path):
+    for name in ("one", "two"):
+        write_records(table(tmp_path), tmp_path / name, spec(), None)
+    assert records_hash(tmp_path / "one") == records_hash(tmp_path / "two")
+    write_records(table(tmp_path).assign(text_1="other"), tmp_path / "two", spec(), None)
+    assert records_hash(tmp_path / "one") != records_hash(tmp_path / "two")
+
+
+@pytest.mark.parametrize("policy", ["mask", "drop", "error"])
+def test_an_image_that_cannot_be_decoded_follows_the_policy(tmp_path, policy):
+    frame = table(tmp_path)
+    (tmp_path / "bad.png").write_bytes(b"not a picture")
+    frame.loc[1, "image_path_1"] = str(tmp_path / "bad.png")
+    if policy == "error":
+        with pytest.raises(ImageError, match=r"bad\.png cannot be decoded"):
+            write_records(frame, tmp_path / "records", spec(policy), None)
+        assert not (tmp_path / "records").exists()
+        return
+    manifest = write_records(frame, tmp_path / "records", spec(policy), None)
+    assert [name for name, _ in manifest["unreadable"]] == ["bad.png"]
+    rows = list(read_rows(tmp_path / "records", "train"))
+    assert len(rows) == (5 if policy == "mask" else 4)
+    assert [row.ids[0] for row in rows if row.images[0] is None] == (["11"] if policy == "mask" else [])
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "remove"])
+def test_a_damaged_file_is_named(tmp_path, damage):
+    write_records(table(tmp_path), tmp_path / "records", spec(), None)
+    shard = sorted((tmp_path / "records").glob("train-*"))[1]
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 2] ^= 1
+    if damage == "remove":
+        shard.unlink()
+    else:
+        shard.write_bytes(data if damage == "flip" else data[:-5])
+    with pytest.raises(DataError) as caught:
+        list(read_rows(tmp_path / "records", "train"))
+    assert str(shard) in str(caught.value) and "--no-cache" in str(caught.value)
+    assert len(list(read_rows(tmp_path / "records", "test"))) == 1
+
+
+@pytest.mark.parametrize("content", [None, "{", "[]", '{"format": 99}'])
+def test_a_broken_manifest_is_explained(tmp_path, content):
+    (tmp_path / "records").mkdir()
+    if content is not None:
+        (tmp_path / "records" / "manifest.json").write_text(content)
+    with pytest.raises(DataError, match="no-cache"):
+        read_manifest(tmp_path / "records")
+
+
+def test_a_failure_half_way_leaves_what_was_there(tmp_path):
+    write_records(table(tmp_path), tmp_path / "records", spec(), None)
+    before = records_hash(tmp_path / "records")
+
+    class Broken(Tokens):
+        def pack(self, texts):
+            raise OSError("no space left on device")
+
+    with pytest.raises(OSError, match="no space"):
+        write_records(table(tmp_path), tmp_path / "records", spec(), Broken())
+    assert records_hash(tmp_path / "records") == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.png", "records"]
+
+
+def test_the_image_size_is_the_manifest_s(tmp_path):
+    write_records(table(tmp_path), tmp_path / "records", spec(), None)
+    assert RecordsFolder(tmp_path / "records").image_size == SIZE
+
+
+def test_png_in_the_records_is_readable_by_others(tmp_path):
+    import tensorflow as tf
+
+    write_records(table(tmp_path), tmp_path / "records", spec(), None)
+    raw = next(iter(tf.data.TFRecordDataset(str(sorted((tmp_path / "records").glob("test-*"))[0]))))
+    example = tf.train.Example.FromString(raw.numpy())
+    png = example.features.feature["image_1"].bytes_list.value[0]
+    assert Image.open(io.BytesIO(png)).size == (SIZE, SIZE)

@@ -1,0 +1,71 @@
+"""Training the head: it learns, repeats itself to the bit, keeps the best epoch and stops."""
+
+import numpy as np
+import pytest
+
+from entailment.configuration import Head, Training
+from entailment.errors import DataError, EntailmentError
+from entailment.model.featurizer import SplitFeatures
+from entailment.model.training import load_trained, predict, save_trained, train_head
+
+HEAD = Head(projection_units=16)
+
+
+def split(rows, seed):
+    """The label is how far apart the two vectors are."""
+    random = np.random.default_rng(seed)
+    labels = random.integers(0, 3, rows)
+    first = random.normal(size=(rows, 12)).astype(np.float32)
+    second = first + labels[:, None].astype(np.float32) * random.choice([-1, 1], size=(rows, 12)).astype(np.float32)
+    ones = np.ones((rows, 1), np.float32)
+    inputs = {"text_1": first, "text_1_present": ones, "text_2": second, "text_2_present": ones}
+    return SplitFeatures(inputs, labels, [("", "")] * rows)
+
+
+TRAIN, VALIDATION = split(300, 0), split(90, 1)
+
+
+def test_it_learns_and_reports_every_epoch():
+    seen = []
+    config = Training(epochs=30, patience=0)
+    trained = train_head(TRAIN, VALIDATION, HEAD, config, 1, lambda epoch, figures: seen.append((epoch, figures)))
+    assert [epoch for epoch, _ in seen] == list(range(30))
+    names = {"train_loss", "val_loss", "train_accuracy", "val_accuracy", "val_macro_f1"}
+    assert all(set(figures) == names for _, figures in seen)
+    assert max(trained.history["val_macro_f1"]) > 0.7
+    assert trained.history["train_loss"][-1] < trained.history["train_loss"][0]
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "weighted", "focal"])
+def test_the_same_seed_gives_the_same_bits(loss):
+    config = Training(epochs=2, loss=loss)
+    first, again, other = (train_head(TRAIN, VALIDATION, HEAD, config, seed) for seed in (1, 1, 2))
+    assert first.history == again.history
+    assert (predict(first.model, VALIDATION) == predict(again.model, VALIDATION)).all()
+    assert (predict(first.model, VALIDATION) != predict(other.model, VALIDATION)).any()
+
+
+def test_the_best_epoch_is_kept_and_patience_ends_it():
+    trained = train_head(TRAIN, VALIDATION, HEAD, Training(epochs=60, patience=3), 1)
+    scores = trained.history["val_macro_f1"]
+    assert len(scores) < 60
+    assert trained.best_epoch == int(np.argmax(scores)) == len(scores) - 1 - 3
+    answers = predict(trained.model, VALIDATION).argmax(axis=1)
+    assert np.mean(answers == VALIDATION.labels) == pytest.approx(trained.history["val_accuracy"][trained.best_epoch])
+
+
+def test_a_loss_that_is_no_number_stops_and_is_named():
+    broken = SplitFeatures({**TRAIN.inputs, "text_1": TRAIN.inputs["text_1"] * np.nan}, TRAIN.labels, TRAIN.ids)
+    with pytest.raises(EntailmentError, match="stopped in epoch 1: train_loss is nan"):
+        train_head(broken, VALIDATION, HEAD, Training(epochs=2), 1)
+
+
+def test_saved_and_loaded_it_answers_the_same(tmp_path):
+    trained = train_head(TRAIN, VALIDATION, HEAD, Training(epochs=1), 1)
+    save_trained(trained, tmp_path / "head")
+    loaded = load_trained(tmp_path / "head")
+    assert (loaded.best_epoch, loaded.history) == (trained.best_epoch, trained.history)
+    assert (predict(loaded.model, VALIDATION) == predict(trained.model, VALIDATION)).all()
+    (tmp_path / "head" / "training.json").write_text("{")
+    with pytest.raises(DataError, match="Train again"):
+        load_trained(tmp_path / "head")
