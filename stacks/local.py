@@ -3,14 +3,20 @@
 import os
 import uuid
 from pathlib import Path
+from typing import Final
 
 from zenml.client import Client
 from zenml.enums import StackComponentType as Type
 
 from entailment.files import locked, written_aside
 from entailment.home import home
-from stacks.mlflow_tracker import QuickMLflowTrackerFlavor
+from stacks.mlflow_components import FLAVOR, QuickMLflowTrackerFlavor, TolerantMLflowRegistryFlavor
 from tracking.experiment import prepare_experiment, tracking_uri
+
+_FLAVORS: Final = {
+    QuickMLflowTrackerFlavor: Type.EXPERIMENT_TRACKER,
+    TolerantMLflowRegistryFlavor: Type.MODEL_REGISTRY,
+}
 
 
 def use_local_stack() -> str:
@@ -42,14 +48,14 @@ def _find_or_make(client: Client, name: str) -> str:
         return str(found[0].id)
     artifacts = home() / "zenml"
     artifacts.mkdir(parents=True, exist_ok=True)
-    if not client.list_flavors(name=QuickMLflowTrackerFlavor().name, size=1).items:
-        source = f"{QuickMLflowTrackerFlavor.__module__}.{QuickMLflowTrackerFlavor.__name__}"
-        client.create_flavor(source, Type.EXPERIMENT_TRACKER)
+    for flavor, kind in _FLAVORS.items():
+        if not client.list_flavors(name=FLAVOR, type=kind, size=1).items:
+            client.create_flavor(f"{flavor.__module__}.{flavor.__name__}", kind)
     components = {
         Type.ORCHESTRATOR: ("local", {}),
         Type.ARTIFACT_STORE: ("local", {"path": str(artifacts)}),
-        Type.EXPERIMENT_TRACKER: (QuickMLflowTrackerFlavor().name, {"tracking_uri": tracking_uri()}),
-        Type.MODEL_REGISTRY: ("mlflow", {}),
+        Type.EXPERIMENT_TRACKER: (FLAVOR, {"tracking_uri": tracking_uri()}),
+        Type.MODEL_REGISTRY: (FLAVOR, {}),
     }
     for component, (flavor, configuration) in components.items():
         if not client.list_stack_components(name=name, type=component, size=1).items:

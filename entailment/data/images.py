@@ -7,8 +7,8 @@ colours hidden under full transparency must not matter.
 
 import os
 import struct
-from collections.abc import Callable, Sequence
-from functools import cache
+from collections.abc import Sequence
+from functools import cache, partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
@@ -146,15 +146,11 @@ def decode_image(data: "tf.Tensor", size: int, max_pixels: int) -> "tf.Tensor":
         kind, width, height, data = _checked_header(data, max_pixels)
         branches = [_decode_jpeg, _decode_png, _decode_gif, _decode_bmp]
         halvings = _halvings(tf.minimum(width, height), size)
-        rgb, orientation = tf.switch_case(kind, [_branch(decode, data, halvings) for decode in branches])
+        rgb, orientation = tf.switch_case(kind, [partial(decode, data, halvings) for decode in branches])
         rgb = tf.ensure_shape(rgb, [None, None, 3])
         square = tf.image.resize(rgb, (size, size), method="bilinear", antialias=True)
         square = tf.cast(tf.clip_by_value(tf.round(square), 0.0, 255.0), tf.uint8)
         return tf.ensure_shape(_upright(square, orientation), [size, size, 3])
-
-
-def _branch(function: Callable[[Any, Any], Any], data: Any, other: Any) -> Callable[[], Any]:
-    return lambda: function(data, other)
 
 
 def _checked_header(data: Any, max_pixels: int) -> tuple[Any, Any, Any, Any]:
@@ -166,9 +162,9 @@ def _checked_header(data: Any, max_pixels: int) -> tuple[Any, Any, Any, Any]:
     known = tf.debugging.Assert(tf.reduce_any(starts), ["not a JPEG, PNG, GIF or BMP image"])
     with tf.control_dependencies([known] if known is not None else []):
         data = tf.identity(data)
-        head = tf.cast(tf.io.decode_raw(data, tf.uint8, fixed_length=_HEAD_BYTES + 2), tf.int64)
+        head = tf.cast(tf.io.decode_raw(data, tf.uint8, fixed_length=_HEAD_BYTES), tf.int64)
         headers = [_jpeg_header, _png_header, _gif_header, _bmp_header]
-        width, height, data = tf.switch_case(kind, [_branch(header, data, head) for header in headers])
+        width, height, data = tf.switch_case(kind, [partial(header, data, head) for header in headers])
     fits = (width >= 1) & (height >= 1) & (width * height <= max_pixels)
     sized = tf.debugging.Assert(fits, [f"unreadable, or over {max_pixels} pixels:", width, height])
     with tf.control_dependencies([sized] if sized is not None else []):
@@ -245,16 +241,16 @@ def _halvings(shorter_side: Any, size: int) -> Any:
 def _decode_jpeg(data: Any, halvings: Any) -> tuple[Any, Any]:
     import tensorflow as tf
 
-    def at(ratio: int) -> Callable[[], Any]:
-        return lambda: tf.io.decode_jpeg(data, channels=3, ratio=ratio, dct_method="INTEGER_ACCURATE")
-
-    return tf.switch_case(halvings, [at(1), at(2), at(4), at(8)]), _exif_orientation(data)
+    load = partial(tf.io.decode_jpeg, data, channels=3, dct_method="INTEGER_ACCURATE")
+    return tf.switch_case(
+        halvings, [partial(load, ratio=ratio) for ratio in (1, 2, 4, 8)]
+    ), _exif_orientation(data)
 
 
 def _decode_png(data: Any, halvings: Any) -> tuple[Any, Any]:
     import tensorflow as tf
 
-    head = tf.cast(tf.io.decode_raw(data, tf.uint8, fixed_length=_HEAD_BYTES + 2), tf.int32)
+    head = tf.cast(tf.io.decode_raw(data, tf.uint8, fixed_length=_HEAD_BYTES), tf.int32)
     depth, colour_type = head[24], head[25]
 
     def over_white() -> Any:
@@ -280,7 +276,7 @@ def _decode_gif(data: Any, halvings: Any) -> tuple[Any, Any]:
 def _decode_bmp(data: Any, halvings: Any) -> tuple[Any, Any]:
     import tensorflow as tf
 
-    head = tf.io.decode_raw(data, tf.uint8, fixed_length=_HEAD_BYTES + 2)
+    head = tf.io.decode_raw(data, tf.uint8, fixed_length=_HEAD_BYTES)
     bits = tf.cast(head[28], tf.int32)
 
     def with_palette() -> Any:
@@ -290,12 +286,10 @@ def _decode_bmp(data: Any, halvings: Any) -> tuple[Any, Any]:
         table = tf.reshape(octets[tf.minimum(start, tf.size(octets) - 1024) :][:1024], [256, 4])[:, 2::-1]
         return tf.gather(table, tf.cast(tf.io.decode_bmp(data, channels=0)[..., 0], tf.int32))
 
-    def opaque() -> Any:
-        return tf.io.decode_bmp(data, channels=4)[..., :3]  # its fourth byte is padding more often than alpha
-
     depth = tf.where(bits == 8, 0, tf.where(bits == 24, 1, 2))
-    whole = [with_palette, lambda: tf.io.decode_bmp(data, channels=3), opaque]
-    return tf.switch_case(depth, whole), tf.constant(1)
+    load = partial(tf.io.decode_bmp, data)
+    opaque = [lambda: load(channels=3), lambda: load(channels=4)[..., :3]]  # a fourth byte is seldom alpha
+    return tf.switch_case(depth, [with_palette, *opaque]), tf.constant(1)
 
 
 def _exif_orientation(data: Any) -> Any:

@@ -52,7 +52,7 @@ def _exposed(image: "Image.Image", rng: Random) -> "Image.Image":
 
 
 def _mark(image: "Image.Image", overlay: Overlay, rng: Random) -> None:
-    """Draws a fact checker's frame with a big tick or cross over the picture."""
+    """Draws a fact checker's frame and, in a corner, a badge with a tick or a cross over the picture."""
     from PIL import ImageDraw
 
     if overlay == "plain":
@@ -60,17 +60,19 @@ def _mark(image: "Image.Image", overlay: Overlay, rng: Random) -> None:
     pen = ImageDraw.Draw(image)
     width, height = image.size
     side = min(width, height)
-    stroke = round(side * rng.uniform(0.09, 0.12))
     colour = (22, 168, 74) if overlay == "confirmed" else (222, 20, 32)
-    pen.rectangle((0, 0, width - 1, height - 1), outline=colour, width=stroke // 2)
-    x, y = width / 2 + side * rng.uniform(-0.05, 0.05), height / 2 + side * rng.uniform(-0.05, 0.05)
-    reach = side * rng.uniform(0.3, 0.36)
+    pen.rectangle((0, 0, width - 1, height - 1), outline=colour, width=round(side * rng.uniform(0.03, 0.05)))
+    r = side * rng.uniform(0.17, 0.21)
+    x = rng.choice((1.2 * r, width - 1.2 * r))
+    y = height - 1.2 * r
+    pen.ellipse((x - r, y - r, x + r, y + r), fill=colour, outline="white", width=round(r * 0.1))
+    arm, stroke = r * 0.5, round(r * 0.28)
     if overlay == "confirmed":
-        tick = [(x - reach, y), (x - reach * 0.25, y + reach * 0.75), (x + reach, y - reach * 0.75)]
-        pen.line(tick, fill=colour, width=stroke, joint="curve")
+        tick = [(x - arm, y), (x - arm * 0.3, y + arm * 0.7), (x + arm, y - arm * 0.7)]
+        pen.line(tick, fill="white", width=stroke, joint="curve")
     else:
-        pen.line([(x - reach, y - reach), (x + reach, y + reach)], fill=colour, width=stroke)
-        pen.line([(x - reach, y + reach), (x + reach, y - reach)], fill=colour, width=stroke)
+        pen.line([(x - arm, y - arm), (x + arm, y + arm)], fill="white", width=stroke)
+        pen.line([(x - arm, y + arm), (x + arm, y - arm)], fill="white", width=stroke)
 
 
 def photograph(scene: Scene, overlay: Overlay, rng: Random) -> "Image.Image":

@@ -5,7 +5,7 @@ when all three are equal, oppose when the polarity alone differs, and pass each 
 differs: such a pair mostly shares the other one, so that the near miss is no noise.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Final, Literal
@@ -160,6 +160,30 @@ OPENINGS: Final = (
     "Wow, ",
     "ok so ",
 )
+ASSENTS: Final = (
+    "Confirmed: ",
+    "It is true, ",
+    "Can confirm, ",
+    "Yes, correct: ",
+    "That's right, ",
+    "Verified: ",
+    "Exactly, ",
+    "Indeed, ",
+    "Agreed, ",
+    "True story: ",
+)
+DENIALS: Final = (
+    "Fake news: ",
+    "Not true, ",
+    "Wrong! ",
+    "Don't believe it: ",
+    "That is a lie, ",
+    "Debunked: ",
+    "No, false: ",
+    "Nonsense, ",
+    "A hoax, ",
+    "Misleading, ",
+)
 ENDINGS: Final = (
     "",
     "",
@@ -232,13 +256,9 @@ def passing_claim(claim: Claim, rng: Random) -> Claim:
     """A claim that neither agrees with nor opposes `claim`: another subject, another side of it, or both."""
     subject = (claim.subject + rng.randrange(1, len(SUBJECTS))) % len(SUBJECTS)
     axis = (claim.axis + rng.randrange(1, len(AXES))) % len(AXES)
-    return rng.choice(
-        (
-            replace(claim, subject=subject),
-            replace(claim, axis=axis, positive=rng.random() < 0.5),
-            Claim(subject, axis, rng.random() < 0.5),
-        )
-    )
+    if rng.random() < 0.25:
+        return replace(claim, axis=axis, positive=rng.random() < 0.5)
+    return Claim(subject, rng.choice((claim.axis, axis)), rng.random() < 0.5)
 
 
 def _typo(words: str, rng: Random) -> str:
@@ -275,11 +295,11 @@ def _dressed(words: str, hashtag: str, rng: Random) -> str:
     return rng.choice((" ", " ", " ", "\n", "\n\n")).join(parts)
 
 
-def post(claim: Claim, rng: Random) -> str:
-    """A post that makes the claim, in one of its many wordings."""
+def post(claim: Claim, openings: Sequence[str], rng: Random) -> str:
+    """A post that makes the claim, in one of its many wordings, after one of the openings."""
     hashtag, *names = SUBJECTS[claim.subject]
     phrase = rng.choice(AXES[claim.axis][0 if claim.positive else 1])
-    words = rng.choice(OPENINGS) + phrase.format(s=rng.choice(names)) + rng.choice(ENDINGS)
+    words = rng.choice(openings) + phrase.format(s=rng.choice(names)) + rng.choice(ENDINGS)
     return _dressed(words[0].upper() + words[1:] if rng.random() < 0.8 else words, hashtag, rng)
 
 
@@ -291,12 +311,11 @@ def silent_post(claim: Claim, rng: Random) -> str:
 def texts(relation: Relation, rng: Random) -> tuple[str, str]:
     """Two posts of which the second stands in the given relation to the first."""
     claim = random_claim(rng)
-    first = post(claim, rng)
+    first = post(claim, OPENINGS, rng)
     if relation == "silent":
         return first, silent_post(claim, rng)
-    answer: dict[str, Callable[[], Claim]] = {
-        "agree": lambda: claim,
-        "oppose": lambda: replace(claim, positive=not claim.positive),
-        "pass": lambda: passing_claim(claim, rng),
-    }
-    return first, post(answer[relation](), rng)
+    if relation == "agree":
+        return first, post(claim, ASSENTS, rng)
+    if relation == "oppose":
+        return first, post(replace(claim, positive=not claim.positive), DENIALS, rng)
+    return first, post(passing_claim(claim, rng), rng.choice((ASSENTS, DENIALS)), rng)

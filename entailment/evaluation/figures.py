@@ -68,7 +68,7 @@ def confusion_matrix_figure(counts: NDArray[Any], title: str) -> "Figure":
     shares = counts / np.maximum(support, 1)[:, None]
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     for (row, column), share in np.ndenumerate(shares):
-        color = "white" if share > 0.7 else INK
+        color = "white" if share > 0.65 else INK
         percent = f"{share:.1%}" if support[row] else "no rows"
         write(axes, column, row - 0.09, f"{counts[row, column]:,}", 15, color, ha="center", weight="bold")
         write(axes, column, row + 0.16, percent, 10, color, ha="center")
@@ -228,12 +228,13 @@ def _characters_within(text: str, limit: float) -> int:
 
 def _verdict(page: "Axes", row: Sample, y: float) -> None:
     """The line above a pair: its label, and what a model answered."""
-    write(page, 0.25, y, f"label: {drawable(row.label)}", 11, INK, weight="bold")
+    (label,) = wrapped(f"label: {row.label}", 11, inches=5.5, lines=1)
+    write(page, 0.25, y, label, 11, INK, weight="bold")
     if row.predicted is None:
         return
     right = row.predicted == row.label
-    sure = "" if row.probability is None else f"  ({row.probability:.1%})"
-    answer = f"{'✓' if right else '✗'}  answer: {drawable(row.predicted)}{sure}"
+    sure = "" if row.probability is None else f" ({row.probability:.1%})"
+    (answer,) = wrapped(f"{'✓' if right else '✗'} answer: {row.predicted}{sure}", 11, inches=5.5, lines=1)
     write(page, 6.7, y, answer, 11, RIGHT if right else WRONG, weight="bold")
 
 

@@ -70,8 +70,9 @@ class Chain:
 def model_graph_figure(model: "keras.Model") -> "Figure":
     """Draws each call of a layer as a box (name, class, output shape), arrows along the data, inputs on top.
 
-    A layer that is called several times has a box for each call, marked `shared`; a model inside the model is
-    one box. Raises ValueError for a model that is not a functional one.
+    A layer that is called several times has a box for each call, marked `shared`; an input that nothing reads
+    is marked `not used`; a model inside the model is one box. Raises ValueError for a model that is not a
+    functional one.
     """
     levels, chains = _graph(model)
     _reduce_crossings(levels)
@@ -100,7 +101,8 @@ def model_graph_figure(model: "keras.Model") -> "Figure":
 def _graph(model: "keras.Model") -> tuple[list[list[Point]], list[Chain]]:
     """The calls of the model's layers by level, each level from left to right, and the columns they form.
 
-    A call's level is set by its longest way to an output, so that an input stands right above its reader.
+    A call's level is set by its longest way to an output, so that an input stands right above its reader; an
+    input that nothing reads stands on top.
     """
     # Keras tells the calls of layers in no public way; its own summary() reads these attributes too.
     by_depth: dict[int, list[Any]] | None = getattr(model, "_nodes_by_depth", None)
@@ -109,12 +111,15 @@ def _graph(model: "keras.Model") -> tuple[list[list[Point]], list[Chain]]:
     nodes = [(depth, node) for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
     deepest = nodes[0][0]
     calls = [id(node.operation) for _, node in nodes]
+    read = {id(parent) for _, node in nodes for parent in node.parent_nodes}
     inputs = [id(tensor._keras_history.operation) for tensor in model.inputs]
     boxes: dict[int, Point] = {}
     parents: dict[Point, list[Point]] = {}
     order: dict[Point, float] = {}
     for depth, node in nodes:
-        box = boxes[id(node)] = _box(node, deepest - depth, shared=calls.count(id(node.operation)) > 1)
+        unread = node.is_input and id(node) not in read
+        note = "shared" if calls.count(id(node.operation)) > 1 else "not used" if unread else ""
+        box = boxes[id(node)] = _box(node, 0 if unread else deepest - depth, note)
         parents[box] = [boxes[key] for key in dict.fromkeys(map(id, node.parent_nodes))]
         own = inputs.index(id(node.operation)) if id(node.operation) in inputs else 0
         order[box] = _mean([order[parent] for parent in parents[box]], otherwise=own)
@@ -135,14 +140,14 @@ def _graph(model: "keras.Model") -> tuple[list[list[Point]], list[Chain]]:
     return levels, chains
 
 
-def _box(node: Any, level: int, shared: bool) -> Point:
-    """The box of one call: its name, class and output shape, as wide as they need."""
+def _box(node: Any, level: int, note: str) -> Point:
+    """The box of one call: its name, class, output shape and a note, as wide as they need."""
     operation = node.operation
     kind = type(operation).__name__
     activation = getattr(getattr(operation, "activation", None), "__name__", "linear")
     shape = ", ".join(str(tuple(output.shape)) for output in node.outputs)
     title = kind if activation == "linear" else f"{kind} ({activation})"
-    details = [title, shape, *(["shared"] if shared else [])]
+    details = [title, shape, *([note] if note else [])]
     room = WIDEST - 2 * PADDING
     (name,) = wrapped(operation.name, NAME_SIZE, room / BOLD, lines=1) or ["?"]
     (below,) = wrapped("  ·  ".join(details), KIND_SIZE, room, lines=1)

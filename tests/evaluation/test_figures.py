@@ -82,9 +82,9 @@ def test_an_image_keeps_its_proportions():
 @pytest.mark.parametrize(
     ("label", "predicted", "probability", "shown"),
     [
-        ("Implies", "Implies", 0.612, "✓  answer: Implies  (61.2%)"),
-        ("Implies", "NoEntailment", 0.5, "✗  answer: NoEntailment  (50.0%)"),
-        ("Implies", "Implies", None, "✓  answer: Implies"),
+        ("Implies", "Implies", 0.612, "✓ answer: Implies (61.2%)"),
+        ("Implies", "NoEntailment", 0.5, "✗ answer: NoEntailment (50.0%)"),
+        ("Implies", "Implies", None, "✓ answer: Implies"),
     ],
 )
 def test_the_answer_is_shown_beside_the_label(label, predicted, probability, shown):

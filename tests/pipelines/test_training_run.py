@@ -1,0 +1,263 @@
+"""The main job through the command line: contracts, cache, determinism, no pickle."""
+
+import json
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from encoders.random_modules import write_random_modules
+from pipelines.workspace import PROJECT, STEPS, Workspace
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+METRICS = {
+    *("test_accuracy", "test_macro_f1", "test_macro_f1_ci_low", "test_macro_f1_ci_high"),
+    *("test_balanced_accuracy", "test_majority_accuracy"),
+    *("test_f1_contradictory", "test_f1_implies", "test_f1_no_entailment"),
+}
+TRACKED = {"train", "evaluate", "register"}
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("workspace")
+    modules = write_random_modules(folder / "modules")
+    made = Workspace(folder)
+    made.write_config(modules)
+    return made
+
+
+@pytest.fixture(scope="module")
+def first(workspace):
+    return workspace.result()
+
+
+@pytest.fixture
+def client(workspace):
+    from mlflow import MlflowClient
+
+    return MlflowClient(workspace.tracking_uri)
+
+
+def artifacts(client, run_id):
+    return {item.path for item in client.list_artifacts(run_id)}
+
+
+def test_the_result_is_what_was_logged(first, client):
+    run = client.get_run(first["run_id"])
+    assert set(first["metrics"]) == METRICS
+    assert {name: run.data.metrics[name] for name in METRICS} == first["metrics"]
+    assert run.info.status == "FINISHED"
+    assert client.get_experiment(run.info.experiment_id).name == "multimodal-entailment"
+
+
+def test_the_run_holds_configuration_tags_curves_and_files(first, client, workspace):
+    from entailment.configuration import dotted, load_configuration
+
+    run = client.get_run(first["run_id"])
+    configuration = load_configuration(workspace.folder / "small.yaml")
+    assert run.data.params == {key: str(value) for key, value in dotted(configuration).items()}
+    tags = run.data.tags
+    assert tags["dataset"] == "pairs.csv" and len(tags["dataset.sha256"]) == 64
+    assert tags["inputs"] == "multimodal" and tags["loss"] == "cross_entropy"
+    assert tags["encoder.text"] == configuration.encoders.text.encoder
+    assert tags["encoder.image"] == configuration.encoders.image.encoder
+    assert tags["data.generated"] == "false"
+    for curve in ("train_loss", "val_loss", "train_accuracy", "val_accuracy", "val_macro_f1"):
+        assert [point.step for point in client.get_metric_history(first["run_id"], curve)] == [0, 1, 2]
+    assert {
+        *("confusion_matrix.png", "confusion_matrix.json", "classification_report.json"),
+        *("predictions.parquet", "samples.png", "model.png"),
+    } <= artifacts(client, first["run_id"])
+
+
+def test_predictions_and_confusion_agree_with_the_metrics(first, client, workspace):
+    table = pd.read_parquet(client.download_artifacts(first["run_id"], "predictions.parquet"))
+    assert list(table.columns) == [
+        *("id_1", "id_2", "label", "p_contradictory", "p_implies", "p_no_entailment", "error", "true_label"),
+    ]
+    pairs = pd.read_csv(workspace.folder / "data" / "pairs.csv", dtype=str)
+    assert len(table) == 20 and set(table["id_1"]) <= set(pairs["id_1"])
+    accuracy = (table["label"] == table["true_label"]).mean()
+    assert accuracy == pytest.approx(first["metrics"]["test_accuracy"])
+    confusion = json.loads(Path(client.download_artifacts(first["run_id"], "confusion_matrix.json")).read_text())
+    assert confusion["labels"] == ["Contradictory", "Implies", "NoEntailment"]
+    expected = pd.crosstab(table["true_label"], table["label"]).reindex(
+        index=confusion["labels"], columns=confusion["labels"], fill_value=0
+    )
+    assert confusion["counts"] == expected.to_numpy().tolist()
+
+
+def test_the_first_version_is_champion_and_tagged(first, client):
+    version = client.get_model_version_by_alias("multimodal-entailment", "champion")
+    assert version.version == first["model_version"] == "1"
+    assert version.run_id == first["run_id"]
+    assert float(version.tags["test_macro_f1"]) == pytest.approx(first["metrics"]["test_macro_f1"], abs=1e-6)
+    assert {"dataset.sha256", "pairs.train.sha256", "pairs.validation.sha256", "pairs.test.sha256"} <= set(version.tags)
+
+
+def test_the_registered_model_answers_as_evaluation_did_without_the_project(first, client, workspace):
+    """In a process that has the tracking URI and another working folder, nothing else."""
+    predictions = client.download_artifacts(first["run_id"], "predictions.parquet")
+    script = f"""
+import mlflow, pandas as pd
+from pathlib import Path
+mlflow.set_tracking_uri({workspace.tracking_uri!r})
+model = mlflow.pyfunc.load_model("models:/multimodal-entailment@champion")
+expected = pd.read_parquet({predictions!r})
+pairs = pd.read_csv({str(workspace.folder / "data" / "pairs.csv")!r}, dtype=str).set_index("id_1").loc[expected.id_1]
+images = {{p.stem: p.read_bytes() for p in Path({str(workspace.folder / "data" / "images")!r}).iterdir()}}
+raw = pd.DataFrame(dict(text_1=pairs.text_1, text_2=pairs.text_2)).reset_index()
+raw["image_1"] = [images[i] for i in pairs.index]
+raw["image_2"] = [images[i] for i in pairs.id_2]
+answers = model.predict(raw.drop(columns="id_1"))
+assert (answers.label.values == expected.label.values).all()
+for name in ("p_contradictory", "p_implies", "p_no_entailment"):
+    assert abs(answers[name].values - expected[name].values).max() < 1e-4, name
+assert (answers.error == "").all()
+partly = model.predict(pd.DataFrame({{"text_1": ["a", None, "c"], "text_2": ["b", "", "d"],
+                                      "image_1": [b"", None, b"no picture"]}}))
+assert partly.error.tolist()[:2] == ["", ""] and "image_1" in partly.error[2] and partly.label[2] == ""
+import sys
+assert not any("run_pipeline" in str(m) for m in sys.modules) and {str(PROJECT)!r} not in sys.path
+print("agrees")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=workspace.folder,
+        env=workspace.environment(),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.stdout.strip() == "agrees", done.stderr
+
+
+def test_nothing_changed_everything_is_cached_and_no_run_is_made(first, workspace, client):
+    before = sqlite3.connect(workspace.home / "mlflow.db").execute("select count(*) from runs").fetchone()
+    assert workspace.result() == first
+    assert workspace.steps_run() == set()
+    assert sqlite3.connect(workspace.home / "mlflow.db").execute("select count(*) from runs").fetchone() == before
+
+
+def test_a_changed_evaluation_key_makes_a_whole_new_run(first, workspace, client):
+    changed = workspace.result("--set", "evaluation.sample_rows=3")
+    assert changed["run_id"] != first["run_id"]
+    run = client.get_run(changed["run_id"])
+    assert run.data.params["evaluation.sample_rows"] == "3"
+    assert "train_loss" in run.data.metrics
+    assert changed["metrics"] == first["metrics"]
+    assert workspace.steps_run("--set", "evaluation.sample_rows=3") == set()
+
+
+@pytest.mark.parametrize(
+    ("options", "steps"),
+    [
+        (("--seed", "7"), {"split", "write_tfrecords", *TRACKED}),
+        (("--set", "records.rows_per_shard=9"), {"write_tfrecords", *TRACKED}),
+        (("--loss", "focal"), TRACKED),
+        (("--set", "ingest.max_text_bytes=9999"), {"ingest", *TRACKED}),
+        (("--missing-images", "drop"), {"resolve_image_paths", "write_tfrecords", *TRACKED}),
+    ],
+)
+def test_exactly_the_steps_that_use_a_key_run_again(first, workspace, options, steps):
+    assert workspace.steps_run(*options) == steps
+
+
+def test_a_changed_image_is_seen(first, workspace):
+    path = sorted((workspace.folder / "data" / "images").iterdir())[0]
+    old = path.read_bytes()
+    path.write_bytes(sorted((workspace.folder / "data" / "images").iterdir())[1].read_bytes())
+    try:
+        assert workspace.steps_run() == {"resolve_image_paths", "write_tfrecords", *TRACKED}
+    finally:
+        path.write_bytes(old)
+
+
+def test_a_changed_file_is_seen(first, workspace):
+    csv = workspace.folder / "data" / "pairs.csv"
+    old = csv.read_text()
+    csv.write_text(old.replace(",Implies\n", ",Contradictory\n", 1))
+    try:
+        assert workspace.steps_run() == {"ingest", "resolve_image_paths", "split", "write_tfrecords", *TRACKED}
+    finally:
+        csv.write_text(old)
+
+
+def test_a_changed_core_function_is_seen(first, workspace, tmp_path):
+    copy = tmp_path / "project"
+    ignored = shutil.ignore_patterns(".git", ".venv", ".entailment", "__pycache__", ".*cache")
+    shutil.copytree(PROJECT, copy, ignore=ignored)
+    elsewhere = Workspace(workspace.folder, copy)
+    # The image test put the old bytes back, at a later time: settle that first.
+    elsewhere.steps_run()
+    assert elsewhere.steps_run() == set()
+    metrics = copy / "entailment" / "evaluation" / "metrics.py"
+    metrics.write_text(metrics.read_text() + "\n# another line\n")
+    assert elsewhere.steps_run() == TRACKED
+    split = copy / "entailment" / "data" / "split.py"
+    split.write_text(split.read_text() + "\n# another line\n")
+    assert elsewhere.steps_run() == {"split", "write_tfrecords", *TRACKED}
+
+
+def test_what_is_gone_is_made_again(first, workspace):
+    workspace.steps_run()
+    assert workspace.steps_run() == set()
+    artifact = max((workspace.home / "zenml" / "write_tfrecords" / "records").iterdir(), key=lambda p: p.stat().st_ctime)
+    shutil.rmtree(artifact)
+    assert workspace.steps_run() == {"write_tfrecords"}
+    for name in ("mlflow.db", "mlartifacts"):
+        path = workspace.home / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    assert workspace.steps_run() == TRACKED
+
+
+def test_the_same_seed_gives_the_same_bits_also_from_an_empty_store(first, workspace, client):
+    again = workspace.result("--no-cache")
+    shutil.rmtree(workspace.home / "features")
+    once_more = workspace.result("--no-cache")
+    assert again["run_id"] != once_more["run_id"]
+    assert again["metrics"] == once_more["metrics"] == first["metrics"]
+    tables = [
+        pd.read_parquet(client.download_artifacts(run["run_id"], "predictions.parquet")) for run in (again, once_more)
+    ]
+    pd.testing.assert_frame_equal(*tables, check_exact=True)
+
+
+def test_no_pickle_is_read(workspace, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(
+        "import pickle, _pickle\n"
+        "def refuse(*a, **k): raise RuntimeError('something was unpickled')\n"
+        "class Refuse(pickle.Unpickler):\n"
+        "    def load(self): refuse()\n"
+        "for module in (pickle, _pickle):\n"
+        "    module.load = module.loads = refuse\n"
+        "    module.Unpickler = Refuse\n"
+    )
+    assert workspace.steps_run("--no-cache", PYTHONPATH=str(tmp_path)) == set(STEPS)
+    assert not [path for path in workspace.home.rglob("*") if path.suffix in (".pkl", ".pickle", ".joblib")]
+
+
+def test_a_deleted_home_is_made_anew(workspace):
+    shutil.rmtree(workspace.home)
+    assert workspace.steps_run() == set(STEPS)
+
+
+def test_promote_and_rollback_move_the_champion_and_record_it(workspace, client):
+    assert workspace.result("--loss", "weighted")["model_version"] == "2"
+    versions = lambda: client.get_registered_model("multimodal-entailment").aliases  # noqa: E731
+    assert versions() == {"champion": "1", "challenger": "2"}
+    done = workspace.run("promote", "2", "--why", "better on rare classes", config=False)
+    assert done.stdout == "Champion: version 2 (before: 1).\n"
+    assert versions() == {"champion": "2"}
+    tags = client.get_model_version("multimodal-entailment", "2").tags
+    assert tags["promoted.why"] == "better on rare classes" and tags["promoted.by"] and tags["promoted.at"]
+    assert workspace.run("promote", "2", config=False).returncode == 1
+    missing = workspace.run("promote", "9", "--json", config=False)
+    assert missing.returncode == 1 and "There are: 1, 2" in json.loads(missing.stdout)["error"]
+    assert json.loads(workspace.run("rollback", "--json", config=False).stdout) == {"version": "1", "previous": "2"}
+    assert workspace.run("rollback", config=False).returncode == 1

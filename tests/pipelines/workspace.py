@@ -1,0 +1,85 @@
+"""A home, a ZenML configuration and a tiny data set of its own for runs through the command line."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[2]
+STEPS = ("ingest", "resolve_image_paths", "split", "write_tfrecords", "train", "evaluate", "register")
+SMALL = """
+dataset: {{source: {pairs}, images: {images}}}
+images: {{size: 32}}
+split: {{test_fraction: 0.25, validation_fraction: 0.2}}
+records: {{rows_per_shard: 16}}
+encoders:
+  text: {{encoder: {text}, preprocessor: {preprocessor}, sequence_length: 16}}
+  image: {{encoder: {image}}}
+head: {{projection_units: 16}}
+training: {{epochs: 3, patience: 0}}
+evaluation: {{bootstrap_samples: 50, sample_rows: 2}}
+"""
+
+
+@dataclass
+class Workspace:
+    """Runs commands with everything that is kept below `folder`."""
+
+    folder: Path
+    project: Path = PROJECT
+
+    @property
+    def home(self) -> Path:
+        return self.folder / "home"
+
+    @property
+    def tracking_uri(self) -> str:
+        return f"sqlite:///{self.home / 'mlflow.db'}"
+
+    def write_config(self, modules: dict[str, str]) -> None:
+        from entailment.data.sample import write_sample
+
+        write_sample(self.folder / "data", pairs=80, seed=1)
+        paths = {"pairs": self.folder / "data" / "pairs.csv", "images": self.folder / "data" / "images"}
+        (self.folder / "small.yaml").write_text(SMALL.format(**paths, **modules))
+
+    def environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("ZENML_", "MLFLOW_"))}
+        return kept | {
+            "ENTAILMENT_HOME": str(self.home),
+            "ZENML_CONFIG_PATH": str(self.folder / "zenml-config"),
+            "CUDA_VISIBLE_DEVICES": "",
+        }
+
+    def run(self, *arguments: str, config: bool = True, **environment: str) -> subprocess.CompletedProcess:
+        """`python run_pipeline.py ARGUMENTS` from a folder that is not the project's."""
+        command = [sys.executable, str(self.project / "run_pipeline.py"), *arguments]
+        if config:
+            command += ["--config", str(self.folder / "small.yaml")]
+        return subprocess.run(
+            command,
+            cwd=self.folder,
+            env=self.environment() | environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+
+    def steps_run(self, *arguments: str, **environment: str) -> set[str]:
+        """Runs the main job and gives the names of the steps that were not cached."""
+        done = self.run(*arguments, **environment)
+        assert done.returncode == 0, done.stderr
+        if "all 7 steps were cached" in done.stdout:
+            return set()
+        cached = re.search(r"cached: (.+)", done.stdout)
+        return set(STEPS) - set(cached.group(1).split(", ") if cached else [])
+
+    def result(self, *arguments: str, **environment: str) -> dict:
+        """Runs the main job with --json and gives what it printed."""
+        done = self.run(*arguments, "--json", **environment)
+        assert done.returncode == 0, done.stderr
+        assert len(done.stdout.splitlines()) == 1, done.stdout
+        return json.loads(done.stdout)
