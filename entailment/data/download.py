@@ -6,9 +6,10 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from entailment.errors import DownloadError
 from entailment.files import free_bytes, locked, sha256_of_file
@@ -19,7 +20,7 @@ _BLOCK: Final = 1 << 16
 _PASSING_STATUSES: Final = (408, 425, 429, 500, 502, 503, 504)
 
 
-class _Interrupted(Exception):
+class _BrokenOffError(Exception):
     """The transfer broke off in a way that another try may get over."""
 
 
@@ -96,15 +97,15 @@ def _fetch(request: _Request) -> None:
         try:
             _transfer(request)
             break
-        except _Interrupted as error:
+        except _BrokenOffError as error:
             reason = str(error)
     else:
         raise DownloadError(_how_to_go_on(request, f"{reason}; {_TRIES} tries"))
     if wrong := _wrong(request, request.part):
         request.discard_part()
         raise DownloadError(
-            f"What {request.url} gave is not the file expected: {wrong}. It was removed. Run again; if this stays, the"
-            " file has changed at its source: check it, then change the checksum in the configuration."
+            f"What {request.url} gave is not the file expected: {wrong}. It was removed. Run again; if this"
+            " stays, the file has changed at its source: check it, then change or remove the recorded checksum."
         )
     request.part.replace(request.target)
     request.discard_part()
@@ -119,32 +120,30 @@ def _how_to_go_on(request: _Request, reason: str) -> str:
 
 
 def _transfer(request: _Request) -> None:
-    """One try: leaves the whole file in the part, or raises _Interrupted or DownloadError."""
+    """One try: leaves the whole file in the part, or raises _BrokenOffError or DownloadError."""
     have = request.part.stat().st_size if request.part.is_file() else 0
     same = _validator_of_part(request) if have else None
     headers = {"Accept-Encoding": "identity", "User-Agent": "multimodal-entailment"}
     if same:
         headers |= {"Range": f"bytes={have}-", "If-Range": same}
+    asked = urllib.request.Request(request.url, headers=headers)
     try:
-        with urllib.request.urlopen(
-            urllib.request.Request(request.url, headers=headers), timeout=request.timeout
-        ) as answer:
-            _receive(request, answer, have if same else 0)
+        answer = urllib.request.urlopen(asked, timeout=request.timeout)
     except urllib.error.HTTPError as error:
         _refused(request, error)
-    except urllib.error.URLError as error:
-        raise _Interrupted(str(error.reason)) from None
-    except (http.client.HTTPException, ConnectionError, TimeoutError) as error:
-        raise _Interrupted(f"the connection broke: {error or type(error).__name__}") from None
+    except (OSError, http.client.HTTPException) as error:
+        raise _BrokenOffError(str(getattr(error, "reason", error)) or type(error).__name__) from None
+    with answer:
+        _receive(request, answer, have if same else 0)
 
 
-def _refused(request: _Request, error: urllib.error.HTTPError) -> None:
+def _refused(request: _Request, error: urllib.error.HTTPError) -> NoReturn:
     error.close()
     if error.code == 416:  # the part is not a beginning of what is there now
         request.discard_part()
-        raise _Interrupted("what was there of the file did not fit and was removed")
+        raise _BrokenOffError("what was there of the file did not fit and was removed")
     if error.code in _PASSING_STATUSES:
-        raise _Interrupted(f"the server answered {error.code} {error.reason}")
+        raise _BrokenOffError(f"the server answered {error.code} {error.reason}")
     raise DownloadError(_how_to_go_on(request, f"the server answered {error.code} {error.reason}"))
 
 
@@ -169,7 +168,7 @@ def _receive(request: _Request, answer: Any, have: int) -> None:
         request.note.write_text(json.dumps({"url": request.url, "validator": validator}), encoding="utf-8")
     size = _write(request, answer, start, total)
     if total is not None and size < total:
-        raise _Interrupted(f"the connection closed after {size} of {total} bytes")
+        raise _BrokenOffError(f"the connection closed after {size} of {total} bytes")
 
 
 def _start_of(answer: Any, have: int) -> int:
@@ -178,7 +177,7 @@ def _start_of(answer: Any, have: int) -> int:
         return 0
     sent = answer.headers.get("Content-Range", "")
     if not sent.startswith(f"bytes {have}-"):
-        raise _Interrupted(f"the server sent the range {sent!r}, not the one asked for")
+        raise _BrokenOffError(f"the server sent the range {sent!r}, not the one asked for")
     return have
 
 
@@ -186,8 +185,10 @@ def _check_sizes(request: _Request, total: int | None, start: int) -> None:
     if total is None:
         return
     if total > request.max_bytes:
+        request.discard_part()
         raise DownloadError(f"{request.url} has {total} bytes; at most {request.max_bytes} are accepted.")
     if request.expected_bytes is not None and total != request.expected_bytes:
+        request.discard_part()
         raise DownloadError(f"{request.url} has {total} bytes; {request.expected_bytes} were expected.")
     free = free_bytes(request.target.parent)
     if total - start > free:
@@ -211,7 +212,7 @@ def _write(request: _Request, answer: Any, start: int, total: int | None) -> int
     )
     size = start
     with bar, request.part.open("ab" if start else "wb") as part:
-        while block := answer.read(_BLOCK):
+        for block in _blocks(answer):
             size += len(block)
             if size > request.max_bytes:
                 part.close()
@@ -220,3 +221,11 @@ def _write(request: _Request, answer: Any, start: int, total: int | None) -> int
             part.write(block)
             bar.update(len(block))
     return size
+
+
+def _blocks(answer: Any) -> Iterator[bytes]:
+    try:
+        while block := answer.read(_BLOCK):
+            yield block
+    except (OSError, http.client.HTTPException) as error:
+        raise _BrokenOffError(f"the connection broke: {error or type(error).__name__}") from None

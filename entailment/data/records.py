@@ -242,7 +242,11 @@ def _examples(
         yield _example(
             {name: value.encode() for name, value in strings.items()}
             | {"image_1": images[0], "image_2": images[1]},
-            {"label": [label], "image_present_1": [int(bool(images[0]))], "image_present_2": [int(bool(images[1]))]}
+            {
+                "label": [label],
+                "image_present_1": [int(bool(images[0]))],
+                "image_present_2": [int(bool(images[1]))],
+            }
             | {f"{name}_{side + 1}": ids[row] for side in (0, 1) for name, ids in tokens[side].items()},
         )
 

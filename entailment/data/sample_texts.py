@@ -24,36 +24,36 @@ class Claim:
 
 
 SUBJECTS: Final = (
-    ("NightMarket", "the night market", "the evening street market"),
-    ("JazzFest", "the jazz festival", "the jazz weekend"),
-    ("CityMarathon", "the marathon", "the city marathon"),
-    ("BookFair", "the book fair", "the annual book fair"),
-    ("KiteDay", "the kite contest", "the kite flying day"),
-    ("FoodTruckRally", "the food truck rally", "the gathering of food trucks"),
-    ("ChessOpen", "the chess tournament", "the chess open"),
-    ("DogShow", "the dog show", "the big dog show"),
-    ("OpenAirCinema", "the open air cinema", "the outdoor movie night"),
-    ("CheeseFair", "the cheese fair", "the cheese makers' fair"),
-    ("RobotExpo", "the robot exhibition", "the robotics expo"),
-    ("TulipParade", "the flower parade", "the parade of flowers"),
+    ("PandaHouse", "the panda house", "the zoo with the pandas"),
+    ("RocketLaunch", "the rocket launch", "the space rocket launch"),
+    ("ChessOpen", "the chess tournament", "the chess championship"),
+    ("OperaPremiere", "the opera premiere", "the new opera"),
+    ("RugbyFinal", "the rugby final", "the rugby cup final"),
+    ("VaccineCentre", "the vaccination centre", "the vaccine clinic"),
+    ("WhaleTour", "the whale watching tour", "the whale safari"),
+    ("FlowerParade", "the flower parade", "the tulip parade"),
     ("BikeRace", "the bicycle race", "the cycling race"),
-    ("PoetrySlam", "the poetry slam", "the spoken word night"),
-    ("CarnivalNow", "the carnival", "the carnival procession"),
-    ("OysterFeast", "the oyster feast", "the seafood feast"),
-    ("DroneShow", "the drone show", "the show with the drones"),
-    ("YogaMorning", "the yoga morning", "the mass yoga class"),
-    ("ClassicCars", "the vintage car meeting", "the classic car show"),
-    ("LanternWalk", "the lantern walk", "the walk with lanterns"),
-    ("RugbyFinal", "the rugby final", "the final of the rugby cup"),
-    ("SchoolStrike", "the school strike", "the pupils' strike"),
-    ("FilmShoot", "the film shoot", "the shooting of the movie"),
-    ("ChoirNight", "the choir concert", "the evening of choirs"),
-    ("MangoFest", "the mango festival", "the fest of mangoes"),
-    ("SkateJam", "the skateboard contest", "the skate jam"),
-    ("WineHarvest", "the wine harvest party", "the grape harvest feast"),
-    ("RocketDay", "the model rocket day", "the amateur rocket launch"),
-    ("BlackFriday", "the big clearance sale", "the clearance sale"),
-    ("Election", "the mayoral debate", "the debate of the candidates"),
+    ("TattooCon", "the tattoo convention", "the tattoo fair"),
+    ("SubmarineMuseum", "the submarine museum", "the museum with the submarine"),
+    ("RobotExpo", "the robot exhibition", "the robotics expo"),
+    ("PumpkinFarm", "the pumpkin farm", "the pumpkin harvest"),
+    ("BeerGarden", "the beer garden", "the beer festival"),
+    ("DogShow", "the dog show", "the show of dogs and puppies"),
+    ("SteamTrain", "the steam train", "the old steam railway"),
+    ("JobFair", "the job fair", "the careers fair"),
+    ("SwimmingPool", "the swimming pool", "the public pool"),
+    ("WrestlingGala", "the wrestling gala", "the wrestling night"),
+    ("Planetarium", "the planetarium", "the planetarium with its telescope"),
+    ("ChocolateTour", "the chocolate factory tour", "the chocolate workshop"),
+    ("FarmerProtest", "the farmers' protest", "the protest of the farmers"),
+    ("FashionWeek", "the fashion week", "the fashion show"),
+    ("BloodDrive", "the blood donation", "the blood drive"),
+    ("JazzNight", "the jazz concert", "the jazz night"),
+    ("BookFair", "the book fair", "the fair for books and readers"),
+    ("CheeseMarket", "the cheese market", "the market for cheese"),
+    ("DinoShow", "the dinosaur exhibition", "the dinosaur show"),
+    ("MayorDebate", "the mayoral debate", "the mayor's election debate"),
+    ("YogaClass", "the yoga class", "the morning yoga"),
 )
 """Hashtag and two names of everything that posts speak of; none of them says what a picture shows."""
 
@@ -161,28 +161,24 @@ OPENINGS: Final = (
     "ok so ",
 )
 ASSENTS: Final = (
-    "Confirmed: ",
-    "It is true, ",
-    "Can confirm, ",
-    "Yes, correct: ",
-    "That's right, ",
-    "Verified: ",
-    "Exactly, ",
-    "Indeed, ",
-    "Agreed, ",
-    "True story: ",
+    "Confirmed, this is true: ",
+    "Yes, I can confirm it: ",
+    "That's right, exactly: ",
+    "Verified, it is correct: ",
+    "Indeed, absolutely right: ",
+    "Yes, agreed, true story: ",
+    "I was there and it is true: ",
+    "Fact check, correct: ",
 )
 DENIALS: Final = (
-    "Fake news: ",
-    "Not true, ",
-    "Wrong! ",
-    "Don't believe it: ",
-    "That is a lie, ",
-    "Debunked: ",
-    "No, false: ",
-    "Nonsense, ",
-    "A hoax, ",
-    "Misleading, ",
+    "Fake news, this is a hoax: ",
+    "Not true at all, do not believe it: ",
+    "Wrong, that is a lie: ",
+    "Debunked, the claim is false: ",
+    "Nonsense, a false rumour: ",
+    "This is misleading and untrue: ",
+    "No, false, stop spreading lies: ",
+    "Fact check, not true: ",
 )
 ENDINGS: Final = (
     "",
@@ -256,7 +252,7 @@ def passing_claim(claim: Claim, rng: Random) -> Claim:
     """A claim that neither agrees with nor opposes `claim`: another subject, another side of it, or both."""
     subject = (claim.subject + rng.randrange(1, len(SUBJECTS))) % len(SUBJECTS)
     axis = (claim.axis + rng.randrange(1, len(AXES))) % len(AXES)
-    if rng.random() < 0.25:
+    if rng.random() < 0.1:
         return replace(claim, axis=axis, positive=rng.random() < 0.5)
     return Claim(subject, rng.choice((claim.axis, axis)), rng.random() < 0.5)
 
@@ -281,17 +277,17 @@ def _dressed(words: str, hashtag: str, rng: Random) -> str:
     if rng.random() < 0.15:
         words = _typo(words, rng)
     parts = [words]
-    if rng.random() < 0.6:
+    if rng.random() < 0.9:
         parts.append("#" + hashtag)
-    if rng.random() < 0.35:
+    if rng.random() < 0.25:
         parts.append("#" + rng.choice(TAGS))
     if rng.random() < 0.45:
         parts.append(rng.choice(EMOJI) * rng.choice((1, 1, 1, 2, 3)))
-    if rng.random() < 0.3:
-        mention = f"@{rng.choice(PEOPLE)}{rng.randrange(100)}"
+    if rng.random() < 0.2:
+        mention = f"@{rng.choice(PEOPLE)}{rng.randrange(10)}"
         parts.insert(rng.choice((0, len(parts))), mention)
-    if rng.random() < 0.6:
-        parts.append("https://t.example.com/" + "".join(rng.choices(LETTERS, k=8)))
+    if rng.random() < 0.35:
+        parts.append("https://t.example/" + "".join(rng.choices(LETTERS, k=5)))
     return rng.choice((" ", " ", " ", "\n", "\n\n")).join(parts)
 
 

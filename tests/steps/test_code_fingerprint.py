@@ -1,0 +1,49 @@
+"""The fingerprint of a step's code follows imports and nothing else."""
+
+from pathlib import Path
+
+import pytest
+
+from steps import code_fingerprint as module
+from steps.code_fingerprint import code_fingerprint
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    for path, text in {
+        "steps/one.py": "from entailment.deep import f\n",
+        "steps/two.py": "import os\n",
+        "entailment/__init__.py": "",
+        "entailment/deep.py": "def f():\n    from entailment.late import g\n    return g\n",
+        "entailment/late.py": "g = 1\n",
+        "entailment/unrelated.py": "h = 1\n",
+    }.items():
+        file = tmp_path / path
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text)
+    monkeypatch.setattr(module, "PROJECT", tmp_path)
+    module._imports.cache_clear()
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("changed", "one", "two"),
+    [
+        ("steps/one.py", True, False),
+        ("entailment/deep.py", True, False),
+        ("entailment/late.py", True, False),
+        ("entailment/unrelated.py", False, False),
+        ("steps/two.py", False, True),
+    ],
+)
+def test_it_changes_with_what_is_imported(project: Path, changed, one, two):
+    before = code_fingerprint("steps.one"), code_fingerprint("steps.two")
+    (project / changed).write_text((project / changed).read_text() + "# changed\n")
+    after = code_fingerprint("steps.one"), code_fingerprint("steps.two")
+    assert (before[0] != after[0], before[1] != after[1]) == (one, two)
+
+
+def test_the_real_steps_reach_what_they_use(monkeypatch):
+    reached = {path.stem for path in module._reachable(("steps.train", "steps.evaluate", "steps.register"))}
+    assert {"head", "losses", "layers", "metrics", "predictor", "pyfunc_model", "runs"} <= reached
+    assert "metrics" not in {path.stem for path in module._reachable(("steps.ingest",))}
