@@ -1,5 +1,6 @@
 """Moving a folder between this machine and an artifact store, which may be elsewhere."""
 
+import shutil
 from pathlib import Path
 
 from zenml.artifact_stores import LocalArtifactStore
@@ -11,16 +12,16 @@ class FolderMaterializer(BaseMaterializer):
 
     SKIP_REGISTRATION = True
 
-    def store_folder(self, folder: Path) -> None:
-        """Moves `folder` to the artifact's place: by renaming where the store is local, else by copying."""
-        target = Path(self.uri) / folder.name
+    def store_folder(self, folder: Path, name: str) -> None:
+        """Moves `folder` to `name` in the artifact: by renaming where the store is local, else by copying."""
         if isinstance(self.artifact_store, LocalArtifactStore):
-            folder.replace(target)
+            folder.replace(Path(self.uri) / name)
             return
         for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-            remote = f"{self.uri}/{folder.name}/{path.relative_to(folder).as_posix()}"
+            remote = f"{self.uri}/{name}/{path.relative_to(folder).as_posix()}"
             self.artifact_store.makedirs(remote.rpartition("/")[0])
             self.artifact_store.copyfile(str(path), remote)
+        shutil.rmtree(folder)
 
     def local_folder(self, name: str) -> Path:
         """The stored folder `name` on this machine: itself where the store is local, else a copy."""

@@ -25,7 +25,7 @@ class HeadMaterializer(FolderMaterializer):
         with tempfile.TemporaryDirectory(dir=parent) as scratch:
             folder = Path(scratch) / _NAME
             save_trained(data, folder)
-            self.store_folder(folder)
+            self.store_folder(folder, _NAME)
 
     def load(self, data_type: type[Any]) -> TrainedHead:
         """Reads model and history."""

@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from zenml.enums import ArtifactType
 
-from entailment.data.records import RecordsFolder, records_hash
+from entailment.data.records import RecordsFolder
 from materializers.folder import FolderMaterializer
 
 _NAME = "records"
@@ -18,12 +18,12 @@ class RecordsMaterializer(FolderMaterializer):
 
     def save(self, data: RecordsFolder) -> None:
         """Moves the folder into the artifact store."""
-        self.store_folder(data.path.rename(data.path.with_name(_NAME)))
+        self.store_folder(data.path, _NAME)
 
     def load(self, data_type: type[Any]) -> RecordsFolder:
         """Gives the folder; its files are verified when they are read."""
-        return RecordsFolder(self.local_folder(_NAME))
+        return RecordsFolder.at(self.local_folder(_NAME))
 
     def compute_content_hash(self, data: RecordsFolder) -> str:
         """The hash of the manifest, which holds the hashes of all files."""
-        return records_hash(data.path)
+        return data.sha256

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from zenml import pipeline
+from zenml.enums import ExecutionMode
 
 from entailment.configuration import Configuration
 from entailment.data.image_paths import folder_fingerprint
@@ -42,7 +43,7 @@ class TrainingResult:
     """run_id, model_version, alias, champion."""
 
 
-@pipeline(name="training")
+@pipeline(name="training", execution_mode=ExecutionMode.FAIL_FAST)
 def training(configuration: Configuration, state: InputState) -> None:
     """Ingest, resolve images, split, write records, train, evaluate, register."""
     config, inputs = configuration, configuration.inputs

@@ -40,4 +40,4 @@ def write_tfrecords(
     scratch.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=scratch)) / "written"
     write_records(splits, folder, spec, text)
-    return RecordsFolder(folder)
+    return RecordsFolder.at(folder)

@@ -44,6 +44,13 @@ class RecordsFolder:
     """A folder that `write_records` wrote."""
 
     path: Path
+    sha256: str
+    """Of the manifest, which holds the hashes of all files."""
+
+    @classmethod
+    def at(cls, path: Path) -> "RecordsFolder":
+        """The folder at `path`."""
+        return cls(path, records_hash(path))
 
     @property
     def image_size(self) -> int:

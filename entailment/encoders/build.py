@@ -14,12 +14,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from entailment.encoders.weights import fetch_weights
+from entailment.errors import EncoderError
 from entailment.files import locked, read_json, write_json, written_aside
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
 Weights = Mapping[str, np.ndarray]
+
+GRAPH_VERSION = 1
+"""Raise it with every change of a graph below: modules of another version are built anew."""
 
 PREPROCESS_LENGTH = 128
 """Tokens that a preprocessor gives for each text when it is called without a length."""
@@ -48,17 +52,31 @@ def build_module(name: str, folder: Path) -> Path:
 
     One process builds, another waits for it; the folder is whole or absent. Its `module.json` says where the
     weights come from, their licence and sha256, the width of the output and, of a text encoder, that it takes
-    sequences of any length. Raises DownloadError when the weights cannot be fetched.
+    sequences of any length. Raises DownloadError when the weights cannot be fetched, EncoderError when the folder
+    cannot be written.
     """
     target = folder / "modules" / name
-    if target.is_dir():
+    if _is_built(target):
         return target
-    with locked(folder / "modules.lock"):
-        if not target.is_dir():
-            kept = fetch_weights(BUILT_IN[name].weights, folder)
-            with written_aside(target) as aside:
-                _write(name, kept, aside)
+    import tensorflow as tf
+
+    try:
+        with locked(folder / "modules.lock"):
+            if not _is_built(target):
+                kept = fetch_weights(BUILT_IN[name].weights, folder)
+                with written_aside(target) as aside:
+                    _write(name, kept, aside)
+    except (OSError, tf.errors.OpError) as error:
+        raise EncoderError(
+            f"the encoder module {name} could not be written to {target}: {error}. "
+            "Make the folder writable or free some space (200 MB), then run the command again."
+        ) from error
     return target
+
+
+def _is_built(target: Path) -> bool:
+    record = target / "module.json"
+    return record.is_file() and read_json(record).get("graph") == GRAPH_VERSION
 
 
 def _write(name: str, kept: Path, aside: Path) -> None:
@@ -71,7 +89,8 @@ def _write(name: str, kept: Path, aside: Path) -> None:
     record = read_json(kept / f"{built_in.weights}.json")
     source = {key: record[key] for key in ("project", "version", "wheel_sha256", "licence")}
     sha256 = record["files"][built_in.file]
-    write_json(aside / "module.json", {"name": name, **source, "weights_sha256": sha256, **built_in.facts})
+    facts = {"graph": GRAPH_VERSION, "weights_sha256": sha256, **built_in.facts}
+    write_json(aside / "module.json", {"name": name, **source, **facts})
 
 
 def _preprocess(path: Path) -> "tf.train.Checkpoint":
@@ -220,7 +239,8 @@ def lite0_module(weights: Weights) -> "tf.train.Checkpoint":
     import tensorflow as tf
 
     tensors = _folded_lite0(weights)
-    v = {name: tf.Variable(value, name=name) for name, value in tensors.items()}
+    # Without its leading underscore, which no variable's name may have when it is saved.
+    v = {name: tf.Variable(value, name=name.removeprefix("_")) for name, value in tensors.items()}
 
     def convolved(x: Any, name: str, stride: int = 1) -> Any:
         if name.endswith("_depthwise_conv"):

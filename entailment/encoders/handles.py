@@ -1,0 +1,140 @@
+"""From the handle of an encoder in the configuration to a module on disk, and what identifies that module."""
+
+import hashlib
+import json
+import socket
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from entailment.encoders.build import BUILT_IN, build_module
+from entailment.errors import EncoderError
+from entailment.files import locked, sha256_of_folder
+
+STALLED_SECONDS = 30
+"""A connection to a model hub that says nothing for so long is given up."""
+
+
+def resolve_handle(handle: str, folder: Path) -> Path:
+    """The folder of the SavedModel that `handle` names.
+
+    `handle` is a built-in name (built below `folder` on first use), a local SavedModel folder, or the URL of a
+    TF-Hub or Kaggle module, downloaded once into `<folder>/tfhub` (or `$TFHUB_CACHE_DIR`, if set).
+    Raises EncoderError when there is no such module or it cannot be fetched, DownloadError when the weights of a
+    built-in module cannot be.
+    """
+    if handle in BUILT_IN:
+        return build_module(handle, folder)
+    if handle.startswith(("http://", "https://")):
+        return _downloaded(handle, folder)
+    path = Path(handle).expanduser().resolve()
+    if not (path / "saved_model.pb").is_file():
+        near = get_close_matches(handle, BUILT_IN, n=1)
+        meant = f" Did you mean {near[0]!r}?" if near else ""
+        raise EncoderError(
+            f"encoder handle {handle!r}: expected a built-in name ({', '.join(BUILT_IN)}), a URL, or a folder with a "
+            f"saved_model.pb, which {path} is not.{meant}"
+        )
+    return path
+
+
+def load_module(path: Path) -> Any:
+    """What `hub.load` gives for the SavedModel folder `path`. Raises EncoderError when it cannot be loaded."""
+    try:
+        import tensorflow_text  # noqa: F401  (registers the operations of text preprocessors)
+
+        module = _hub().load(str(path))
+    except Exception as error:  # a damaged SavedModel can fail anywhere inside TensorFlow
+        raise EncoderError(
+            f"{path}: not a module that TensorFlow can load: {_first_line(error)}. Delete the folder, so that it is "
+            "made again, or name another encoder."
+        ) from error
+    if not callable(module):
+        raise EncoderError(f"{path}: not a TensorFlow 2 module (it cannot be called). Name another encoder.")
+    return module
+
+
+def fingerprint(path: Path) -> str:
+    """SHA-256 over the names and contents of the module's files: the same module, the same fingerprint."""
+    return sha256_of_folder(path)
+
+
+def fingerprint_of(**parts: str | int) -> str:
+    """SHA-256 over everything that decides what an encoder computes, the kind of device included."""
+    import tensorflow as tf
+
+    # The same operations round differently on another kind of device.
+    device = "gpu" if tf.config.list_physical_devices("GPU") else "cpu"
+    return hashlib.sha256(json.dumps({**parts, "device": device}, sort_keys=True).encode()).hexdigest()
+
+
+def output_width(path: Path, call: Callable[[], Any]) -> int:
+    """The width of what `call`, a trial of the module in `path` on one input, gives: an array [1, width].
+
+    Raises EncoderError when the module does not take that input or gives something else.
+    """
+    try:
+        shape = tuple(call().shape)
+    except Exception as error:  # a foreign module fails on an input of another form in its own way
+        raise EncoderError(
+            f"{path}: the module cannot be called as an encoder of this kind: {_first_line(error)}. "
+            "Check that text, preprocessor and image handles are not mixed up, the sizes, and the output's name."
+        ) from error
+    if len(shape) != 2 or shape[0] != 1:
+        raise EncoderError(
+            f"{path}: for one input the module must give [1, width]. Received: {list(shape)}. "
+            "Name a module, or an output of it, that gives one vector for each input."
+        )
+    return int(shape[1])
+
+
+def _downloaded(url: str, folder: Path) -> Path:
+    from absl import flags
+
+    cache = folder / "tfhub"
+    try:
+        with locked(folder / "tfhub.lock"), _bounded_waiting():
+            # We hold our own lock, so one of the library's is left from a killed process: it would wait 10 minutes.
+            for stale in cache.glob("*.lock"):
+                stale.unlink()
+            hub = _hub()
+            flags.FLAGS["tfhub_cache_dir"].value = str(cache)  # $TFHUB_CACHE_DIR goes before it
+            path = Path(hub.resolve(url))
+    except Exception as error:  # network, archive, disk: each has its own kinds of errors
+        raise EncoderError(
+            f"encoder {url} is not in the cache {cache} and could not be downloaded: {_first_line(error)}. "
+            "Connect to the network and run the command again; or download the module elsewhere, unpack it and name "
+            "its folder (or a cache of such modules in TFHUB_CACHE_DIR); or use a built-in encoder: "
+            f"{', '.join(BUILT_IN)}."
+        ) from error
+    if not (path / "saved_model.pb").is_file():
+        raise EncoderError(
+            f"encoder {url}: what was downloaded to {path} is no SavedModel. Delete that folder and check the URL."
+        )
+    return path
+
+
+@contextmanager
+def _bounded_waiting() -> Iterator[None]:
+    """The hub's library sets no time-out on its connections: this one holds for those that set none."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(STALLED_SECONDS)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def _hub() -> Any:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
+        import tensorflow_hub
+
+    return tensorflow_hub
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

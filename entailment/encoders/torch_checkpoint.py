@@ -6,7 +6,7 @@ then, for each key in that order, the number of its elements as a little-endian 
 
 # The one pickle this project reads: published weights come in no other form. The unpickler below admits the
 # few names that tensors need and nothing else, and is only given a file whose sha256 was checked.
-import pickle  # noqa: S403
+import pickle
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple

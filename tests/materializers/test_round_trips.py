@@ -58,7 +58,7 @@ def records(tmp_path):
         }
     )
     write_records(frame, tmp_path / "written", RecordsSpec(32, 10_000, 2, "mask", False), None)
-    return RecordsFolder(tmp_path / "written")
+    return RecordsFolder.at(tmp_path / "written")
 
 
 def head(tmp_path):

@@ -1,0 +1,114 @@
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from entailment.encoders.text import TextEncoder
+from entailment.errors import EncoderError
+from entailment.files import write_json
+from tests.encoders.encoder_contract import TEXTS, check_text_encoder
+
+
+@pytest.fixture(scope="module")
+def any_length(random_modules: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("any_length") / "text"
+    shutil.copytree(random_modules["text"], folder)
+    write_json(folder / "module.json", {"any_length": True})
+    return {**random_modules, "text": str(folder)}
+
+
+def encoder_of(modules: dict[str, str], **options) -> TextEncoder:
+    return TextEncoder(modules["text"], modules["preprocessor"], Path("never written"), **options)
+
+
+def test_contract_module_of_other_origin(random_modules: dict[str, str]) -> None:
+    check_text_encoder(lambda: encoder_of(random_modules, sequence_length=50))
+
+
+def test_contract_module_of_any_length(any_length: dict[str, str]) -> None:
+    check_text_encoder(lambda: encoder_of(any_length))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_contract_built_in(built_folder: Path) -> None:
+    check_text_encoder(lambda: TextEncoder("minilm", "bert-uncased-preprocess", built_folder))
+
+
+def lengths_seen(encoder: TextEncoder) -> list[tuple[int, int]]:
+    seen, module = [], encoder._module
+
+    def spy(inputs):
+        seen.append(tuple(inputs["input_word_ids"].shape))
+        return module(inputs)
+
+    encoder._module = spy
+    encoder.encode(TEXTS)
+    return seen
+
+
+def test_only_modules_that_say_so_get_other_lengths(random_modules, any_length) -> None:
+    assert {length for _, length in lengths_seen(encoder_of(random_modules))} == {128}
+    seen = lengths_seen(encoder_of(any_length))
+    lengths = [length for _, length in seen]
+    assert len(set(lengths)) > 3
+    assert lengths == sorted(lengths, reverse=True)
+    assert all(length % 8 == 0 for length in lengths)
+    assert all(rows * length <= 2048 for rows, length in seen)
+
+
+def test_windows_and_batches_change_nothing(any_length, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = encoder_of(any_length)
+    vectors = encoder.encode(TEXTS)
+    monkeypatch.setattr("entailment.encoders.text.WINDOW", 7)
+    monkeypatch.setattr("entailment.encoders.text.TOKENS", 64)
+    np.testing.assert_allclose(encoder.encode(TEXTS), vectors, atol=1e-5)
+
+
+def test_pack_cuts_a_pair_in_turn(random_modules) -> None:
+    packed = encoder_of(random_modules).pack(["abcdef", "a"], ["xy", "uvwxyz"], length=8)
+    # [CLS] a ##b ##c [SEP] x ##y [SEP]: five places, the longer text gives way first.
+    np.testing.assert_array_equal(packed["input_type_ids"], [[0, 0, 0, 0, 0, 1, 1, 1], [0, 0, 0, 1, 1, 1, 1, 1]])
+    np.testing.assert_array_equal(packed["input_mask"], np.ones((2, 8)))
+    assert all(ids.dtype == "int32" for ids in packed.values())
+
+
+def test_fingerprint_follows_all_that_matters(random_modules, any_length, tmp_path: Path) -> None:
+    changed = tmp_path / "preprocessor"
+    shutil.copytree(random_modules["preprocessor"], changed)
+    (changed / "assets" / "added.txt").write_text("x")
+    encoders = [
+        encoder_of(random_modules),
+        encoder_of(any_length),
+        encoder_of({**random_modules, "preprocessor": str(changed)}),
+        encoder_of(random_modules, sequence_length=64),
+    ]
+    assert len({encoder.fingerprint for encoder in encoders}) == len(encoders)
+
+
+def test_copied_modules_have_the_same_fingerprint(random_modules, tmp_path: Path) -> None:
+    for name in ("text", "preprocessor"):
+        shutil.copytree(random_modules[name], tmp_path / name)
+    copied = encoder_of({name: str(tmp_path / name) for name in ("text", "preprocessor")})
+    assert copied.fingerprint == encoder_of(random_modules).fingerprint
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"output": "sequence_output"}, r"Received: \[1, 128, 16\]"),
+        ({"output": "nothing"}, "nothing"),
+        ({"sequence_length": 1000}, "cannot be called"),
+    ],
+)
+def test_wrong_output_or_length_is_said(random_modules, options, said: str) -> None:
+    with pytest.raises(EncoderError, match=said):
+        encoder_of(random_modules, **options)
+
+
+def test_handles_mixed_up(random_modules) -> None:
+    with pytest.raises(EncoderError, match="not mixed up"):
+        encoder_of({"text": random_modules["image"], "preprocessor": random_modules["preprocessor"]})
+    with pytest.raises(EncoderError, match="not mixed up"):
+        encoder_of({"text": random_modules["text"], "preprocessor": random_modules["image"]})
