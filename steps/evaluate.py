@@ -11,7 +11,7 @@ from entailment.evaluation.report import evaluate_split
 from entailment.home import home
 from entailment.model.featurizer import configured_featurizer
 from entailment.model.training import TrainedHead
-from materializers import ReportMaterializer
+from materializers.report import ReportMaterializer
 from steps.train import code
 from tracking import runs
 from tracking.experiment import TRACKER_SETTINGS

@@ -1,7 +1,6 @@
 """Step 1: read and validate the pairs."""
 
 import logging
-from pathlib import Path
 from typing import Annotated, Any
 
 import pandas as pd
@@ -12,7 +11,8 @@ from entailment.configuration import Dataset, Ingest, Tweets
 from entailment.data.pairs import content_hash, read_pairs
 from entailment.data.sources import locate
 from entailment.home import home
-from materializers import PairsMaterializer, ReportMaterializer
+from materializers.pairs import PairsMaterializer
+from materializers.report import ReportMaterializer
 from steps.code_fingerprint import code_fingerprint
 
 _LOG = logging.getLogger(__name__)
@@ -43,8 +43,3 @@ def ingest(
         "sha256": digest,
         "rows": len(pairs),
     }
-
-
-def images_folder(source: dict[str, Any]) -> Path | None:
-    """The folder of images that belongs to an ingested source."""
-    return Path(source["images"]) if source["images"] else None

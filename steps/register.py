@@ -12,7 +12,7 @@ from entailment.configuration import Configuration
 from entailment.home import home
 from entailment.model.training import TrainedHead
 from entailment.serving.package import write_package
-from materializers import ReportMaterializer
+from materializers.report import ReportMaterializer
 from steps.train import code
 from tracking import registry, runs
 from tracking.experiment import TRACKER_SETTINGS

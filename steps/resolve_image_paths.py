@@ -1,6 +1,7 @@
 """Step 2: find each pair's images."""
 
 import logging
+from pathlib import Path
 from typing import Annotated, Any
 
 import pandas as pd
@@ -10,9 +11,9 @@ from zenml.config import CachePolicy
 from entailment.configuration import Inputs, MissingImages
 from entailment.data.image_paths import resolve_image_paths as resolve
 from entailment.errors import ImageError
-from materializers import PairsMaterializer, ReportMaterializer
+from materializers.pairs import PairsMaterializer
+from materializers.report import ReportMaterializer
 from steps.code_fingerprint import code_fingerprint
-from steps.ingest import images_folder
 
 _LOG = logging.getLogger(__name__)
 
@@ -35,8 +36,9 @@ def resolve_image_paths(
     images_state: str,
 ) -> tuple[Annotated[pd.DataFrame, "resolved"], Annotated[dict[str, Any], "image_report"]]:
     """Adds path, status and reason of each image; `images_state` makes a changed folder run anew."""
-    resolved, report = resolve(pairs, images_folder(source), missing=missing, max_pixels=max_pixels)
-    if images_folder(source):
+    folder = Path(source["images"]) if source["images"] else None
+    resolved, report = resolve(pairs, folder, missing=missing, max_pixels=max_pixels)
+    if folder:
         for problem in report.problems:
             _LOG.warning("%s", problem)
     if inputs != "text" and report.usable == 0:

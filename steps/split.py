@@ -9,7 +9,8 @@ from zenml.config import CachePolicy
 
 from entailment.configuration import Split
 from entailment.data.split import leak_warning, split_pairs, split_report
-from materializers import PairsMaterializer, ReportMaterializer
+from materializers.pairs import PairsMaterializer
+from materializers.report import ReportMaterializer
 from steps.code_fingerprint import code_fingerprint
 
 _LOG = logging.getLogger(__name__)

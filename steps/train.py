@@ -10,7 +10,8 @@ from entailment.data.records import RecordsFolder
 from entailment.home import home
 from entailment.model.featurizer import configured_featurizer
 from entailment.model.training import TrainedHead, train_head
-from materializers import HeadMaterializer, ReportMaterializer
+from materializers.head import HeadMaterializer
+from materializers.report import ReportMaterializer
 from steps.code_fingerprint import code_fingerprint
 from tracking import runs
 from tracking.experiment import TRACKER_SETTINGS

@@ -12,7 +12,7 @@ from entailment.configuration import Encoders, Images, Inputs, Records
 from entailment.data.records import RecordsFolder, RecordsSpec, write_records
 from entailment.home import home
 from entailment.model.featurizer import load_text_encoder
-from materializers import RecordsMaterializer
+from materializers.records import RecordsMaterializer
 from steps.code_fingerprint import code_fingerprint
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import keras
 
 MODALITIES: Final = ("image", "text")
+LOGITS: Final = "logits"
 
 
 def build_head(widths: Mapping[str, int], config: Head) -> "keras.Model":
@@ -37,8 +38,15 @@ def build_head(widths: Mapping[str, int], config: Head) -> "keras.Model":
             )
             branches.append(_project(joined, modality, config))
     merged = branches[0] if len(branches) == 1 else keras.layers.Concatenate(name="both")(branches)
-    probabilities = keras.layers.Dense(len(LABELS), activation="softmax", name="label")(merged)
-    return keras.Model(inputs, probabilities, name="head")
+    logits = keras.layers.Dense(len(LABELS), name=LOGITS)(merged)
+    return keras.Model(inputs, keras.layers.Softmax(name="label")(logits), name="head")
+
+
+def logits_model(head: "keras.Model") -> "keras.Model":
+    """The same network and weights up to the logits, float32 [n, 3]: what a loss is computed from."""
+    import keras
+
+    return keras.Model(head.input, head.get_layer(LOGITS).output)
 
 
 def load_head(file: Path) -> "keras.Model":

@@ -1,4 +1,4 @@
-"""Losses for imbalanced classes, each a function of integer labels and softmax probabilities."""
+"""Losses for imbalanced classes, each a function of integer labels and logits."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 LossFunction = Callable[["tf.Tensor", "tf.Tensor"], "tf.Tensor"]
-"""labels int [n], probabilities float32 [n, 3] -> loss float32 [n]."""
+"""labels int [n], logits float32 [n, 3] -> loss float32 [n]."""
 
 
 def build_loss(config: Training, labels: "np.ndarray") -> LossFunction:
@@ -37,11 +37,11 @@ def focal_loss(gamma: float, weights: Sequence[float]) -> LossFunction:
 
     class_weight = tf.constant(weights, tf.float32)
 
-    def loss(labels: "tf.Tensor", probabilities: "tf.Tensor") -> "tf.Tensor":
+    def loss(labels: "tf.Tensor", logits: "tf.Tensor") -> "tf.Tensor":
         labels = tf.cast(tf.reshape(labels, [-1]), tf.int32)
-        chosen = tf.gather(probabilities, labels, batch_dims=1)
-        # Both bounds keep the gradient finite: log(0), and (1 - p)^gamma at p = 1.
-        chosen = tf.clip_by_value(chosen, 1e-7, 1.0 - 1e-7)
-        return -tf.gather(class_weight, labels) * (1.0 - chosen) ** gamma * tf.math.log(chosen)
+        cross_entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+        # The bound keeps the gradient of (1 - p)^gamma finite at p = 1.
+        doubt = tf.maximum(1.0 - tf.exp(-cross_entropy), 1e-7)
+        return tf.gather(class_weight, labels) * doubt**gamma * cross_entropy
 
     return loss

@@ -11,7 +11,7 @@ from entailment.errors import DataError, EntailmentError
 from entailment.evaluation.metrics import macro_f1
 from entailment.files import read_json, write_json
 from entailment.model.featurizer import SplitFeatures
-from entailment.model.head import build_head, load_head
+from entailment.model.head import build_head, load_head, logits_model
 from entailment.model.losses import build_loss
 
 EpochSink = Callable[[int, Mapping[str, float]], None]
@@ -61,7 +61,8 @@ def train_head(
 
     make_deterministic(seed)
     model = build_head({name: array.shape[1] for name, array in train.inputs.items()}, head)
-    model.compile(
+    trained = logits_model(model)
+    trained.compile(
         optimizer=keras.optimizers.Adam(config.learning_rate),
         loss=build_loss(config, train.labels),
         metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
@@ -69,7 +70,7 @@ def train_head(
     rows = tf.data.Dataset.from_tensor_slices((train.inputs, train.labels))
     batches = rows.shuffle(len(train.labels), seed=seed).batch(config.batch_size).prefetch(2)
     recorder = _recorder(validation, config, on_epoch)
-    model.fit(
+    trained.fit(
         batches,
         validation_data=(validation.inputs, validation.labels),
         epochs=config.epochs,
@@ -77,12 +78,12 @@ def train_head(
         verbose=0,
         callbacks=[recorder],
     )
-    model.set_weights(recorder.best_weights)
+    trained.set_weights(recorder.best_weights)
     return TrainedHead(model, recorder.best_epoch, recorder.history)
 
 
 def predict(model: Any, features: SplitFeatures) -> Any:
-    """Probabilities float32 [n, 3] of each row."""
+    """What the model answers for each row: probabilities, float32 [n, 3] (logits while it is trained)."""
     return model.predict(features.inputs, batch_size=1024, verbose=0)
 
 

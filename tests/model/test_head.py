@@ -36,9 +36,13 @@ def test_probabilities_and_a_round_trip(tmp_path, widths, pair_features):
 
 def test_the_projection_is_the_example_s():
     model = build_head(IMAGES, Head(pair_features=False, projection_layers=2, projection_units=8))
-    kinds = [type(layer).__name__ for layer in model.layers if not layer.name.endswith(("_1_present", "_2_present"))]
+    kinds = [
+        type(layer).__name__
+        for layer in model.layers
+        if not layer.name.endswith(("_1_present", "_2_present"))
+    ]
     block = ["Activation", "Dense", "Dropout", "Add", "LayerNormalization"]
-    assert kinds == ["InputLayer", "InputLayer", "Concatenate", "Dense", *block, *block, "Dense"]
+    assert kinds == ["InputLayer", "InputLayer", "Concatenate", "Dense", *block, *block, "Dense", "Softmax"]
 
 
 def test_parameters_count_what_the_options_say():

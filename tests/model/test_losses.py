@@ -9,13 +9,13 @@ from entailment.configuration import Training
 from entailment.model.losses import build_loss, class_weights, focal_loss
 
 LABELS = np.array([0, 1, 2, 2])
-PROBABILITIES = np.array([[0.7, 0.2, 0.1], [0.1, 0.6, 0.3], [0.2, 0.2, 0.6], [0.5, 0.4, 0.1]], np.float32)
+LOGITS = np.log(np.array([[0.7, 0.2, 0.1], [0.1, 0.6, 0.3], [0.2, 0.2, 0.6], [0.5, 0.4, 0.1]], np.float32))
 CHOSEN = np.array([0.7, 0.6, 0.6, 0.1])
 
 
 def test_cross_entropy_is_keras_s():
-    expected = keras.losses.sparse_categorical_crossentropy(LABELS, PROBABILITIES)
-    actual = build_loss(Training(), LABELS)(LABELS, PROBABILITIES)
+    expected = keras.losses.sparse_categorical_crossentropy(LABELS, LOGITS, from_logits=True)
+    actual = build_loss(Training(), LABELS)(LABELS, LOGITS)
     np.testing.assert_allclose(actual, expected, rtol=1e-5)
 
 
@@ -25,19 +25,19 @@ def test_class_weights_are_largest_count_over_count():
 
 
 def test_weighted_multiplies_by_the_weight_of_the_true_class():
-    actual = build_loss(Training(loss="weighted"), LABELS)(LABELS, PROBABILITIES)
+    actual = build_loss(Training(loss="weighted"), LABELS)(LABELS, LOGITS)
     np.testing.assert_allclose(actual, np.array([2, 2, 1, 1]) * -np.log(CHOSEN), rtol=1e-5)
 
 
 def test_focal_plays_down_easy_rows():
-    actual = build_loss(Training(loss="focal", focal_gamma=3), LABELS)(LABELS, PROBABILITIES)
+    actual = build_loss(Training(loss="focal", focal_gamma=3), LABELS)(LABELS, LOGITS)
     np.testing.assert_allclose(actual, (1 - CHOSEN) ** 3 * -np.log(CHOSEN), rtol=1e-5)
 
 
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
-@pytest.mark.parametrize("probabilities", [[[1.0, 0, 0]], [[0.0, 0, 1]]])
-def test_certainty_gives_finite_loss_and_gradient(gamma, probabilities):
-    value = tf.Variable(probabilities)
+@pytest.mark.parametrize("logits", [[[500.0, 0, 0]], [[0.0, 0, 500]]])
+def test_certainty_gives_finite_loss_and_gradient(gamma, logits):
+    value = tf.Variable(logits)
     with tf.GradientTape() as tape:
         loss = focal_loss(gamma, [1, 1, 1])(tf.constant([0]), value)
     assert np.isfinite(loss.numpy()).all()

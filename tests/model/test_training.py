@@ -16,7 +16,9 @@ def split(rows, seed):
     random = np.random.default_rng(seed)
     labels = random.integers(0, 3, rows)
     first = random.normal(size=(rows, 12)).astype(np.float32)
-    second = first + labels[:, None].astype(np.float32) * random.choice([-1, 1], size=(rows, 12)).astype(np.float32)
+    second = first + labels[:, None].astype(np.float32) * random.choice([-1, 1], size=(rows, 12)).astype(
+        np.float32
+    )
     ones = np.ones((rows, 1), np.float32)
     inputs = {"text_1": first, "text_1_present": ones, "text_2": second, "text_2_present": ones}
     return SplitFeatures(inputs, labels, [("", "")] * rows)
@@ -28,7 +30,9 @@ TRAIN, VALIDATION = split(300, 0), split(90, 1)
 def test_it_learns_and_reports_every_epoch():
     seen = []
     config = Training(epochs=30, patience=0)
-    trained = train_head(TRAIN, VALIDATION, HEAD, config, 1, lambda epoch, figures: seen.append((epoch, figures)))
+    trained = train_head(
+        TRAIN, VALIDATION, HEAD, config, 1, lambda epoch, figures: seen.append((epoch, figures))
+    )
     assert [epoch for epoch, _ in seen] == list(range(30))
     names = {"train_loss", "val_loss", "train_accuracy", "val_accuracy", "val_macro_f1"}
     assert all(set(figures) == names for _, figures in seen)
@@ -51,11 +55,15 @@ def test_the_best_epoch_is_kept_and_patience_ends_it():
     assert len(scores) < 60
     assert trained.best_epoch == int(np.argmax(scores)) == len(scores) - 1 - 3
     answers = predict(trained.model, VALIDATION).argmax(axis=1)
-    assert np.mean(answers == VALIDATION.labels) == pytest.approx(trained.history["val_accuracy"][trained.best_epoch])
+    assert np.mean(answers == VALIDATION.labels) == pytest.approx(
+        trained.history["val_accuracy"][trained.best_epoch]
+    )
 
 
 def test_a_loss_that_is_no_number_stops_and_is_named():
-    broken = SplitFeatures({**TRAIN.inputs, "text_1": TRAIN.inputs["text_1"] * np.nan}, TRAIN.labels, TRAIN.ids)
+    broken = SplitFeatures(
+        {**TRAIN.inputs, "text_1": TRAIN.inputs["text_1"] * np.nan}, TRAIN.labels, TRAIN.ids
+    )
     with pytest.raises(EntailmentError, match="stopped in epoch 1: train_loss is nan"):
         train_head(broken, VALIDATION, HEAD, Training(epochs=2), 1)
 

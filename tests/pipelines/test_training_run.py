@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from encoders.random_modules import write_random_modules
+
 from pipelines.workspace import PROJECT, STEPS, Workspace
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -84,7 +85,9 @@ def test_predictions_and_confusion_agree_with_the_metrics(first, client, workspa
     assert len(table) == 20 and set(table["id_1"]) <= set(pairs["id_1"])
     accuracy = (table["label"] == table["true_label"]).mean()
     assert accuracy == pytest.approx(first["metrics"]["test_accuracy"])
-    confusion = json.loads(Path(client.download_artifacts(first["run_id"], "confusion_matrix.json")).read_text())
+    confusion = json.loads(
+        Path(client.download_artifacts(first["run_id"], "confusion_matrix.json")).read_text()
+    )
     assert confusion["labels"] == ["Contradictory", "Implies", "NoEntailment"]
     expected = pd.crosstab(table["true_label"], table["label"]).reindex(
         index=confusion["labels"], columns=confusion["labels"], fill_value=0
@@ -97,7 +100,9 @@ def test_the_first_version_is_champion_and_tagged(first, client):
     assert version.version == first["model_version"] == "1"
     assert version.run_id == first["run_id"]
     assert float(version.tags["test_macro_f1"]) == pytest.approx(first["metrics"]["test_macro_f1"], abs=1e-6)
-    assert {"dataset.sha256", "pairs.train.sha256", "pairs.validation.sha256", "pairs.test.sha256"} <= set(version.tags)
+    assert {"dataset.sha256", "pairs.train.sha256", "pairs.validation.sha256", "pairs.test.sha256"} <= set(
+        version.tags
+    )
 
 
 def test_the_registered_model_answers_as_evaluation_did_without_the_project(first, client, workspace):
@@ -141,7 +146,10 @@ def test_nothing_changed_everything_is_cached_and_no_run_is_made(first, workspac
     before = sqlite3.connect(workspace.home / "mlflow.db").execute("select count(*) from runs").fetchone()
     assert workspace.result() == first
     assert workspace.steps_run() == set()
-    assert sqlite3.connect(workspace.home / "mlflow.db").execute("select count(*) from runs").fetchone() == before
+    assert (
+        sqlite3.connect(workspace.home / "mlflow.db").execute("select count(*) from runs").fetchone()
+        == before
+    )
 
 
 def test_a_changed_evaluation_key_makes_a_whole_new_run(first, workspace, client):
@@ -183,7 +191,13 @@ def test_a_changed_file_is_seen(first, workspace):
     old = csv.read_text()
     csv.write_text(old.replace(",Implies\n", ",Contradictory\n", 1))
     try:
-        assert workspace.steps_run() == {"ingest", "resolve_image_paths", "split", "write_tfrecords", *TRACKED}
+        assert workspace.steps_run() == {
+            "ingest",
+            "resolve_image_paths",
+            "split",
+            "write_tfrecords",
+            *TRACKED,
+        }
     finally:
         csv.write_text(old)
 
@@ -207,7 +221,9 @@ def test_a_changed_core_function_is_seen(first, workspace, tmp_path):
 def test_what_is_gone_is_made_again(first, workspace):
     workspace.steps_run()
     assert workspace.steps_run() == set()
-    artifact = max((workspace.home / "zenml" / "write_tfrecords" / "records").iterdir(), key=lambda p: p.stat().st_ctime)
+    artifact = max(
+        (workspace.home / "zenml" / "write_tfrecords" / "records").iterdir(), key=lambda p: p.stat().st_ctime
+    )
     shutil.rmtree(artifact)
     assert workspace.steps_run() == {"write_tfrecords"}
     for name in ("mlflow.db", "mlartifacts"):
@@ -223,7 +239,8 @@ def test_the_same_seed_gives_the_same_bits_also_from_an_empty_store(first, works
     assert again["run_id"] != once_more["run_id"]
     assert again["metrics"] == once_more["metrics"] == first["metrics"]
     tables = [
-        pd.read_parquet(client.download_artifacts(run["run_id"], "predictions.parquet")) for run in (again, once_more)
+        pd.read_parquet(client.download_artifacts(run["run_id"], "predictions.parquet"))
+        for run in (again, once_more)
     ]
     pd.testing.assert_frame_equal(*tables, check_exact=True)
 
@@ -259,5 +276,8 @@ def test_promote_and_rollback_move_the_champion_and_record_it(workspace, client)
     assert workspace.run("promote", "2", config=False).returncode == 1
     missing = workspace.run("promote", "9", "--json", config=False)
     assert missing.returncode == 1 and "There are: 1, 2" in json.loads(missing.stdout)["error"]
-    assert json.loads(workspace.run("rollback", "--json", config=False).stdout) == {"version": "1", "previous": "2"}
+    assert json.loads(workspace.run("rollback", "--json", config=False).stdout) == {
+        "version": "1",
+        "previous": "2",
+    }
     assert workspace.run("rollback", config=False).returncode == 1

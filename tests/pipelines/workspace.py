@@ -47,7 +47,9 @@ class Workspace:
         (self.folder / "small.yaml").write_text(SMALL.format(**paths, **modules))
 
     def environment(self) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("ZENML_", "MLFLOW_"))}
+        kept = {
+            name: value for name, value in os.environ.items() if not name.startswith(("ZENML_", "MLFLOW_"))
+        }
         return kept | {
             "ENTAILMENT_HOME": str(self.home),
             "ZENML_CONFIG_PATH": str(self.folder / "zenml-config"),
