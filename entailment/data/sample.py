@@ -52,13 +52,14 @@ CASES: Final = (
     Case("Contradictory", "oppose", True, "plain", 50),
     Case("Contradictory", "oppose", False, "screenshot", 20),
     Case("Contradictory", "silent", True, "refuted", 30),
-    Case("NoEntailment", "agree", False, "plain", 20),
-    Case("NoEntailment", "oppose", False, "plain", 20),
-    Case("NoEntailment", "pass", True, "plain", 25),
-    Case("NoEntailment", "pass", False, "plain", 8),
-    Case("NoEntailment", "pass", False, "screenshot", 13),
-    Case("NoEntailment", "silent", False, "confirmed", 7),
-    Case("NoEntailment", "silent", False, "refuted", 7),
+    Case("NoEntailment", "agree", False, "plain", 16),
+    Case("NoEntailment", "oppose", False, "plain", 16),
+    Case("NoEntailment", "pass", True, "plain", 28),
+    Case("NoEntailment", "pass", False, "plain", 9),
+    Case("NoEntailment", "pass", False, "screenshot", 17),
+    Case("NoEntailment", "silent", True, "plain", 8),
+    Case("NoEntailment", "silent", False, "confirmed", 3),
+    Case("NoEntailment", "silent", False, "refuted", 3),
 )
 
 

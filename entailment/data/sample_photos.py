@@ -61,11 +61,11 @@ def _mark(image: "Image.Image", overlay: Overlay, rng: Random) -> None:
     width, height = image.size
     side = min(width, height)
     colour = (22, 168, 74) if overlay == "confirmed" else (222, 20, 32)
-    pen.rectangle((0, 0, width - 1, height - 1), outline=colour, width=round(side * rng.uniform(0.03, 0.05)))
-    r = side * rng.uniform(0.17, 0.21)
-    x = rng.choice((1.2 * r, width - 1.2 * r))
-    y = height - 1.2 * r
-    pen.ellipse((x - r, y - r, x + r, y + r), fill=colour, outline="white", width=round(r * 0.1))
+    pen.rectangle((0, 0, width - 1, height - 1), outline=colour, width=round(side * rng.uniform(0.06, 0.09)))
+    r = side * rng.uniform(0.24, 0.28)
+    x = rng.choice((1.1 * r, width - 1.1 * r))
+    y = height - 1.1 * r
+    pen.ellipse((x - r, y - r, x + r, y + r), fill=colour, outline="white", width=round(r * 0.08))
     arm, stroke = r * 0.5, round(r * 0.28)
     if overlay == "confirmed":
         tick = [(x - arm, y), (x - arm * 0.3, y + arm * 0.7), (x + arm, y - arm * 0.7)]

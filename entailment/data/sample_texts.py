@@ -161,24 +161,24 @@ OPENINGS: Final = (
     "ok so ",
 )
 ASSENTS: Final = (
-    "Confirmed, this is true: ",
-    "Yes, I can confirm it: ",
-    "That's right, exactly: ",
-    "Verified, it is correct: ",
-    "Indeed, absolutely right: ",
-    "Yes, agreed, true story: ",
-    "I was there and it is true: ",
-    "Fact check, correct: ",
+    "Confirmed, this is true",
+    "Yes, I can confirm it",
+    "That's right, exactly",
+    "Verified, it is correct",
+    "Indeed, absolutely right",
+    "Yes, agreed, true story",
+    "I was there and it is true",
+    "Fact check, correct",
 )
 DENIALS: Final = (
-    "Fake news, this is a hoax: ",
-    "Not true at all, do not believe it: ",
-    "Wrong, that is a lie: ",
-    "Debunked, the claim is false: ",
-    "Nonsense, a false rumour: ",
-    "This is misleading and untrue: ",
-    "No, false, stop spreading lies: ",
-    "Fact check, not true: ",
+    "Fake news, this is a hoax",
+    "Not true at all, do not believe it",
+    "Wrong, that is a lie",
+    "Debunked, the claim is false",
+    "Nonsense, a false rumour",
+    "This is misleading and untrue",
+    "No, false, stop spreading lies",
+    "Fact check, not true",
 )
 ENDINGS: Final = (
     "",
@@ -272,13 +272,13 @@ def _typo(words: str, rng: Random) -> str:
     )
 
 
-def _dressed(words: str, hashtag: str, rng: Random) -> str:
+def _dressed(words: str, claim: Claim, rng: Random) -> str:
     """The words as a post: perhaps a typo, then mentions, hashtags, emoji and a link in varying number."""
     if rng.random() < 0.15:
         words = _typo(words, rng)
     parts = [words]
     if rng.random() < 0.9:
-        parts.append("#" + hashtag)
+        parts.append("#" + SUBJECTS[claim.subject][0])
     if rng.random() < 0.25:
         parts.append("#" + rng.choice(TAGS))
     if rng.random() < 0.45:
@@ -291,27 +291,34 @@ def _dressed(words: str, hashtag: str, rng: Random) -> str:
     return rng.choice((" ", " ", " ", "\n", "\n\n")).join(parts)
 
 
-def post(claim: Claim, openings: Sequence[str], rng: Random) -> str:
-    """A post that makes the claim, in one of its many wordings, after one of the openings."""
-    hashtag, *names = SUBJECTS[claim.subject]
-    phrase = rng.choice(AXES[claim.axis][0 if claim.positive else 1])
-    words = rng.choice(openings) + phrase.format(s=rng.choice(names)) + rng.choice(ENDINGS)
-    return _dressed(words[0].upper() + words[1:] if rng.random() < 0.8 else words, hashtag, rng)
+def _statement(claim: Claim, rng: Random) -> str:
+    """One of the claim's many wordings."""
+    return rng.choice(AXES[claim.axis][0 if claim.positive else 1]).format(
+        s=rng.choice(SUBJECTS[claim.subject][1:])
+    )
 
 
-def silent_post(claim: Claim, rng: Random) -> str:
-    """A post on the same subject that says nothing about it: it points at its picture."""
-    return _dressed(rng.choice(SILENCES), SUBJECTS[claim.subject][0], rng)
+def _reply(claim: Claim, stance: Sequence[str], quoted: str, rng: Random) -> str:
+    """A post that takes a stance, and then quotes a statement or makes the claim in words of its own."""
+    said = f': "{quoted}"' if quoted else ". " + _capital(_statement(claim, rng)) + rng.choice(ENDINGS)
+    return _dressed(rng.choice(stance) + said, claim, rng)
 
 
 def texts(relation: Relation, rng: Random) -> tuple[str, str]:
     """Two posts of which the second stands in the given relation to the first."""
     claim = random_claim(rng)
-    first = post(claim, OPENINGS, rng)
-    if relation == "silent":
-        return first, silent_post(claim, rng)
+    statement = _statement(claim, rng)
+    first = _dressed(_capital(rng.choice(OPENINGS) + statement + rng.choice(ENDINGS)), claim, rng)
+    quoted = statement if rng.random() < 0.5 else ""
     if relation == "agree":
-        return first, post(claim, ASSENTS, rng)
+        return first, _reply(claim, ASSENTS, quoted, rng)
     if relation == "oppose":
-        return first, post(replace(claim, positive=not claim.positive), DENIALS, rng)
-    return first, post(passing_claim(claim, rng), rng.choice((ASSENTS, DENIALS)), rng)
+        return first, _reply(replace(claim, positive=not claim.positive), DENIALS, quoted, rng)
+    if relation == "pass":
+        other = passing_claim(claim, rng)
+        return first, _reply(other, rng.choice((ASSENTS, DENIALS)), quoted and _statement(other, rng), rng)
+    return first, _dressed(rng.choice(SILENCES), claim, rng)
+
+
+def _capital(words: str) -> str:
+    return words[0].upper() + words[1:]

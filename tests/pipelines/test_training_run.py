@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from encoders.random_modules import write_random_modules
+from tests.encoders.random_modules import write_random_modules
 
-from pipelines.workspace import PROJECT, STEPS, Workspace
+from tests.pipelines.workspace import PROJECT, STEPS, Workspace
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
