@@ -1,6 +1,7 @@
 """Environment variables that must be set before ZenML, MLflow or TensorFlow is imported."""
 
 import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -29,6 +30,8 @@ def prepare_environment() -> None:
     """Sets what the user has not set; gives libraries a place in our home where theirs cannot be written."""
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
+    if not sys.stderr.isatty():
+        os.environ.setdefault("ZENML_LOGGING_COLORS_DISABLED", "true")
     # ZenML reads HOME through click, whose folder is ~/.config/zenml on Linux.
     if "ZENML_CONFIG_PATH" not in os.environ and not _writable(_zenml_default()):
         os.environ["ZENML_CONFIG_PATH"] = str(home() / "zenml-config")
