@@ -2,7 +2,6 @@
 """The command line. `python run_pipeline.py --help` lists the commands."""
 
 import contextlib
-import errno
 import json
 import os
 import sys
@@ -13,6 +12,7 @@ from typing import Any, TextIO
 import click
 
 from entailment.errors import EntailmentError
+from entailment.files import DISK_FAULTS
 
 _EXAMPLES = """
 \b
@@ -196,15 +196,15 @@ def _results(as_json: bool) -> Iterator[TextIO]:
     except EntailmentError as error:
         _fail(results, as_json, str(error), error.exit_code)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
+        if error.errno not in DISK_FAULTS:
             raise
         place = f" {error.filename}" if error.filename else ""
-        _fail(
-            results,
-            as_json,
-            f"Cannot write{place}: {error.strerror}. Free or choose another ENTAILMENT_HOME.",
-            1,
-        )
+        todo = "Make room, or set ENTAILMENT_HOME to a folder that can be written."
+        _fail(results, as_json, f"Cannot write{place}: {error.strerror}. {todo}", 1)
+    except Exception as error:
+        if as_json:
+            _print_json(results, {"error": f"{type(error).__name__}: {error}"})
+        raise
     finally:
         results.flush()
         os.dup2(results.fileno(), 1)
@@ -221,5 +221,18 @@ def _print_json(results: TextIO, value: dict[str, Any]) -> None:
     print(json.dumps(value, allow_nan=False), file=results)
 
 
+def main() -> None:
+    """Runs the command line; wrong use too ends with an object where --json was asked for."""
+    try:
+        cli(standalone_mode=False)
+    except click.ClickException as error:
+        if "--json" in sys.argv:
+            _print_json(sys.stdout, {"error": error.format_message()})
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        sys.exit(130)
+
+
 if __name__ == "__main__":
-    cli()
+    main()

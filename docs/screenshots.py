@@ -1,4 +1,4 @@
-"""Makes the README's pictures of MLflow: `python docs/screenshots.py RUN_ID [--port N]` (needs Chromium, `make dev`)."""
+"""Makes the README's pictures of MLflow: `python docs/screenshots.py RUN_ID` (needs Chromium and `make dev`)."""
 
 import argparse
 import subprocess
@@ -35,7 +35,8 @@ def main() -> None:
         run = f"{address}/#/experiments/1/runs/{arguments.run_id}"
         browser = _browser()
         _shoot(browser, f"{run}/model-metrics", "val_macro_f1", PICTURES / "mlflow_run.png")
-        _shoot(browser, f"{run}/artifacts/confusion_matrix.png", "confusion_matrix.png", PICTURES / "mlflow_artifacts.png")
+        confusion = "confusion_matrix.png"
+        _shoot(browser, f"{run}/artifacts/{confusion}", confusion, PICTURES / "mlflow_artifacts.png")
         browser.quit()
     finally:
         server.terminate()

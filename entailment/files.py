@@ -1,5 +1,6 @@
 """Files that are whole or absent: write aside, then rename; one process at a time behind a lock."""
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -9,7 +10,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+DISK_FAULTS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS)
+"""Numbers of the OSErrors that say that nothing can be written: full, over quota, not allowed, read-only."""
 
 
 @contextmanager

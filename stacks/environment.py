@@ -33,11 +33,11 @@ def prepare_environment() -> None:
     if not sys.stderr.isatty():
         os.environ.setdefault("ZENML_LOGGING_COLORS_DISABLED", "true")
     # ZenML reads HOME through click, whose folder is ~/.config/zenml on Linux.
-    if "ZENML_CONFIG_PATH" not in os.environ and not _writable(_zenml_default()):
+    if not os.environ.get("ZENML_CONFIG_PATH") and not _writable(_zenml_default()):
         os.environ["ZENML_CONFIG_PATH"] = str(home() / "zenml-config")
-    if "MPLCONFIGDIR" not in os.environ and not _writable(Path.home() / ".config" / "matplotlib"):
+    if not os.environ.get("MPLCONFIGDIR") and not _writable(Path.home() / ".config" / "matplotlib"):
         os.environ["MPLCONFIGDIR"] = str(home() / "matplotlib")
-    if "KERAS_HOME" not in os.environ and not _writable(Path.home() / ".keras"):
+    if not os.environ.get("KERAS_HOME") and not _writable(Path.home() / ".keras"):
         os.environ["KERAS_HOME"] = str(home() / "keras")
 
 

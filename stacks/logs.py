@@ -4,6 +4,7 @@ import logging
 import warnings
 
 from entailment.errors import EntailmentError
+from entailment.files import DISK_FAULTS
 
 _OURS = ("entailment", "steps", "stacks", "tracking", "pipelines")
 
@@ -22,6 +23,8 @@ def quiet_libraries() -> None:
 
 
 def _without_traceback(record: logging.LogRecord) -> bool:
-    if record.exc_info and isinstance(record.exc_info[1], EntailmentError | KeyboardInterrupt):
+    error = record.exc_info[1] if record.exc_info else None
+    foreseen = isinstance(error, EntailmentError | KeyboardInterrupt)
+    if foreseen or (isinstance(error, OSError) and error.errno in DISK_FAULTS):
         record.exc_info = record.exc_text = None
     return True

@@ -3,14 +3,26 @@
 import os
 
 from zenml.client import Client
+from zenml.integrations.mlflow.experiment_trackers import MLFlowExperimentTracker
 
 from entailment.errors import ConfigurationError
 
 
 def use_named_stack(name: str) -> None:
-    """Selects the stack `name` for this process. Raises ConfigurationError when there is none."""
+    """Selects the stack `name` for this process.
+
+    Raises:
+        ConfigurationError: there is no such stack, or it has no MLflow experiment tracker.
+    """
     found = Client().list_stacks(name=name, size=1).items
     if not found:
         known = ", ".join(sorted(stack.name for stack in Client().list_stacks(size=50).items))
         raise ConfigurationError(f"--stack: there is no ZenML stack '{name}'. There are: {known}.")
     os.environ["ZENML_ACTIVE_STACK_ID"] = str(found[0].id)
+    tracker = Client().active_stack.experiment_tracker
+    if not isinstance(tracker, MLFlowExperimentTracker):
+        raise ConfigurationError(
+            f"--stack: the ZenML stack '{name}' has no MLflow experiment tracker, which training logs to. Add one:"
+            f" zenml stack update {name} -e NAME."
+        )
+    tracker.configure_mlflow()

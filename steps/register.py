@@ -9,7 +9,7 @@ from zenml import step
 from zenml.config import CachePolicy
 
 from entailment.configuration import Configuration
-from entailment.home import home
+from entailment.home import home, scratch
 from entailment.model.training import TrainedHead
 from entailment.serving.package import write_package
 from materializers.report import ReportMaterializer
@@ -34,7 +34,7 @@ def register(
 ) -> Annotated[dict[str, Any], "model_version"]:
     """Packs encoders, head and decoding into one model, registers it and moves the aliases."""
     runs.expect(tracked_run)
-    with tempfile.TemporaryDirectory() as scratch:
-        package = write_package(Path(scratch) / "package", head, configuration, home() / "encoders")
+    with tempfile.TemporaryDirectory(dir=scratch()) as folder:
+        package = write_package(Path(folder) / "package", head, configuration, home() / "encoders")
         version = registry.register(package, splits, source, report)
     return {"run_id": tracked_run["run_id"], **version}

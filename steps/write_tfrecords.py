@@ -10,7 +10,7 @@ from zenml.config import CachePolicy
 
 from entailment.configuration import Encoders, Images, Inputs, Records
 from entailment.data.records import RecordsFolder, RecordsSpec, write_records
-from entailment.home import home
+from entailment.home import home, scratch
 from entailment.model.featurizer import load_text_encoder
 from materializers.records import RecordsMaterializer
 from steps.code_fingerprint import code_fingerprint
@@ -36,8 +36,6 @@ def write_tfrecords(
         images.size, images.max_pixels, config.rows_per_shard, images.missing, inputs != "text"
     )
     text = load_text_encoder(encoders, home() / "encoders") if inputs != "image" else None
-    scratch = home() / "scratch"
-    scratch.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=scratch)) / "written"
+    folder = Path(tempfile.mkdtemp(dir=scratch()))
     write_records(splits, folder, spec, text)
     return RecordsFolder.at(folder)

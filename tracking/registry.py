@@ -21,7 +21,7 @@ from entailment.data.split import SPLIT_COLUMN
 from entailment.errors import RegistryError
 from entailment.files import write_json
 from entailment.home import PROJECT
-from tracking.experiment import REGISTERED_MODEL, tracking_uri
+from tracking.experiment import REGISTERED_MODEL
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -73,7 +73,7 @@ def promote(version: str, why: str) -> dict[str, str]:
     Raises:
         RegistryError: there is no such version, or it is the champion already.
     """
-    client = MlflowClient(tracking_uri())
+    client = MlflowClient()
     _existing(client, version)
     previous = champion_version()
     if previous == version:
@@ -88,7 +88,7 @@ def rollback(why: str) -> dict[str, str]:
     Raises:
         RegistryError: no earlier champion is left.
     """
-    client = MlflowClient(tracking_uri())
+    client = MlflowClient()
     present = {str(v.version) for v in client.search_model_versions(f"name='{REGISTERED_MODEL}'")}
     current = champion_version()
     reign = [version for version in _line_of_champions(client) if version in present and version != current]
@@ -101,9 +101,7 @@ def rollback(why: str) -> dict[str, str]:
 def champion_version() -> str:
     """The champion's version number, "" when there is none."""
     try:
-        return str(
-            MlflowClient(tracking_uri()).get_model_version_by_alias(REGISTERED_MODEL, CHAMPION).version
-        )
+        return str(MlflowClient().get_model_version_by_alias(REGISTERED_MODEL, CHAMPION).version)
     except MlflowException:
         return ""
 
@@ -119,7 +117,7 @@ def champion_history(client: MlflowClient) -> list[dict[str, str]]:
 
 def result_exists(run_id: str, version: str) -> bool:
     """Whether a tracked run and the version that it registered, with the model's files, are still there."""
-    client = MlflowClient(tracking_uri())
+    client = MlflowClient()
     try:
         run = client.get_run(run_id)
         location = client.get_model_version_download_uri(REGISTERED_MODEL, version)

@@ -49,17 +49,14 @@ CASES: Final = (
     Case("Implies", "agree", True, "plain", 50),
     Case("Implies", "agree", False, "screenshot", 20),
     Case("Implies", "silent", True, "confirmed", 30),
-    Case("Contradictory", "oppose", True, "plain", 50),
+    Case("Contradictory", "agree", False, "plain", 50),
     Case("Contradictory", "oppose", False, "screenshot", 20),
     Case("Contradictory", "silent", True, "refuted", 30),
-    Case("NoEntailment", "agree", False, "plain", 16),
-    Case("NoEntailment", "oppose", False, "plain", 16),
-    Case("NoEntailment", "pass", True, "plain", 28),
-    Case("NoEntailment", "pass", False, "plain", 9),
-    Case("NoEntailment", "pass", False, "screenshot", 17),
-    Case("NoEntailment", "silent", True, "plain", 8),
-    Case("NoEntailment", "silent", False, "confirmed", 3),
-    Case("NoEntailment", "silent", False, "refuted", 3),
+    Case("NoEntailment", "pass", True, "plain", 34),
+    Case("NoEntailment", "pass", False, "plain", 30),
+    Case("NoEntailment", "pass", False, "screenshot", 16),
+    Case("NoEntailment", "silent", True, "plain", 10),
+    Case("NoEntailment", "silent", False, "plain", 10),
 )
 
 

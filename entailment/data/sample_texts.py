@@ -180,6 +180,16 @@ DENIALS: Final = (
     "No, false, stop spreading lies",
     "Fact check, not true",
 )
+ASIDES: Final = (
+    "Meanwhile, on another note",
+    "Unrelated question",
+    "By the way, something else",
+    "Changing the subject",
+    "Also, no idea whether it matters",
+    "Speaking of other things",
+    "Anyway, in other news",
+    "Off topic",
+)
 ENDINGS: Final = (
     "",
     "",
@@ -248,15 +258,6 @@ def random_claim(rng: Random) -> Claim:
     return Claim(rng.randrange(len(SUBJECTS)), rng.randrange(len(AXES)), rng.random() < 0.5)
 
 
-def passing_claim(claim: Claim, rng: Random) -> Claim:
-    """A claim that neither agrees with nor opposes `claim`: another subject, another side of it, or both."""
-    subject = (claim.subject + rng.randrange(1, len(SUBJECTS))) % len(SUBJECTS)
-    axis = (claim.axis + rng.randrange(1, len(AXES))) % len(AXES)
-    if rng.random() < 0.1:
-        return replace(claim, axis=axis, positive=rng.random() < 0.5)
-    return Claim(subject, rng.choice((claim.axis, axis)), rng.random() < 0.5)
-
-
 def _typo(words: str, rng: Random) -> str:
     """The text with two neighbouring letters swapped, one doubled or one dropped, where a word allows it."""
     spots = [i for i in range(1, len(words) - 2) if words[i - 1 : i + 3].isalpha()]
@@ -304,6 +305,17 @@ def _reply(claim: Claim, stance: Sequence[str], quoted: str, rng: Random) -> str
     return _dressed(rng.choice(stance) + said, claim, rng)
 
 
+def _passing(claim: Claim, quotes: bool, rng: Random) -> str:
+    """A post beside the point: an aside, or a stance on what nobody said."""
+    subject = (claim.subject + rng.randrange(1, len(SUBJECTS))) % len(SUBJECTS)
+    axis = (claim.axis + rng.randrange(1, len(AXES))) % len(AXES)
+    positive = rng.random() < 0.5
+    if rng.random() < 0.3:
+        other = Claim(subject, claim.axis, positive)
+        return _reply(other, rng.choice((ASSENTS, DENIALS)), _statement(other, rng) if quotes else "", rng)
+    return _reply(Claim(rng.choice((claim.subject, subject)), axis, positive), ASIDES, "", rng)
+
+
 def texts(relation: Relation, rng: Random) -> tuple[str, str]:
     """Two posts of which the second stands in the given relation to the first."""
     claim = random_claim(rng)
@@ -315,8 +327,7 @@ def texts(relation: Relation, rng: Random) -> tuple[str, str]:
     if relation == "oppose":
         return first, _reply(replace(claim, positive=not claim.positive), DENIALS, quoted, rng)
     if relation == "pass":
-        other = passing_claim(claim, rng)
-        return first, _reply(other, rng.choice((ASSENTS, DENIALS)), quoted and _statement(other, rng), rng)
+        return first, _passing(claim, bool(quoted), rng)
     return first, _dressed(rng.choice(SILENCES), claim, rng)
 
 

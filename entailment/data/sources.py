@@ -33,7 +33,7 @@ def locate(dataset: Dataset, tweets: Tweets, folder: Path) -> Source:
         DownloadError: the tweets cannot be downloaded.
     """
     if dataset.source == SAMPLE:
-        return _sample(folder / f"sample-{dataset.sample_pairs}", dataset.sample_pairs)
+        return _sample(folder, dataset.sample_pairs)
     if dataset.source == TWEETS:
         return _tweets(folder / TWEETS, tweets)
     csv = Path(dataset.source).expanduser().resolve()
@@ -47,9 +47,10 @@ def locate(dataset: Dataset, tweets: Tweets, folder: Path) -> Source:
     return Source(csv.name, csv, images, generated=False)
 
 
-def _sample(folder: Path, pairs: int) -> Source:
-    from entailment.data.sample import write_sample
+def _sample(parent: Path, pairs: int) -> Source:
+    from entailment.data.sample import GENERATOR_VERSION, write_sample
 
+    folder = parent / f"sample-{pairs}-v{GENERATOR_VERSION}"
     with locked(folder.with_suffix(".lock")):
         if not (folder / "pairs.csv").is_file():
             write_sample(folder, pairs=pairs)

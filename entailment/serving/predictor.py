@@ -93,7 +93,9 @@ class Predictor:
         sides: list[list[np.ndarray | None]] = []
         faults = [""] * len(frame)
         for name in IMAGE:
-            data = [bytes(value) for value in _column(frame, name, b"")]
+            # A text here is the empty one, or no picture, which its row will say.
+            values = _column(frame, name, b"")
+            data = [value.encode() if isinstance(value, str) else bytes(value) for value in values]
             if self._settings["inputs"] == "text":
                 sides.append([None] * len(frame))
                 continue

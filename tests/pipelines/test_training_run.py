@@ -1,6 +1,7 @@
 """The main job through the command line: contracts, cache, determinism, no pickle."""
 
 import json
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from entailment.configuration import dotted, load_configuration
 from tests.encoders.random_modules import write_random_modules
 from tests.pipelines.workspace import PROJECT, STEPS, Workspace
 
@@ -57,8 +59,6 @@ def test_the_result_is_what_was_logged(first, client):
 
 
 def test_the_run_holds_configuration_tags_curves_and_files(first, client, workspace):
-    from entailment.configuration import dotted, load_configuration
-
     run = client.get_run(first["run_id"])
     configuration = load_configuration(workspace.folder / "small.yaml")
     assert run.data.params == {key: str(value) for key, value in dotted(configuration).items()}
@@ -265,6 +265,65 @@ def test_promote_and_rollback_move_the_champion_and_record_it(first, workspace, 
     back = json.loads(workspace.run("rollback", "--json", config=False).stdout)
     assert back == {"version": "1", "previous": new}
     assert workspace.run("rollback", config=False).returncode == 1
+
+
+def test_the_example_s_preset_runs_with_modules_of_the_same_signatures(first, workspace, client):
+    configuration = load_configuration(workspace.folder / "small.yaml")
+    text, image = configuration.encoders.text, configuration.encoders.image
+    handles = {
+        "text.encoder": text.encoder,
+        "text.preprocessor": text.preprocessor,
+        "image.encoder": image.encoder,
+    }
+    assignments = [f"--set=encoders.{name}={handle}" for name, handle in handles.items()]
+    result = workspace.result("--preset", "keras_example", *assignments)
+    params = client.get_run(result["run_id"]).data.params
+    assert params["images.size"] == "128" and params["training.epochs"] == "10"
+    assert params["encoders.text.encode"] == "pair" and params["head.pair_features"] == "False"
+    assert len(client.get_metric_history(result["run_id"], "val_macro_f1")) == 10
+
+
+def test_handles_that_cannot_be_fetched_are_explained(workspace):
+    done = workspace.run("--preset", "keras_example", TFHUB_CACHE_DIR=str(workspace.folder / "hub"))
+    assert done.returncode == 1
+    assert "tfhub.dev" in done.stderr.splitlines()[-1] and "Traceback" not in done.stderr
+
+
+def test_home_may_be_unwritable_and_the_user_s_stack_stays_his(workspace):
+    """HOME is a folder that nobody, not even root, can write to."""
+    environment = {"HOME": "/proc", "ENTAILMENT_HOME": str(workspace.folder / "another")}
+    environment |= {"ZENML_CONFIG_PATH": "", "MPLCONFIGDIR": "", "KERAS_HOME": ""}
+    assert workspace.run("--inputs", "text", **environment).returncode == 0
+    config = (workspace.folder / "another" / "zenml-config" / "config.yaml").read_text()
+    active = re.search(r"active_stack_id: (\S+)", config).group(1)
+    database = sqlite3.connect(next((workspace.folder / "another" / "zenml-config").rglob("zenml.db")))
+    stacks = dict(database.execute("select id, name from stack").fetchall())
+    names = {identity.replace("-", ""): name for identity, name in stacks.items()}
+    assert names[active.replace("-", "")] == "default"
+    assert f"entailment-{(workspace.folder / 'another' / 'id').read_text()}" in names.values()
+
+
+def test_the_ui_answers_while_a_run_is_going(first, workspace):
+    import socket
+    import urllib.request
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, str(PROJECT / "run_pipeline.py"), "ui", "--port", str(port)]
+    server = subprocess.Popen(command, env=workspace.environment(), stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout.readline() == f"http://127.0.0.1:{port}\n"
+        assert workspace.run("--no-cache").returncode == 0
+        search = urllib.request.Request(
+            f"http://127.0.0.1:{port}/api/2.0/mlflow/runs/get?run_id={first['run_id']}",
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(search, timeout=60) as answer:
+            assert json.load(answer)["run"]["info"]["status"] == "FINISHED"
+    finally:
+        server.terminate()
+        server.wait(60)
 
 
 # From here on the home is damaged and removed: MLflow's client in this process cannot follow.

@@ -1,0 +1,81 @@
+"""The featurizer: each distinct input once, absent inputs zero, order kept."""
+
+import numpy as np
+import pytest
+
+from entailment.data.records import Row
+from entailment.model.featurizer import Featurizer
+
+
+class Texts:
+    fingerprint, width = "t" * 64, 2
+
+    def __init__(self):
+        self.seen = []
+
+    def encode(self, texts, progress=False):
+        self.seen += texts
+        return np.array([[len(text), 1] for text in texts], np.float32)
+
+    def encode_pairs(self, first, second, progress=False):
+        self.seen += list(zip(first, second, strict=True))
+        return np.array([[len(a), len(b)] for a, b in zip(first, second, strict=True)], np.float32)
+
+
+class Images:
+    fingerprint, width = "i" * 64, 1
+
+    def __init__(self):
+        self.seen = []
+
+    def encode(self, images, progress=False):
+        self.seen += [int(image.mean()) for image in images]
+        return images.reshape(len(images), -1).mean(axis=1, keepdims=True).astype(np.float32)
+
+
+def image(value):
+    return np.full((4, 4, 3), value, np.uint8)
+
+
+ROWS = [
+    Row(("1", "2"), ("aa", "b"), (image(1), image(2)), 0),
+    Row(("3", "4"), ("b", "aa"), (image(2), None), 1),
+    Row(("5", "6"), ("", "cccc"), (None, None), 2),
+]
+
+
+def test_each_distinct_input_is_encoded_once_ever(tmp_path):
+    texts, images = Texts(), Images()
+    for _ in range(2):
+        featurizer = Featurizer(texts, images, pair=False, store=tmp_path)
+        featurizer.rows(ROWS)
+        featurizer.rows(ROWS[::-1])
+    assert sorted(texts.seen) == ["aa", "b", "cccc"]
+    assert sorted(images.seen) == [1, 2]
+
+
+def test_another_encoder_shares_nothing(tmp_path):
+    other = Texts()
+    other.fingerprint = "u" * 64
+    for texts in (Texts(), other):
+        Featurizer(texts, None, pair=False, store=tmp_path).rows(ROWS)
+    assert len(other.seen) == 3
+
+
+def test_inputs_are_in_order_and_absent_ones_zero(tmp_path):
+    inputs = Featurizer(Texts(), Images(), pair=False, store=tmp_path).rows(ROWS)
+    assert inputs["text_1"].tolist() == [[2, 1], [1, 1], [0, 0]]
+    assert inputs["text_2"].tolist() == [[1, 1], [2, 1], [4, 1]]
+    assert inputs["text_1_present"].tolist() == [[1], [1], [0]]
+    assert inputs["image_1"].tolist() == [[1], [2], [0]]
+    assert inputs["image_2_present"].tolist() == [[1], [0], [0]]
+    assert all(array.dtype == np.float32 for array in inputs.values())
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_pairs_are_packed_and_their_order_matters(tmp_path, stored):
+    texts = Texts()
+    inputs = Featurizer(texts, None, pair=True, store=tmp_path if stored else None).rows(ROWS)
+    assert texts.seen == [("aa", "b"), ("b", "aa")]
+    assert inputs["text"].tolist() == [[2, 1], [1, 2], [0, 0]]
+    assert set(inputs) == {"text", "text_present"}
