@@ -1,13 +1,13 @@
 """Keeping ZenML's cache honest: a result that is gone must be made again."""
 
 import logging
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from zenml.client import Client
 from zenml.enums import ExecutionStatus
+from zenml.utils.pagination_utils import depaginate
 
 from stacks.local import artifact_folder
 from tracking.registry import result_exists
@@ -24,9 +24,10 @@ def forget_lost_results() -> None:
     made is gone, none of them may be taken from the cache.
     """
     client = Client()
-    lost = [step for step in _cacheable(client) if not _files_exist(step)]
+    cacheable = _cacheable(client)
+    lost = [step for step in cacheable if not _files_exist(step)]
     by_run: dict[Any, dict[str, Any]] = {}
-    for step in _cacheable(client):
+    for step in cacheable:
         if step.name in _TOGETHER:
             by_run.setdefault(step.pipeline_run_id, {})[step.name] = step
     for steps in by_run.values():
@@ -39,15 +40,9 @@ def forget_lost_results() -> None:
         client.update_step_run(step.id, cache_expires_at=datetime.now(UTC).replace(tzinfo=None))
 
 
-def _cacheable(client: Client) -> Iterable[Any]:
-    page = client.list_run_steps(
-        status=ExecutionStatus.COMPLETED,
-        cache_expired=False,
-        size=_PAGE,
-        hydrate=True,
-        sort_by="desc:created",
-    )
-    return [step for step in page.items if _ours(step)]
+def _cacheable(client: Client) -> list[Any]:
+    filters = {"status": ExecutionStatus.COMPLETED, "cache_expired": False, "size": _PAGE, "hydrate": True}
+    return [step for step in depaginate(client.list_run_steps, **filters) if _ours(step)]
 
 
 def _ours(step: Any) -> bool:

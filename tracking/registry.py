@@ -196,7 +196,7 @@ def _crown(client: MlflowClient, version: str, why: str, how: str = "promote") -
         client.set_model_version_tag(REGISTERED_MODEL, version, f"promoted.{name}", move[name])
     client.set_registered_model_alias(REGISTERED_MODEL, CHAMPION, version)
     aliases = client.get_registered_model(REGISTERED_MODEL).aliases
-    if aliases.get(CHALLENGER) == version:
+    if str(aliases.get(CHALLENGER, "")) == version:
         client.delete_registered_model_alias(REGISTERED_MODEL, CHALLENGER)
 
 

@@ -23,6 +23,15 @@ class Claim:
     positive: bool
 
 
+@dataclass(frozen=True)
+class Stance:
+    """How a reply stands to what it answers: its first words, its last ones and its hashtags."""
+
+    openings: Sequence[str]
+    closings: Sequence[str]
+    tags: Sequence[str]
+
+
 SUBJECTS: Final = (
     ("PandaHouse", "the panda house", "the zoo with the pandas"),
     ("RocketLaunch", "the rocket launch", "the space rocket launch"),
@@ -160,35 +169,47 @@ OPENINGS: Final = (
     "Wow, ",
     "ok so ",
 )
-ASSENTS: Final = (
-    "Confirmed, this is true",
-    "Yes, I can confirm it",
-    "That's right, exactly",
-    "Verified, it is correct",
-    "Indeed, absolutely right",
-    "Yes, agreed, true story",
-    "I was there and it is true",
-    "Fact check, correct",
+ASSENT: Final = Stance(
+    (
+        "Confirmed, this is true",
+        "Yes, I can confirm it",
+        "That's right, exactly",
+        "Verified, it is correct",
+        "Indeed, absolutely right",
+        "Yes, agreed, true story",
+        "I was there and it is true",
+        "Fact check, correct",
+    ),
+    ("100% true", "so yes, it is correct", "saw it myself, all true", "no doubt about it, confirmed"),
+    ("true", "confirmed", "verified"),
 )
-DENIALS: Final = (
-    "Fake news, this is a hoax",
-    "Not true at all, do not believe it",
-    "Wrong, that is a lie",
-    "Debunked, the claim is false",
-    "Nonsense, a false rumour",
-    "This is misleading and untrue",
-    "No, false, stop spreading lies",
-    "Fact check, not true",
+DENIAL: Final = Stance(
+    (
+        "Fake news, this is a hoax",
+        "Not true at all, do not believe it",
+        "Wrong, that is a lie",
+        "Debunked, the claim is false",
+        "Nonsense, a false rumour",
+        "This is misleading and untrue",
+        "No, false, stop spreading lies",
+        "Fact check, not true",
+    ),
+    ("pure fiction", "please delete your lie", "so the claim was fake", "do not share false rumours"),
+    ("fake", "hoax", "debunked"),
 )
-ASIDES: Final = (
-    "Meanwhile, on another note",
-    "Unrelated question",
-    "By the way, something else",
-    "Changing the subject",
-    "Also, no idea whether it matters",
-    "Speaking of other things",
-    "Anyway, in other news",
-    "Off topic",
+ASIDE: Final = Stance(
+    (
+        "Meanwhile, on another note",
+        "Unrelated question",
+        "By the way, something else",
+        "Changing the subject",
+        "Also, no idea whether it matters",
+        "Speaking of other things",
+        "Anyway, in other news",
+        "Off topic",
+    ),
+    ("just saying", "anyone else?", "but that is another story", "asking for a friend"),
+    ("offtopic", "random", "question"),
 )
 ENDINGS: Final = (
     "",
@@ -224,38 +245,10 @@ SILENCES: Final = (
     "Regarding the picture",
     "The photo speaks for itself",
 )
-EMOJI: Final = ("😀", "🔥", "👀", "🎉", "🙌", "😮", "📸", "🤔", "✨", "💥", "🌍", "👇", "🎈", "❗")
-TAGS: Final = (
-    "news",
-    "local",
-    "weekend",
-    "live",
-    "today",
-    "trending",
-    "community",
-    "events",
-    "photo",
-    "city",
-)
-PEOPLE: Final = (
-    "anna",
-    "city_desk",
-    "mike",
-    "lena",
-    "newsroom",
-    "ravi",
-    "the_daily",
-    "sofia",
-    "oldtown",
-    "weekly",
-    "kofi",
-)
+EMOJI: Final = "😀 🔥 👀 🎉 🙌 😮 📸 🤔 ✨ 💥 🌍 👇 🎈 ❗".split()
+TAGS: Final = "news local weekend live today trending community events photo city".split()
+PEOPLE: Final = "anna city_desk mike lena newsroom ravi the_daily sofia oldtown weekly kofi".split()
 LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
-
-
-def random_claim(rng: Random) -> Claim:
-    """Any claim."""
-    return Claim(rng.randrange(len(SUBJECTS)), rng.randrange(len(AXES)), rng.random() < 0.5)
 
 
 def _typo(words: str, rng: Random) -> str:
@@ -273,15 +266,15 @@ def _typo(words: str, rng: Random) -> str:
     )
 
 
-def _dressed(words: str, claim: Claim, rng: Random) -> str:
+def _dressed(words: str, claim: Claim, tags: Sequence[str], rng: Random) -> str:
     """The words as a post: perhaps a typo, then mentions, hashtags, emoji and a link in varying number."""
     if rng.random() < 0.15:
         words = _typo(words, rng)
     parts = [words]
     if rng.random() < 0.9:
         parts.append("#" + SUBJECTS[claim.subject][0])
-    if rng.random() < 0.25:
-        parts.append("#" + rng.choice(TAGS))
+    if rng.random() < 0.4:
+        parts.append("#" + rng.choice(tags))
     if rng.random() < 0.45:
         parts.append(rng.choice(EMOJI) * rng.choice((1, 1, 1, 2, 3)))
     if rng.random() < 0.2:
@@ -294,42 +287,46 @@ def _dressed(words: str, claim: Claim, rng: Random) -> str:
 
 def _statement(claim: Claim, rng: Random) -> str:
     """One of the claim's many wordings."""
-    return rng.choice(AXES[claim.axis][0 if claim.positive else 1]).format(
-        s=rng.choice(SUBJECTS[claim.subject][1:])
-    )
-
-
-def _reply(claim: Claim, stance: Sequence[str], quoted: str, rng: Random) -> str:
-    """A post that takes a stance, and then quotes a statement or makes the claim in words of its own."""
-    said = f': "{quoted}"' if quoted else ". " + _capital(_statement(claim, rng)) + rng.choice(ENDINGS)
-    return _dressed(rng.choice(stance) + said, claim, rng)
-
-
-def _passing(claim: Claim, quotes: bool, rng: Random) -> str:
-    """A post beside the point: an aside, or a stance on what nobody said."""
-    subject = (claim.subject + rng.randrange(1, len(SUBJECTS))) % len(SUBJECTS)
-    axis = (claim.axis + rng.randrange(1, len(AXES))) % len(AXES)
-    positive = rng.random() < 0.5
-    if rng.random() < 0.3:
-        other = Claim(subject, claim.axis, positive)
-        return _reply(other, rng.choice((ASSENTS, DENIALS)), _statement(other, rng) if quotes else "", rng)
-    return _reply(Claim(rng.choice((claim.subject, subject)), axis, positive), ASIDES, "", rng)
-
-
-def texts(relation: Relation, rng: Random) -> tuple[str, str]:
-    """Two posts of which the second stands in the given relation to the first."""
-    claim = random_claim(rng)
-    statement = _statement(claim, rng)
-    first = _dressed(_capital(rng.choice(OPENINGS) + statement + rng.choice(ENDINGS)), claim, rng)
-    quoted = statement if rng.random() < 0.5 else ""
-    if relation == "agree":
-        return first, _reply(claim, ASSENTS, quoted, rng)
-    if relation == "oppose":
-        return first, _reply(replace(claim, positive=not claim.positive), DENIALS, quoted, rng)
-    if relation == "pass":
-        return first, _passing(claim, bool(quoted), rng)
-    return first, _dressed(rng.choice(SILENCES), claim, rng)
+    subject = rng.choice(SUBJECTS[claim.subject][1:])
+    return rng.choice(AXES[claim.axis][0 if claim.positive else 1]).format(s=subject)
 
 
 def _capital(words: str) -> str:
     return words[0].upper() + words[1:]
+
+
+def _reply(stance: Stance, claim: Claim, statement: str, rng: Random) -> str:
+    """A post that takes a stance, before or after making a statement on the claim."""
+    if rng.random() < 0.6:
+        words = f"{rng.choice(stance.openings)}. {_capital(statement)}"
+    else:
+        words = f"{rng.choice(stance.openings)}: {statement}, {rng.choice(stance.closings)}"
+    return _dressed(words, claim, stance.tags, rng)
+
+
+def _beside_the_point(claim: Claim, rng: Random) -> str:
+    """An aside on another side of the subject or on another subject, or a stance on what nobody said."""
+    subject = (claim.subject + rng.randrange(1, len(SUBJECTS))) % len(SUBJECTS)
+    axis = (claim.axis + rng.randrange(1, len(AXES))) % len(AXES)
+    stance, other = ASIDE, Claim(rng.choice((claim.subject, subject)), axis, rng.random() < 0.5)
+    if rng.random() < 0.2:
+        stance, other = rng.choice((ASSENT, DENIAL)), replace(claim, subject=subject)
+    return _reply(stance, other, _statement(other, rng), rng)
+
+
+def texts(relation: Relation, rng: Random) -> tuple[str, str]:
+    """Two posts of which the second stands in the given relation to the first."""
+    claim = Claim(rng.randrange(len(SUBJECTS)), rng.randrange(len(AXES)), rng.random() < 0.5)
+    statement = _statement(claim, rng)
+    first = _capital(rng.choice(OPENINGS) + statement + rng.choice(ENDINGS))
+    if relation == "agree":
+        repeated = statement if rng.random() < 0.5 else _statement(claim, rng)
+        second = _reply(ASSENT, claim, repeated, rng)
+    elif relation == "oppose":
+        opposite = replace(claim, positive=not claim.positive)
+        second = _reply(DENIAL, opposite, _statement(opposite, rng), rng)
+    elif relation == "pass":
+        second = _beside_the_point(claim, rng)
+    else:
+        second = _dressed(rng.choice(SILENCES), claim, TAGS, rng)
+    return _dressed(first, claim, TAGS, rng), second
