@@ -16,6 +16,8 @@ FLAGS = (
     *("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync", "--window-size=1400,1000", "--hide-scrollbars"),
 )
+# The cross of the panel that covers a third of the page.
+_ASSISTANT_CLOSE = "(//*[contains(text(), 'MLflow Assistant')]/following::button)[3]"
 
 
 def main() -> None:
@@ -34,9 +36,14 @@ def main() -> None:
         _wait_for(address)
         run = f"{address}/#/experiments/1/runs/{arguments.run_id}"
         browser = _browser()
-        _shoot(browser, f"{run}/model-metrics", "val_macro_f1", PICTURES / "mlflow_run.png")
-        confusion = "confusion_matrix.png"
-        _shoot(browser, f"{run}/artifacts/{confusion}", confusion, PICTURES / "mlflow_artifacts.png")
+        _open(browser, f"{run}/model-metrics", "test_macro_f1")
+        for element in browser.find_elements(By.XPATH, _ASSISTANT_CLOSE)[:1]:
+            element.click()
+        search = browser.find_element(By.XPATH, "//input[@placeholder='Search metric charts']")
+        search.send_keys("loss|val_|train_a")
+        _shoot(browser, "val_macro_f1", PICTURES / "mlflow_run.png")
+        _open(browser, f"{run}/artifacts/confusion_matrix.png", "confusion_matrix.png")
+        _shoot(browser, "predictions.parquet", PICTURES / "mlflow_artifacts.png")
         browser.quit()
     finally:
         server.terminate()
@@ -50,15 +57,23 @@ def _browser() -> webdriver.Chrome:
     return webdriver.Chrome(options=options, service=webdriver.ChromeService("/usr/bin/chromedriver"))
 
 
-def _shoot(browser: webdriver.Chrome, address: str, word: str, path: Path) -> None:
+def _open(browser: webdriver.Chrome, address: str, word: str) -> None:
     browser.get(address)
+    _wait_for_word(browser, word)
+
+
+def _shoot(browser: webdriver.Chrome, word: str, path: Path) -> None:
+    _wait_for_word(browser, word)
+    time.sleep(4)  # the plots are drawn after the words
+    browser.save_screenshot(str(path))
+
+
+def _wait_for_word(browser: webdriver.Chrome, word: str) -> None:
     deadline = time.monotonic() + 60
     while word not in browser.find_element(By.TAG_NAME, "body").text:
         if time.monotonic() > deadline:
-            raise TimeoutError(f"{address} never showed '{word}'.")
+            raise TimeoutError(f"{browser.current_url} never showed '{word}'.")
         time.sleep(0.5)
-    time.sleep(4)  # the plots are drawn after the words
-    browser.save_screenshot(str(path))
 
 
 def _wait_for(address: str) -> None:

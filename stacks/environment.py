@@ -16,7 +16,7 @@ _DEFAULTS = {
     # Steps are found from here, whatever the working folder is.
     "ZENML_CUSTOM_SOURCE_ROOT": str(PROJECT),
     "ZENML_ENABLE_REPO_INIT_WARNINGS": "false",
-    "ZENML_LOGGING_VERBOSITY": "WARN",
+    "ZENML_LOGGING_VERBOSITY": "INFO",
     "ZENML_ENABLE_RICH_TRACEBACK": "false",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",

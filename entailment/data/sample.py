@@ -49,8 +49,8 @@ CASES: Final = (
     Case("Implies", "agree", True, "plain", 50),
     Case("Implies", "agree", False, "screenshot", 20),
     Case("Implies", "silent", True, "confirmed", 30),
-    Case("Contradictory", "agree", False, "plain", 40),
-    Case("Contradictory", "oppose", True, "plain", 15),
+    Case("Contradictory", "agree", False, "plain", 45),
+    Case("Contradictory", "oppose", True, "plain", 10),
     Case("Contradictory", "oppose", False, "screenshot", 15),
     Case("Contradictory", "silent", True, "refuted", 30),
     Case("NoEntailment", "pass", True, "plain", 34),
@@ -91,16 +91,17 @@ def _random_scene(rng: Random) -> Scene:
 
 
 def _other_scene(scene: Scene, rng: Random) -> Scene:
-    """A scene that shares one thing with `scene`, never all."""
+    """A scene that shares at most one thing with `scene`."""
     other = _random_scene(rng)
     while other.place == scene.place or other.moment == scene.moment or other.thing == scene.thing:
         other = _random_scene(rng)
+    if rng.random() < 0.5:
+        return other
     return rng.choice(
         (
             replace(other, moment=scene.moment),
             replace(other, thing=scene.thing),
             replace(other, place=scene.place),
-            other,
         )
     )
 
@@ -115,12 +116,13 @@ def _image_url(extension: str, rng: Random) -> str:
 
 def _pictures(case: Case, rng: Random) -> Iterator["Image.Image"]:
     """The pictures of the pair's two posts."""
-    scene = _random_scene(rng)
-    yield photograph(scene, "plain", rng)
     if case.second == "screenshot":
         yield screenshot(rng)
-    else:
-        yield photograph(scene if case.same_scene else _other_scene(scene, rng), case.second, rng)
+        yield screenshot(rng)
+        return
+    scene = _random_scene(rng)
+    yield photograph(scene, "plain", rng)
+    yield photograph(scene if case.same_scene else _other_scene(scene, rng), case.second, rng)
 
 
 def _row(case: Case, ids: Sequence[str], said: set[str], images: Path, rng: Random) -> dict[str, str]:

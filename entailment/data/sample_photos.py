@@ -27,13 +27,13 @@ def _crop(image: "Image.Image", rng: Random) -> "Image.Image":
     from PIL import Image
 
     wide, high = rng.choice(RATIOS)
-    longer = CANVAS * rng.uniform(0.86, 1.0)
+    longer = CANVAS * rng.uniform(0.9, 1.0)
     width, height = (longer * wide / max(wide, high), longer * high / max(wide, high))
     left, top = rng.uniform(0, CANVAS - width), rng.uniform(0.3, 0.7) * (CANVAS - height)
     scale = rng.choice(SIZES) / longer
     size = (round(width * scale), round(height * scale))
     part = image.resize(size, Image.Resampling.BILINEAR, box=(left, top, left + width, top + height))
-    return part.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if rng.random() < 0.25 else part
+    return part.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if rng.random() < 0.2 else part
 
 
 def _exposed(image: "Image.Image", rng: Random) -> "Image.Image":

@@ -245,9 +245,32 @@ SILENCES: Final = (
     "Regarding the picture",
     "The photo speaks for itself",
 )
-EMOJI: Final = "😀 🔥 👀 🎉 🙌 😮 📸 🤔 ✨ 💥 🌍 👇 🎈 ❗".split()
-TAGS: Final = "news local weekend live today trending community events photo city".split()
-PEOPLE: Final = "anna city_desk mike lena newsroom ravi the_daily sofia oldtown weekly kofi".split()
+EMOJI: Final = ["😀", "🔥", "👀", "🎉", "🙌", "😮", "📸", "🤔", "✨", "💥", "🌍", "👇", "🎈", "❗"]
+TAGS: Final = [
+    "news",
+    "local",
+    "weekend",
+    "live",
+    "today",
+    "trending",
+    "community",
+    "events",
+    "photo",
+    "city",
+]
+PEOPLE: Final = [
+    "anna",
+    "city_desk",
+    "mike",
+    "lena",
+    "newsroom",
+    "ravi",
+    "the_daily",
+    "sofia",
+    "oldtown",
+    "weekly",
+    "kofi",
+]
 LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -309,7 +332,7 @@ def _beside_the_point(claim: Claim, rng: Random) -> str:
     subject = (claim.subject + rng.randrange(1, len(SUBJECTS))) % len(SUBJECTS)
     axis = (claim.axis + rng.randrange(1, len(AXES))) % len(AXES)
     stance, other = ASIDE, Claim(rng.choice((claim.subject, subject)), axis, rng.random() < 0.5)
-    if rng.random() < 0.2:
+    if rng.random() < 0.1:
         stance, other = rng.choice((ASSENT, DENIAL)), replace(claim, subject=subject)
     return _reply(stance, other, _statement(other, rng), rng)
 
