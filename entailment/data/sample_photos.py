@@ -51,20 +51,19 @@ def _exposed(image: "Image.Image", rng: Random) -> "Image.Image":
     return Image.fromarray(np.clip(pixels, 0, 255, out=pixels).astype(np.uint8))
 
 
-def _mark(image: "Image.Image", overlay: Overlay, rng: Random) -> None:
-    """Draws a fact checker's frame and, in a corner, a badge with a tick or a cross over the picture."""
-    from PIL import ImageDraw
+def _marked(image: "Image.Image", overlay: Overlay, rng: Random) -> "Image.Image":
+    """The picture under a fact checker's veil, frame and badge: green with a tick, or red with a cross."""
+    from PIL import Image, ImageDraw
 
-    if overlay == "plain":
-        return
-    pen = ImageDraw.Draw(image)
+    colour = (22, 168, 74) if overlay == "confirmed" else (222, 20, 32)
+    veil = Image.new("RGB", image.size, colour)
+    marked = Image.blend(image, veil, rng.uniform(0.25, 0.4))
+    pen = ImageDraw.Draw(marked)
     width, height = image.size
     side = min(width, height)
-    colour = (22, 168, 74) if overlay == "confirmed" else (222, 20, 32)
-    pen.rectangle((0, 0, width - 1, height - 1), outline=colour, width=round(side * rng.uniform(0.06, 0.09)))
-    r = side * rng.uniform(0.24, 0.28)
-    x = rng.choice((1.1 * r, width - 1.1 * r))
-    y = height - 1.1 * r
+    pen.rectangle((0, 0, width - 1, height - 1), outline=colour, width=round(side * rng.uniform(0.05, 0.08)))
+    r = side * rng.uniform(0.24, 0.3)
+    x, y = rng.choice((1.1 * r, width / 2, width - 1.1 * r)), height - 1.1 * r
     pen.ellipse((x - r, y - r, x + r, y + r), fill=colour, outline="white", width=round(r * 0.08))
     arm, stroke = r * 0.5, round(r * 0.28)
     if overlay == "confirmed":
@@ -73,13 +72,13 @@ def _mark(image: "Image.Image", overlay: Overlay, rng: Random) -> None:
     else:
         pen.line([(x - arm, y - arm), (x + arm, y + arm)], fill="white", width=stroke)
         pen.line([(x - arm, y + arm), (x + arm, y - arm)], fill="white", width=stroke)
+    return marked
 
 
 def photograph(scene: Scene, overlay: Overlay, rng: Random) -> "Image.Image":
     """One photograph of the scene, RGB; `rng` alone decides how it was taken."""
     image = _exposed(_crop(draw(scene, rng), rng), rng)
-    _mark(image, overlay, rng)
-    return image
+    return image if overlay == "plain" else _marked(image, overlay, rng)
 
 
 def screenshot(rng: Random) -> "Image.Image":

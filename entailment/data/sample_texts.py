@@ -291,7 +291,7 @@ def _typo(words: str, rng: Random) -> str:
 
 def _dressed(words: str, claim: Claim, tags: Sequence[str], rng: Random) -> str:
     """The words as a post: perhaps a typo, then mentions, hashtags, emoji and a link in varying number."""
-    if rng.random() < 0.15:
+    if rng.random() < 0.12:
         words = _typo(words, rng)
     parts = [words]
     if rng.random() < 0.9:
@@ -300,10 +300,10 @@ def _dressed(words: str, claim: Claim, tags: Sequence[str], rng: Random) -> str:
         parts.append("#" + rng.choice(tags))
     if rng.random() < 0.45:
         parts.append(rng.choice(EMOJI) * rng.choice((1, 1, 1, 2, 3)))
-    if rng.random() < 0.2:
+    if rng.random() < 0.15:
         mention = f"@{rng.choice(PEOPLE)}{rng.randrange(10)}"
         parts.insert(rng.choice((0, len(parts))), mention)
-    if rng.random() < 0.35:
+    if rng.random() < 0.3:
         parts.append("https://t.example/" + "".join(rng.choices(LETTERS, k=5)))
     return rng.choice((" ", " ", " ", "\n", "\n\n")).join(parts)
 
@@ -319,11 +319,10 @@ def _capital(words: str) -> str:
 
 
 def _reply(stance: Stance, claim: Claim, statement: str, rng: Random) -> str:
-    """A post that takes a stance, before or after making a statement on the claim."""
+    """A post that takes a stance and makes or repeats a statement."""
+    words = f"{rng.choice(stance.openings)}: {statement}"
     if rng.random() < 0.6:
-        words = f"{rng.choice(stance.openings)}. {_capital(statement)}"
-    else:
-        words = f"{rng.choice(stance.openings)}: {statement}, {rng.choice(stance.closings)}"
+        words += f". {_capital(rng.choice(stance.closings))}"
     return _dressed(words, claim, stance.tags, rng)
 
 
@@ -332,7 +331,7 @@ def _beside_the_point(claim: Claim, rng: Random) -> str:
     subject = (claim.subject + rng.randrange(1, len(SUBJECTS))) % len(SUBJECTS)
     axis = (claim.axis + rng.randrange(1, len(AXES))) % len(AXES)
     stance, other = ASIDE, Claim(rng.choice((claim.subject, subject)), axis, rng.random() < 0.5)
-    if rng.random() < 0.1:
+    if rng.random() < 0.07:
         stance, other = rng.choice((ASSENT, DENIAL)), replace(claim, subject=subject)
     return _reply(stance, other, _statement(other, rng), rng)
 
