@@ -90,7 +90,8 @@ def train(
 
         result = run_training(configuration, use_cache=not no_cache)
         if as_json:
-            _print_json(results, {**_ids(result.model), "metrics": result.metrics})
+            ids = {"run_id": result.run_id, "model_version": result.model_version}
+            _print_json(results, {**ids, "metrics": result.metrics})
         else:
             print(training_summary(result), file=results)
 
@@ -155,10 +156,6 @@ def _overrides(options: dict[str, Any]) -> dict[str, Any]:
     return {key: str(value) if isinstance(value, Path) else value for key, value in given.items()}
 
 
-def _ids(model: dict[str, Any]) -> dict[str, Any]:
-    return {"run_id": model["run_id"], "model_version": model["model_version"]}
-
-
 def _prepare() -> None:
     from stacks.environment import prepare_environment
 
@@ -192,16 +189,14 @@ def _results(as_json: bool) -> Iterator[TextIO]:
     try:
         yield results
     except KeyboardInterrupt:
-        _fail(results, as_json, "Interrupted. Nothing half-written is kept; run again to go on.", 130)
+        _fail(results, as_json, "Interrupted. No half-written file is kept; run again to go on.", 130)
     except EntailmentError as error:
         _fail(results, as_json, str(error), error.exit_code)
-    except OSError as error:
-        if error.errno not in DISK_FAULTS:
-            raise
-        place = f" {error.filename}" if error.filename else ""
-        todo = "Make room, or set ENTAILMENT_HOME to a folder that can be written."
-        _fail(results, as_json, f"Cannot write{place}: {error.strerror}. {todo}", 1)
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in DISK_FAULTS:
+            place = f" {error.filename}" if error.filename else ""
+            todo = "Make room or give the right to it, or set ENTAILMENT_HOME to another folder."
+            _fail(results, as_json, f"Cannot read or write{place}: {error.strerror}. {todo}", 1)
         if as_json:
             _print_json(results, {"error": f"{type(error).__name__}: {error}"})
         raise

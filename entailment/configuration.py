@@ -70,7 +70,7 @@ class Split(_Section):
     method: Literal["stratified", "hash"] = "stratified"
     test_fraction: Fraction = 0.10
     validation_fraction: Fraction = 0.05
-    on_leak: Literal["warn", "stop"] = "warn"
+    on_leak: Literal["warn", "error"] = "warn"
 
 
 class Records(_Section):
@@ -100,6 +100,13 @@ class Encoders(_Section):
 
     text: TextEncoder = TextEncoder()
     image: ImageEncoder = ImageEncoder()
+
+    def handles(self, inputs: Inputs) -> dict[str, str]:
+        """The modules that `inputs` needs: `text` and `preprocessor`, `image`, each with its handle."""
+        text = {"text": self.text.encoder, "preprocessor": self.text.preprocessor}
+        return (text if inputs != "image" else {}) | (
+            {"image": self.image.encoder} if inputs != "text" else {}
+        )
 
 
 class Head(_Section):
@@ -150,10 +157,14 @@ class Configuration(_Section):
 PRESETS: Final[Mapping[str, Mapping[str, Any]]] = {
     "default": {},
     "keras_example": {
+        "seed": 42,
         "images.size": 128,
         "split.method": "stratified",
+        "split.test_fraction": 0.10,
+        "split.validation_fraction": 0.05,
         "encoders.text.encoder": "https://tfhub.dev/tensorflow/small_bert/bert_en_uncased_L-2_H-256_A-4/1",
         "encoders.text.preprocessor": "https://tfhub.dev/tensorflow/bert_en_uncased_preprocess/3",
+        "encoders.text.output": "pooled_output",
         "encoders.text.sequence_length": 128,
         "encoders.text.encode": "pair",
         "encoders.image.encoder": "https://tfhub.dev/google/imagenet/resnet_v2_50/feature_vector/5",
@@ -184,12 +195,13 @@ def load_configuration(
     """
     nested = _read_yaml(file) if file else {}
     origin = str(file) if file else "the configuration"
-    for key, value in {**PRESETS[preset], **(overrides or {})}.items():
+    given = {**PRESETS[preset], **(overrides or {})}
+    for key, value in given.items():
         _put(nested, key, value)
     try:
         return Configuration.model_validate(nested)
     except ValidationError as error:
-        raise ConfigurationError(_explain(error, origin)) from None
+        raise ConfigurationError(_explain(error, origin, given)) from None
 
 
 def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
@@ -238,7 +250,19 @@ def _read_yaml(file: Path) -> dict[str, Any]:
         raise ConfigurationError(f"{file} is not valid YAML: {error}.") from None
     if not isinstance(content or {}, dict):
         raise ConfigurationError(f"{file} must hold keys and values, as zenml_config.yaml does.")
-    return content or {}
+    return _without_empty_sections(content or {})
+
+
+def _without_empty_sections(content: dict[str, Any]) -> dict[str, Any]:
+    """A section whose keys are all deleted reads as None: its defaults hold."""
+    sections = {key.rpartition(".")[0] for key in dotted(Configuration())} | {"encoders"}
+    kept: dict[str, Any] = {}
+    for key, value in content.items():
+        if isinstance(value, dict):
+            kept[key] = {k: v for k, v in value.items() if v is not None or f"{key}.{k}" not in sections}
+        elif value is not None or key not in sections:
+            kept[key] = value
+    return kept
 
 
 def _put(nested: dict[str, Any], key: str, value: Any) -> None:
@@ -250,10 +274,11 @@ def _put(nested: dict[str, Any], key: str, value: Any) -> None:
     nested[last] = value
 
 
-def _explain(error: ValidationError, origin: str) -> str:
+def _explain(error: ValidationError, file: str, given: Mapping[str, Any]) -> str:
     lines = []
     for fault in error.errors():
         key = ".".join(str(part) for part in fault["loc"])
+        origin = "the command line" if key in given else file
         if fault["type"] == "extra_forbidden":
             lines.append(f"{origin}: there is no key '{key}'.{_nearest(key, _all_keys())}")
         else:

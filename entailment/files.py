@@ -4,6 +4,7 @@ import errno
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import shutil
 import tempfile
@@ -28,19 +29,33 @@ def written_aside(target: Path) -> Iterator[Path]:
     aside = scratch / target.name
     try:
         yield aside
-        if target.is_dir():
-            target.rename(scratch / "replaced")
-        aside.replace(target)
+        if not target.is_dir():
+            aside.replace(target)
+            return
+        replaced = target.rename(scratch / "replaced")
+        try:
+            aside.rename(target)
+        except OSError:
+            replaced.rename(target)
+            raise
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Holds an exclusive lock on the file `path` (made if absent) until the block ends; waits for it."""
+def locked(path: Path, waiting: str = "") -> Iterator[None]:
+    """Holds an exclusive lock on the file `path` (made if absent) until the block ends.
+
+    Waits while another process holds it; then `waiting` is logged, if given.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if waiting:
+                logging.getLogger(__name__).info("%s", waiting)
+            fcntl.flock(handle, fcntl.LOCK_EX)
         yield
 
 

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 from zenml.artifact_stores import LocalArtifactStore
+from zenml.io import fileio
 from zenml.materializers.base_materializer import BaseMaterializer
 
 
@@ -15,12 +16,12 @@ class FolderMaterializer(BaseMaterializer):
     def store_folder(self, folder: Path, name: str) -> None:
         """Moves `folder` to `name` in the artifact: by renaming where the store is local, else by copying."""
         if isinstance(self.artifact_store, LocalArtifactStore):
-            folder.replace(Path(self.uri) / name)
+            shutil.move(folder, Path(self.uri) / name)
             return
         for path in sorted(p for p in folder.rglob("*") if p.is_file()):
             remote = f"{self.uri}/{name}/{path.relative_to(folder).as_posix()}"
             self.artifact_store.makedirs(remote.rpartition("/")[0])
-            self.artifact_store.copyfile(str(path), remote)
+            fileio.copy(str(path), remote)
         shutil.rmtree(folder)
 
     def local_folder(self, name: str) -> Path:
@@ -34,5 +35,5 @@ class FolderMaterializer(BaseMaterializer):
                     remote = f"{root}/{file}"
                     path = target / remote.removeprefix(f"{self.uri}/{name}/")
                     path.parent.mkdir(parents=True, exist_ok=True)
-                    self.artifact_store.copyfile(remote, str(path))
+                    fileio.copy(remote, str(path))
             return target

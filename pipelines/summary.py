@@ -1,42 +1,48 @@
 """What the command line says at the end of a run."""
 
+import shutil
+import sys
+from pathlib import Path
 from typing import Any
 
+import steps
 from entailment.data.image_paths import MISSING, OK, UNREADABLE
+from entailment.home import PROJECT
 from pipelines.training import TrainingResult
+from tracking.experiment import REGISTERED_MODEL
 
 _STATUSES = (OK, MISSING, UNREADABLE)
 
 
 def training_summary(result: TrainingResult) -> str:
     """A few lines: what ran, figures next to the baseline, where the model went, what to do next."""
-    metrics, model, source = result.metrics, result.model, result.source
+    metrics, source, version = result.metrics, result.source, result.model_version
     counts = result.split_report["counts"]
     rows = {split: sum(by_label.values()) for split, by_label in counts.items()}
-    baseline = max(counts["train"], key=counts["train"].get)
     generated = "GENERATED, not real tweets; " if source["generated"] else ""
     lines = [
         _steps_line(result.cached),
         f"Data      {source['name']} ({generated}{source['rows']} pairs, sha256 {source['sha256'][:12]})",
         f"Split     train {rows['train']}, validation {rows['validation']}, test {rows['test']}",
         f"Images    {_images_line(result.image_report)}",
-        f"Test      macro-F1 {metrics['test_macro_f1']:.3f} (95 % interval"
+        f"Test      macro-F1 {metrics['test_macro_f1']:.3f} ({result.confidence:.0%} interval"
         f" {metrics['test_macro_f1_ci_low']:.3f} to {metrics['test_macro_f1_ci_high']:.3f})",
-        f"          accuracy {metrics['test_accuracy']:.3f}; always answering {baseline} gets"
-        f" {metrics['test_majority_accuracy']:.3f}",
-        f"Model     multimodal-entailment version {model['model_version']}, now {model['alias']}"
-        f" (champion: version {model['champion']})",
-        "Next      python run_pipeline.py ui",
+        f"          accuracy {metrics['test_accuracy']:.3f}; always answering"
+        f" {max(counts['train'], key=counts['train'].get)} gets {metrics['test_majority_accuracy']:.3f}",
+        f"Model     {REGISTERED_MODEL} version {version}; the champion is"
+        f" {'this one' if result.champion == version else f'version {result.champion}'}",
+        f"Next      {_command('ui')}",
     ]
-    if model["alias"] != "champion":
-        lines.append(f"          python run_pipeline.py promote {model['model_version']}")
+    if result.champion != version:
+        lines.append(f"          {_command(f'promote {version}')}")
     return "\n".join(lines)
 
 
 def _steps_line(cached: list[str]) -> str:
-    if len(cached) == 7:
-        return "Done      nothing changed: all 7 steps were cached, this is the earlier run's result"
-    return f"Done      {7 - len(cached)} of 7 steps ran" + (
+    total = len(steps.__all__)
+    if len(cached) == total:
+        return f"Done      nothing changed: all {total} steps were cached, this is the earlier run's result"
+    return f"Done      {total - len(cached)} of {total} steps ran" + (
         f", cached: {', '.join(cached)}" if cached else ""
     )
 
@@ -44,3 +50,19 @@ def _steps_line(cached: list[str]) -> str:
 def _images_line(report: dict[str, Any]) -> str:
     counts = {status: sum(side[status] for side in report["counts"].values()) for status in _STATUSES}
     return f"{counts[OK]} usable, {counts[MISSING]} missing, {counts[UNREADABLE]} unreadable"
+
+
+def _command(arguments: str) -> str:
+    """A command that works when copied into the shell that this run was started from."""
+    found = shutil.which("python")
+    same = found is not None and Path(found).absolute() == Path(sys.executable).absolute()
+    python, script = (
+        "python" if same else _shortest(Path(sys.executable)),
+        _shortest(PROJECT / "run_pipeline.py"),
+    )
+    return f"{python} {script} {arguments}"
+
+
+def _shortest(path: Path) -> str:
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

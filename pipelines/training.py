@@ -5,16 +5,17 @@ from pathlib import Path
 from typing import Any
 
 from zenml import pipeline
-from zenml.enums import ExecutionMode
+from zenml.enums import ExecutionMode, ExecutionStatus
 
 from entailment.configuration import Configuration
 from entailment.data.image_paths import folder_fingerprint
-from entailment.data.sources import locate
+from entailment.data.sources import SAMPLE, TWEETS, locate
 from entailment.encoders.handles import fingerprint, resolve_handle
-from entailment.files import sha256_of_file
+from entailment.files import locked, sha256_of_file
 from entailment.home import home
 from stacks.cache import forget_lost_results
 from steps import evaluate, ingest, register, resolve_image_paths, split, train, write_tfrecords
+from tracking.registry import champion_version
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,13 @@ class TrainingResult:
     image_report: dict[str, Any]
     split_report: dict[str, Any]
     metrics: dict[str, float]
-    model: dict[str, Any]
-    """run_id, model_version, alias, champion."""
+    run_id: str
+    """Of the MLflow run."""
+    model_version: str
+    champion: str
+    """The version that is champion now."""
+    confidence: float
+    """Level of the confidence intervals."""
 
 
 @pipeline(name="training", execution_mode=ExecutionMode.FAIL_FAST)
@@ -48,13 +54,20 @@ def training(configuration: Configuration, state: InputState) -> None:
     """Ingest, resolve images, split, write records, train, evaluate, register."""
     config, inputs = configuration, configuration.inputs
     missing = config.images.missing if inputs != "text" else "mask"
-    pairs, source = ingest(config.dataset, config.tweets, config.ingest, state.content)
+    pairs, source = ingest(config.dataset, config.tweets, config.ingest, inputs, state.content)
     resolved, image_report = resolve_image_paths(
         pairs, source, inputs, missing, config.images.max_pixels, state.images
     )
     splits, split_report = split(resolved, config.split, config.seed)
     records = write_tfrecords(
-        splits, inputs, config.images, config.records, config.encoders, state.images, state.encoders
+        splits,
+        inputs,
+        config.images,
+        config.records,
+        config.encoders.text.preprocessor,
+        config.encoders.text.sequence_length,
+        state.images,
+        state.encoders.get("preprocessor", ""),
     )
     head, tracked_run = train(records, source, image_report, split_report, config, state.encoders)
     report = evaluate(
@@ -69,37 +82,45 @@ def run_training(configuration: Configuration, *, use_cache: bool = True) -> Tra
     Raises:
         EntailmentError: a step found something wrong.
     """
-    state = input_state(configuration)
-    forget_lost_results()
-    run = training.with_options(enable_cache=use_cache)(configuration, state)
+    configuration = _with_absolute_paths(configuration)
+    with locked(home() / "run.lock", "Another run is going in this home: waiting for its end."):
+        state = input_state(configuration)
+        forget_lost_results()
+        run = training.with_options(enable_cache=use_cache)(configuration, state)
     outputs = {name: step.outputs for name, step in run.steps.items()}
 
     def load(step: str, output: str) -> Any:
         return outputs[step][output][0].load()
 
+    registered = load("register", "model_version")
     return TrainingResult(
-        cached=[name for name, step in run.steps.items() if step.status == "cached"],
+        cached=[name for name, step in run.steps.items() if step.status == ExecutionStatus.CACHED],
         source=load("ingest", "source"),
         image_report=load("resolve_image_paths", "image_report"),
         split_report=load("split", "split_report"),
         metrics=load("evaluate", "report")["metrics"],
-        model=load("register", "model_version"),
+        run_id=registered["run_id"],
+        model_version=registered["model_version"],
+        champion=champion_version(),
+        confidence=configuration.evaluation.confidence,
     )
+
+
+def _with_absolute_paths(configuration: Configuration) -> Configuration:
+    """The same words typed in another folder mean another data set: the cache must see which."""
+    dataset = configuration.dataset
+    update = {"images": str(Path(dataset.images).expanduser().resolve())} if dataset.images else {}
+    if dataset.source not in (SAMPLE, TWEETS):
+        update["source"] = str(Path(dataset.source).expanduser().resolve())
+    return configuration.model_copy(update={"dataset": dataset.model_copy(update=update)})
 
 
 def input_state(configuration: Configuration) -> InputState:
     """Looks at the data set and the encoders, generating, downloading or building what is not there yet."""
-    source = locate(configuration.dataset, configuration.tweets, home() / "datasets")
-    images = folder_fingerprint(source.images) if configuration.inputs != "text" else ""
-    return InputState(sha256_of_file(source.csv), images, _encoder_fingerprints(configuration))
-
-
-def _encoder_fingerprints(configuration: Configuration) -> dict[str, str]:
-    text, image = configuration.encoders.text, configuration.encoders.image
-    handles: dict[str, str] = {}
-    if configuration.inputs != "image":
-        handles |= {"text": text.encoder, "preprocessor": text.preprocessor}
-    if configuration.inputs != "text":
-        handles |= {"image": image.encoder}
-    folder: Path = home() / "encoders"
-    return {name: fingerprint(resolve_handle(handle, folder)) for name, handle in handles.items()}
+    with_images = configuration.inputs != "text"
+    source = locate(configuration.dataset, configuration.tweets, home() / "datasets", with_images=with_images)
+    images = folder_fingerprint(source.images) if with_images else ""
+    handles = configuration.encoders.handles(configuration.inputs)
+    found = {name: resolve_handle(handle, home() / "encoders") for name, handle in handles.items()}
+    encoders = {name: fingerprint(module) for name, module in found.items()}
+    return InputState(sha256_of_file(source.csv), images, encoders)

@@ -9,7 +9,7 @@ from zenml.client import Client
 from zenml.enums import ExecutionStatus
 from zenml.utils.pagination_utils import depaginate
 
-from stacks.local import artifact_folder
+from stacks.local import artifact_folder, is_active
 from tracking.registry import result_exists
 
 _TOGETHER = ("train", "evaluate", "register")
@@ -21,8 +21,10 @@ def forget_lost_results() -> None:
     """Expires cached steps of this home whose files, MLflow run or model version are gone.
 
     train, evaluate and register write to one MLflow run: where one of them did not finish, or what they
-    made is gone, none of them may be taken from the cache.
+    made is gone, none of them may be taken from the cache. On another stack than the home's nothing is done.
     """
+    if not is_active():
+        return
     client = Client()
     cacheable = _cacheable(client)
     lost = [step for step in cacheable if not _files_exist(step)]
@@ -35,7 +37,9 @@ def forget_lost_results() -> None:
             lost += [step for step in steps.values() if step not in lost]
     for step in lost:
         _LOG.warning(
-            "What step %s made on %s is gone or unfinished: it runs again.", step.name, step.start_time
+            "What step %s made on %s is gone or unfinished: not taken from the cache.",
+            step.name,
+            step.start_time,
         )
         client.update_step_run(step.id, cache_expires_at=datetime.now(UTC).replace(tzinfo=None))
 

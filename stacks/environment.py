@@ -49,9 +49,9 @@ def _zenml_default() -> Path:
 
 def _writable(folder: Path) -> bool:
     """Whether a file can really be made in the folder; its nearest parent is tried where it is absent."""
-    while not folder.exists():
-        folder = folder.parent
     try:
+        while not folder.exists():
+            folder = folder.parent
         with tempfile.TemporaryFile(dir=folder):
             return True
     except OSError:

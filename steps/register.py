@@ -37,4 +37,4 @@ def register(
     with tempfile.TemporaryDirectory(dir=scratch()) as folder:
         package = write_package(Path(folder) / "package", head, configuration, home() / "encoders")
         version = registry.register(package, splits, source, report)
-    return {"run_id": tracked_run["run_id"], **version}
+    return {"run_id": tracked_run["run_id"], "model_version": version}

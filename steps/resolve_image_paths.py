@@ -36,7 +36,7 @@ def resolve_image_paths(
     images_state: str,
 ) -> tuple[Annotated[pd.DataFrame, "resolved"], Annotated[dict[str, Any], "image_report"]]:
     """Adds path, status and reason of each image; `images_state` makes a changed folder run anew."""
-    folder = Path(source["images"]) if source["images"] else None
+    folder = Path(source["images"]) if source["images"] and inputs != "text" else None
     resolved, report = resolve(pairs, folder, missing=missing, max_pixels=max_pixels)
     if folder:
         for problem in report.problems:

@@ -6,7 +6,7 @@ from zenml import step
 from zenml.config import CachePolicy
 
 from entailment.configuration import Configuration
-from entailment.data.records import RecordsFolder
+from entailment.data.records import RecordsFolder, read_manifest
 from entailment.home import home
 from entailment.model.featurizer import configured_featurizer
 from entailment.model.training import TrainedHead, train_head
@@ -19,7 +19,8 @@ from tracking.experiment import TRACKER_SETTINGS
 
 def code() -> str:
     """What train, evaluate and register consist of now: they run together or not at all."""
-    return code_fingerprint(__name__, "steps.evaluate", "steps.register")
+    # The served model is a script that registering names by its path.
+    return code_fingerprint(__name__, "steps.evaluate", "steps.register", "tracking.pyfunc_model")
 
 
 @step(
@@ -38,7 +39,8 @@ def train(
 ) -> tuple[Annotated[TrainedHead, "head"], Annotated[dict[str, Any], "tracked_run"]]:
     """Trains the configured head; logs the whole configuration, the data's facts and every epoch to MLflow."""
     run_id = runs.log_start(configuration, source, encoder_state)
-    runs.log_reports({"image_report": image_report, "split_report": split_report})
+    undecodable = {"undecodable": read_manifest(records.path)["unreadable"]}
+    runs.log_reports({"image_report": image_report | undecodable, "split_report": split_report})
     featurizer = configured_featurizer(
         configuration.encoders,
         configuration.inputs,

@@ -8,10 +8,10 @@ import pandas as pd
 from zenml import step
 from zenml.config import CachePolicy
 
-from entailment.configuration import Encoders, Images, Inputs, Records
+from entailment.configuration import Images, Inputs, Records
 from entailment.data.records import RecordsFolder, RecordsSpec, write_records
+from entailment.encoders.text import TextPacker
 from entailment.home import home, scratch
-from entailment.model.featurizer import load_text_encoder
 from materializers.records import RecordsMaterializer
 from steps.code_fingerprint import code_fingerprint
 
@@ -27,15 +27,18 @@ def write_tfrecords(
     inputs: Inputs,
     images: Images,
     config: Records,
-    encoders: Encoders,
+    preprocessor: str,
+    sequence_length: int,
     images_state: str,
-    encoder_state: dict[str, str],
+    preprocessor_state: str,
 ) -> Annotated[RecordsFolder, "records"]:
     """Writes texts, token ids, masks and resized images; the two states make changed files run anew."""
     spec = RecordsSpec(
         images.size, images.max_pixels, config.rows_per_shard, images.missing, inputs != "text"
     )
-    text = load_text_encoder(encoders, home() / "encoders") if inputs != "image" else None
+    tokenizer = None
+    if inputs != "image":
+        tokenizer = TextPacker(preprocessor, home() / "encoders", sequence_length)
     folder = Path(tempfile.mkdtemp(dir=scratch()))
-    write_records(splits, folder, spec, text)
+    write_records(splits, folder, spec, tokenizer)
     return RecordsFolder.at(folder)

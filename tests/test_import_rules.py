@@ -14,8 +14,8 @@ FORBIDDEN = {
     "tracking": {"zenml", "steps", "pipelines", "materializers", "stacks", "click"},
     "materializers": {"mlflow", "steps", "pipelines", "stacks", "tracking", "click"},
     "steps": {"pipelines", "stacks", "click"},
-    "pipelines": {"click"},
-    "stacks": {"steps", "pipelines"},
+    "pipelines": {"mlflow", "materializers", "click"},
+    "stacks": {"steps", "pipelines", "materializers"},
 }
 UNPICKLERS = {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
 # The one reader of a legacy checkpoint: it admits tensors and nothing else.

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from entailment.files import locked
 from entailment.home import home
 
 EXPERIMENT: Final = "multimodal-entailment"
@@ -14,13 +15,19 @@ def tracking_uri() -> str:
 
 
 def prepare_experiment() -> None:
-    """Creates the home's MLflow database and the experiment in it, with its artifacts beside, when absent."""
+    """Creates the home's MLflow database and the experiment in it, with its artifacts beside, when absent.
+
+    An experiment that was deleted in the UI is restored: MLflow refuses to log to it or to make it anew.
+    """
     import mlflow
 
-    home().mkdir(parents=True, exist_ok=True)
-    mlflow.set_tracking_uri(tracking_uri())
-    if mlflow.get_experiment_by_name(EXPERIMENT) is None:
-        mlflow.create_experiment(EXPERIMENT, artifact_location=(home() / "mlartifacts").as_uri())
+    with locked(home() / "experiment.lock"):
+        mlflow.set_tracking_uri(tracking_uri())
+        experiment = mlflow.get_experiment_by_name(EXPERIMENT)
+        if experiment is None:
+            mlflow.create_experiment(EXPERIMENT, artifact_location=(home() / "mlartifacts").as_uri())
+        elif experiment.lifecycle_stage == "deleted":
+            mlflow.MlflowClient().restore_experiment(experiment.experiment_id)
 
 
 TRACKER_SETTINGS: Final = {"experiment_tracker": {"experiment_name": EXPERIMENT}}

@@ -4,6 +4,7 @@ import getpass
 import json
 import tempfile
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -19,8 +20,8 @@ from entailment.data.pairs import pair_hashes
 from entailment.data.schema import LABEL, PROBABILITY, SPLITS, TEXT
 from entailment.data.split import SPLIT_COLUMN
 from entailment.errors import RegistryError
-from entailment.files import write_json
-from entailment.home import PROJECT
+from entailment.files import locked, write_json
+from entailment.home import PROJECT, home
 from tracking.experiment import REGISTERED_MODEL
 
 if TYPE_CHECKING:
@@ -49,10 +50,10 @@ _LIBRARIES: Final = (
 
 def register(
     package: Path, splits: pd.DataFrame, source: Mapping[str, Any], report: Mapping[str, Any]
-) -> dict[str, Any]:
+) -> str:
     """Logs the packed model to the active run, registers it as a new version and moves the aliases.
 
-    Returns `model_version` (the number, as text), `alias` (the one it got) and `champion` (whose it is now).
+    Returns the version's number, as text.
     """
     hashes = {split: pair_hashes(splits[splits[SPLIT_COLUMN] == split]).tolist() for split in SPLITS}
     version = str(_log_model(package, hashes).registered_model_version)
@@ -63,8 +64,9 @@ def register(
     tags |= {f"pairs.{split}.sha256": _digest(hashes[split]) for split in SPLITS}
     for name, value in tags.items():
         client.set_model_version_tag(REGISTERED_MODEL, version, name, value)
-    alias = _give_alias(client, version, generated=source["generated"])
-    return {"model_version": version, "alias": alias, CHAMPION: champion_version()}
+    with _one_at_a_time():
+        _give_alias(client, version, generated=source["generated"])
+    return version
 
 
 def promote(version: str, why: str) -> dict[str, str]:
@@ -75,10 +77,11 @@ def promote(version: str, why: str) -> dict[str, str]:
     """
     client = MlflowClient()
     _existing(client, version)
-    previous = champion_version()
-    if previous == version:
-        raise RegistryError(f"Version {version} is the champion already: nothing was changed.")
-    _crown(client, version, why)
+    with _one_at_a_time():
+        previous = champion_version()
+        if previous == version:
+            raise RegistryError(f"Version {version} is the champion already: nothing was changed.")
+        _crown(client, version, why)
     return {"version": version, "previous": previous}
 
 
@@ -90,19 +93,25 @@ def rollback(why: str) -> dict[str, str]:
     """
     client = MlflowClient()
     present = {str(v.version) for v in client.search_model_versions(f"name='{REGISTERED_MODEL}'")}
-    current = champion_version()
-    reign = [version for version in _line_of_champions(client) if version in present and version != current]
-    if not reign:
-        raise RegistryError("There is no earlier champion to go back to. Name a version: promote VERSION.")
-    _crown(client, reign[-1], why, how="rollback")
-    return {"version": reign[-1], "previous": current}
+    with _one_at_a_time():
+        current = champion_version()
+        line = [
+            version for version in _line_of_champions(client) if version in present and version != current
+        ]
+        if not line:
+            raise RegistryError(
+                "There is no earlier champion to go back to. Name a version: promote VERSION."
+            )
+        _crown(client, line[-1], why, how="rollback")
+    return {"version": line[-1], "previous": current}
 
 
 def champion_version() -> str:
     """The champion's version number, "" when there is none."""
     try:
         return str(MlflowClient().get_model_version_by_alias(REGISTERED_MODEL, CHAMPION).version)
-    except MlflowException:
+    except MlflowException as error:
+        _absent_or_raise(error)
         return ""
 
 
@@ -110,7 +119,8 @@ def champion_history(client: MlflowClient) -> list[dict[str, str]]:
     """Every remembered move of the champion, oldest first: version, how, by, at, why."""
     try:
         tags = client.get_registered_model(REGISTERED_MODEL).tags
-    except MlflowException:
+    except MlflowException as error:
+        _absent_or_raise(error)
         return []
     return json.loads(tags.get(_HISTORY, "[]"))
 
@@ -121,7 +131,8 @@ def result_exists(run_id: str, version: str) -> bool:
     try:
         run = client.get_run(run_id)
         location = client.get_model_version_download_uri(REGISTERED_MODEL, version)
-    except MlflowException:
+    except MlflowException as error:
+        _absent_or_raise(error)
         return False
     files = Path(unquote(urlsplit(location).path)) if urlsplit(location).scheme in ("", "file") else None
     return run.info.lifecycle_stage == "active" and (files is None or (files / "MLmodel").is_file())
@@ -157,17 +168,20 @@ def _example() -> pd.DataFrame:
     return pd.DataFrame(texts | {"image_1": [b""], "image_2": [b""]})
 
 
-def _give_alias(client: MlflowClient, version: str, *, generated: bool) -> str:
+def _give_alias(client: MlflowClient, version: str, *, generated: bool) -> None:
     current = champion_version()
     if not current:
         _crown(client, version, "the first version")
-        return CHAMPION
+        return
     tags = client.get_model_version(REGISTERED_MODEL, current).tags
     if tags.get("data.generated") == "true" and not generated:
         _crown(client, version, f"version {current} was trained on generated data")
-        return CHAMPION
+        return
     client.set_registered_model_alias(REGISTERED_MODEL, CHALLENGER, version)
-    return CHALLENGER
+
+
+def _one_at_a_time() -> AbstractContextManager[None]:
+    return locked(home() / "registry.lock")
 
 
 def _line_of_champions(client: MlflowClient) -> list[str]:
@@ -191,10 +205,10 @@ def _crown(client: MlflowClient, version: str, why: str, how: str = "promote") -
         "why": why[:150],
     }
     history = [*champion_history(client), move][-_KEPT:]
+    client.set_registered_model_alias(REGISTERED_MODEL, CHAMPION, version)
     client.set_registered_model_tag(REGISTERED_MODEL, _HISTORY, json.dumps(history))
     for name in ("by", "at", "why"):
         client.set_model_version_tag(REGISTERED_MODEL, version, f"promoted.{name}", move[name])
-    client.set_registered_model_alias(REGISTERED_MODEL, CHAMPION, version)
     aliases = client.get_registered_model(REGISTERED_MODEL).aliases
     if str(aliases.get(CHALLENGER, "")) == version:
         client.delete_registered_model_alias(REGISTERED_MODEL, CHALLENGER)
@@ -203,12 +217,19 @@ def _crown(client: MlflowClient, version: str, why: str, how: str = "promote") -
 def _existing(client: MlflowClient, version: str) -> "ModelVersion":
     try:
         return client.get_model_version(REGISTERED_MODEL, version)
-    except MlflowException:
+    except MlflowException as error:
+        _absent_or_raise(error)
         found = sorted(int(v.version) for v in client.search_model_versions(f"name='{REGISTERED_MODEL}'"))
         known = ", ".join(map(str, found)) or "none yet: train first"
         raise RegistryError(
             f"There is no version {version} of {REGISTERED_MODEL}. There are: {known}."
         ) from None
+
+
+def _absent_or_raise(error: MlflowException) -> None:
+    """MLflow says in these two ways that a thing is not there; a locked database must not pass for that."""
+    if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+        raise error
 
 
 def _user() -> str:

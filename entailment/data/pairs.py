@@ -131,7 +131,7 @@ def _schema(max_text_bytes: int, labelled: bool) -> "pa.DataFrameSchema":
 
     filled = pa.Check(lambda column: column != "", name="must not be empty")
     whole = pa.Check(
-        lambda column: ~column.str.fullmatch(r"\d(\.\d+)?[eE]\+?\d+"),
+        lambda column: ~column.str.fullmatch(r"\d(\.\d+)?[eE]\+\d+"),
         name="must be the whole number: a spreadsheet rounded this one",
     )
     short = pa.Check(

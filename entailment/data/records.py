@@ -1,5 +1,6 @@
-"""TFRecord files: what the encoders are fed, written once, verified when read."""
+"""TFRecord files: texts, their tokens and resized images, written once, verified when read."""
 
+import errno
 import hashlib
 import logging
 from collections.abc import Iterator, Sequence
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import tensorflow as tf
 
-    from entailment.encoders.text import TextEncoder
+    from entailment.encoders.text import TextPacker
 
 MANIFEST: Final = "manifest.json"
 _FORMAT: Final = 1
@@ -70,7 +71,7 @@ class RecordsSpec:
 
 
 def write_records(
-    frame: "pd.DataFrame", folder: Path, spec: RecordsSpec, text: "TextEncoder | None"
+    frame: "pd.DataFrame", folder: Path, spec: RecordsSpec, text: "TextPacker | None"
 ) -> dict[str, Any]:
     """Writes every split as sharded TFRecord files and a manifest; the folder appears whole or not at all.
 
@@ -78,7 +79,7 @@ def write_records(
         frame: pairs with resolved image paths and the column `split`.
         folder: is replaced when there.
         spec: sizes and the policy for images that cannot be decoded.
-        text: gives token ids and masks, both texts packed each by itself; None leaves them out.
+        text: gives token ids and masks of each text by itself (for encoders that are trained); None: left out.
 
     Returns:
         The manifest: counts, files with their sizes and SHA-256, the feature spec, images that failed.
@@ -92,7 +93,7 @@ def write_records(
         "format": _FORMAT,
         "image_size": spec.image_size,
         "sequence_length": text.sequence_length if text else 0,
-        "features": feature_names(text is not None),
+        "features": feature_spec(text.sequence_length if text else 0),
         "splits": {},
         "unreadable": [],
     }
@@ -109,6 +110,7 @@ def write_records(
                 files.append(_file_entry(aside / name, kept))
                 bar.update(len(shard))
             manifest["splits"][split] = {"rows": sum(f["rows"] for f in files), "files": files}
+        _check_rows_are_left(manifest)
         write_json(aside / MANIFEST, manifest)
     return manifest
 
@@ -192,9 +194,10 @@ def records_hash(folder: Path) -> str:
     return hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()
 
 
-def feature_names(with_tokens: bool) -> list[str]:
-    """Names of the features in each example."""
-    return list(_feature_spec(1 if with_tokens else 0))
+def feature_spec(length: int) -> dict[str, dict[str, Any]]:
+    """Name, dtype and shape of each feature in an example; `length` tokens, 0: no tokens."""
+    spec = _feature_spec(length)
+    return {name: {"dtype": value.dtype.name, "shape": list(value.shape)} for name, value in spec.items()}
 
 
 _AGAIN: Final = "Run again with --no-cache: it is written anew."
@@ -211,6 +214,15 @@ def _feature_spec(length: int) -> "dict[str, tf.io.FixedLenFeature]":
     return spec
 
 
+def _check_rows_are_left(manifest: dict[str, Any]) -> None:
+    for split, entry in manifest["splits"].items():
+        if entry["rows"] == 0:
+            raise ImageError(
+                f"No row of the {split} split is left: the images of all of them cannot be decoded. Mend them or"
+                " use --missing-images mask."
+            )
+
+
 def _file_entry(path: Path, rows: int) -> dict[str, Any]:
     return {"name": path.name, "rows": rows, "bytes": path.stat().st_size, "sha256": sha256_of_file(path)}
 
@@ -219,23 +231,26 @@ def _write_shard(
     path: Path,
     rows: "pd.DataFrame",
     spec: RecordsSpec,
-    text: "TextEncoder | None",
+    text: "TextPacker | None",
     unreadable: list[list[str]],
 ) -> int:
     import tensorflow as tf
 
     kept = 0
-    with tf.io.TFRecordWriter(str(path)) as writer:
-        for start in range(0, len(rows), _CHUNK):
-            chunk = rows.iloc[start : start + _CHUNK]
-            for example in _examples(chunk, spec, text, unreadable):
-                writer.write(example.SerializeToString(deterministic=True))
-                kept += 1
+    try:
+        with tf.io.TFRecordWriter(str(path)) as writer:
+            for start in range(0, len(rows), _CHUNK):
+                chunk = rows.iloc[start : start + _CHUNK]
+                for example in _examples(chunk, spec, text, unreadable):
+                    writer.write(example.SerializeToString(deterministic=True))
+                    kept += 1
+    except tf.errors.ResourceExhaustedError as error:
+        raise OSError(errno.ENOSPC, error.message, str(path)) from None
     return kept
 
 
 def _examples(
-    chunk: "pd.DataFrame", spec: RecordsSpec, text: "TextEncoder | None", unreadable: list[list[str]]
+    chunk: "pd.DataFrame", spec: RecordsSpec, text: "TextPacker | None", unreadable: list[list[str]]
 ) -> "Iterator[tf.train.Example]":
     sides = [_encoded_images(chunk, side, spec, unreadable) for side in (0, 1)]
     tokens = [_tokens(chunk[TEXT[side]].tolist(), text) for side in (0, 1)]
@@ -271,7 +286,7 @@ def _example(strings: dict[str, bytes], integers: "dict[str, Any]") -> "tf.train
     return tf.train.Example(features=tf.train.Features(feature=features))
 
 
-def _tokens(texts: Sequence[str], text: "TextEncoder | None") -> "dict[str, np.ndarray]":
+def _tokens(texts: Sequence[str], text: "TextPacker | None") -> "dict[str, np.ndarray]":
     if text is None:
         return {}
     return {name: tensor.numpy() for name, tensor in text.pack(texts).items()}

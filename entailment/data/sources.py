@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from entailment.configuration import Dataset, Tweets
-from entailment.errors import DataError
+from entailment.errors import ConfigurationError, DataError
 from entailment.files import locked
 
 SAMPLE: Final = "sample"
@@ -25,23 +25,31 @@ class Source:
     """Whether the pairs were made up by this project."""
 
 
-def locate(dataset: Dataset, tweets: Tweets, folder: Path) -> Source:
+def locate(dataset: Dataset, tweets: Tweets, folder: Path, *, with_images: bool = True) -> Source:
     """Finds the data set, generating the sample or downloading the tweets below `folder` when they are not there.
 
+    Without `with_images` no image is downloadedor looked for.
+
     Raises:
+        ConfigurationError: a folder of images is named for a data set that has its own.
         DataError: the CSV file or its folder of images is not there.
         DownloadError: the tweets cannot be downloaded.
     """
+    if dataset.source in (SAMPLE, TWEETS) and dataset.images:
+        raise ConfigurationError(
+            f"--images {dataset.images}: the data set '{dataset.source}' has its own images. Use --images with"
+            " --dataset FILE.csv."
+        )
     if dataset.source == SAMPLE:
         return _sample(folder, dataset.sample_pairs)
     if dataset.source == TWEETS:
-        return _tweets(folder / TWEETS, tweets)
+        return _tweets(folder / TWEETS, tweets, with_images)
     csv = Path(dataset.source).expanduser().resolve()
     if not csv.is_file():
         raise DataError(
             f"There is no file {csv}. --dataset must be sample, tweets or the path of a CSV file."
         )
-    images = Path(dataset.images).expanduser().resolve() if dataset.images else None
+    images = Path(dataset.images).expanduser().resolve() if dataset.images and with_images else None
     if images and not images.is_dir():
         raise DataError(f"There is no folder {images}. --images must be the folder of the <id>.<ext> files.")
     return Source(csv.name, csv, images, generated=False)
@@ -57,8 +65,8 @@ def _sample(parent: Path, pairs: int) -> Source:
     return Source(SAMPLE, folder / "pairs.csv", folder / "images", generated=True)
 
 
-def _tweets(folder: Path, sources: Tweets) -> Source:
-    from entailment.data.tweets import TweetSources, download_tweets
+def _tweets(folder: Path, tweets: Tweets, with_images: bool) -> Source:
+    from entailment.data.tweets import download_tweets
 
-    download_tweets(folder, TweetSources(**sources.model_dump()))
+    download_tweets(folder, tweets, with_images=with_images)
     return Source(TWEETS, folder / "tweets.csv", folder / "images", generated=False)

@@ -23,7 +23,7 @@ def split_pairs(pairs: "pd.DataFrame", config: Split, seed: int) -> "pd.DataFram
 
     Raises:
         DataError: a class has too few rows, a split would be empty, or ids or texts are shared between splits
-            while `split.on_leak` is `stop`.
+            while `split.on_leak` is `error`.
     """
     order = _stratified(pairs, config, seed) if config.method == "stratified" else _hashed(pairs, config)
     for name in SPLITS:
@@ -37,9 +37,9 @@ def split_pairs(pairs: "pd.DataFrame", config: Split, seed: int) -> "pd.DataFram
 
     frame = pd.concat(parts, ignore_index=True)
     leaks = shared_between_splits(frame)
-    if config.on_leak == "stop" and any(leaks.values()):
+    if config.on_leak == "error" and any(leaks.values()):
         raise DataError(
-            f"The splits share {_describe(leaks)} (split.on_leak is stop). Remove the repeated posts."
+            f"The splits share {_describe(leaks)} (split.on_leak is error). Remove the repeated posts."
         )
     return frame
 

@@ -2,35 +2,24 @@
 
 import re
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from entailment.configuration import Tweets
 from entailment.data.archive import extract_images
 from entailment.data.download import download
 from entailment.errors import DownloadError
 from entailment.files import locked, sha256_of_file, written_aside
 
-_REPOSITORY: Final = "sayakpaul/Multimodal-Entailment-Baseline"
 _CSV_MAX_BYTES: Final = 100_000_000
 
 
-@dataclass(frozen=True)
-class TweetSources:
-    """Where the tweets and their images are, and what they must be."""
-
-    csv_url: str = f"https://raw.githubusercontent.com/{_REPOSITORY}/main/csvs/tweets.csv"
-    csv_sha256: str | None = "9b545c03122d56dd8400877de4eef2c4a7e053ecfc29d1e32045feb6c3073ef9"
-    archive_url: str = f"https://github.com/{_REPOSITORY}/releases/download/v1.0.0/tweet_images.tar.gz"
-    archive_sha256: str | None = None
-    """None: recorded in `archive.sha256` at the first download and verified from then on."""
-    max_bytes: int = 8_000_000_000
-    """Bound on the archive and on what it unpacks to."""
-    max_files: int = 20_000
-
-
-def download_tweets(folder: Path, sources: TweetSources, progress: bool = True) -> Path:
+def download_tweets(
+    folder: Path, sources: Tweets, *, with_images: bool = True, progress: bool = True
+) -> Path:
     """Makes `folder` hold `tweets.csv` and `images/<id>.<ext>`, downloading what is not there; returns `folder`.
+
+    `sources` says where they are and what they must be; without `with_images` the images are left out.
 
     The archive is removed once it is unpacked. Two processes at once download once.
 
@@ -42,13 +31,14 @@ def download_tweets(folder: Path, sources: TweetSources, progress: bool = True) 
             download(
                 sources.csv_url, csv, sha256=sources.csv_sha256, max_bytes=_CSV_MAX_BYTES, progress=progress
             )
-            _provide_images(folder, sources, progress)
+            if with_images:
+                _provide_images(folder, sources, progress)
     except OSError as error:
         raise DownloadError(f"The tweets cannot be kept in {folder}: {error.strerror or error}.") from None
     return folder
 
 
-def _provide_images(folder: Path, sources: TweetSources, progress: bool) -> None:
+def _provide_images(folder: Path, sources: Tweets, progress: bool) -> None:
     archive, images, record = folder / "tweet_images.tar.gz", folder / "images", folder / "archive.sha256"
     recorded = _recorded(record)
     wanted = sources.archive_sha256 or recorded

@@ -30,6 +30,38 @@ each length; longer steps pad more, larger batches leave the processor's cache, 
 """
 
 
+class TextPacker:
+    """A preprocessor: texts to token ids of a fixed length.
+
+    `preprocessor` is a handle (see `resolve_handle`), `folder` is where built and downloaded modules are kept,
+    `sequence_length` the number of tokens that a text, or a pair, is cut to. `path` is the module's folder.
+    """
+
+    def __init__(self, preprocessor: str, folder: Path, sequence_length: int = 128) -> None:
+        """Finds (or builds, or downloads) and loads the module; raises EncoderError when it cannot."""
+        self.path = resolve_handle(preprocessor, folder)
+        self.sequence_length = sequence_length
+        self._module = load_module(self.path)
+
+    def pack(
+        self, texts_1: Sequence[str], texts_2: Sequence[str] | None = None, length: int | None = None
+    ) -> "dict[str, tf.Tensor]":
+        """`input_word_ids`, `input_mask` and `input_type_ids` of the texts, or of the pairs, int32 [n, length].
+
+        `length` is `sequence_length` if not given; both texts of a pair are cut in turn until they fit.
+        """
+        import tensorflow as tf
+
+        tokens = []
+        for texts in [texts_1] if texts_2 is None else [texts_1, texts_2]:
+            # JSON lets half of a surrogate pair through, which UTF-8 cannot hold.
+            encoded = [text.encode("utf-8", "replace") for text in texts]
+            tokens.append(self._module.tokenize(tf.constant(encoded, tf.string)))
+        seq_length = tf.constant(length or self.sequence_length)
+        packed: dict[str, tf.Tensor] = self._module.bert_pack_inputs(tokens, seq_length=seq_length)
+        return packed
+
+
 class TextEncoder:
     """Frozen text encoder.
 
@@ -48,39 +80,23 @@ class TextEncoder:
         output: str = "pooled_output",
     ) -> None:
         """Finds (or builds, or downloads) and loads both modules, and tries them on an empty text."""
-        path, preprocessor_path = resolve_handle(encoder, folder), resolve_handle(preprocessor, folder)
+        path = resolve_handle(encoder, folder)
+        self._packer = TextPacker(preprocessor, folder, sequence_length)
+        self.pack = self._packer.pack
         self.sequence_length = sequence_length
         self.output = output
-        self._module, self._preprocessor = load_module(path), load_module(preprocessor_path)
+        self._module = load_module(path)
         described = path / "module.json"
         # A module of other origin may take one length only.
         self._any_length = described.is_file() and bool(read_json(described).get("any_length"))
         self.width = output_width(path, lambda: self._module(self.pack([""]))[output])
         self.fingerprint = fingerprint_of(
             encoder=fingerprint(path),
-            preprocessor=fingerprint(preprocessor_path),
+            preprocessor=fingerprint(self._packer.path),
             sequence_length=sequence_length,
             output=output,
             method=METHOD,
         )
-
-    def pack(
-        self, texts_1: Sequence[str], texts_2: Sequence[str] | None = None, length: int | None = None
-    ) -> "dict[str, tf.Tensor]":
-        """`input_word_ids`, `input_mask` and `input_type_ids` of the texts, or of the pairs, int32 [n, length].
-
-        `length` is `sequence_length` if not given; both texts of a pair are cut in turn until they fit.
-        """
-        import tensorflow as tf
-
-        tokens = []
-        for texts in [texts_1] if texts_2 is None else [texts_1, texts_2]:
-            # JSON lets half of a surrogate pair through, which UTF-8 cannot hold.
-            encoded = [text.encode("utf-8", "replace") for text in texts]
-            tokens.append(self._preprocessor.tokenize(tf.constant(encoded, tf.string)))
-        seq_length = tf.constant(length or self.sequence_length)
-        packed: dict[str, tf.Tensor] = self._preprocessor.bert_pack_inputs(tokens, seq_length=seq_length)
-        return packed
 
     def encode(self, texts: Sequence[str], progress: bool = False) -> np.ndarray:
         """The vector of each text alone, float32 [n, width], in the order of `texts`."""

@@ -1,6 +1,5 @@
 """Training the head on stored features."""
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +15,6 @@ from entailment.model.losses import build_loss
 
 EpochSink = Callable[[int, Mapping[str, float]], None]
 """Called after each epoch with its number (from 0) and its figures."""
-_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)

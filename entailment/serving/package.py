@@ -18,15 +18,10 @@ def write_package(folder: Path, head: TrainedHead, configuration: Configuration,
 
     `encoders` is where the configured encoders are found or built.
     """
-    text, image = configuration.encoders.text, configuration.encoders.image
-    modules: dict[str, str] = {}
-    if configuration.inputs != "image":
-        modules |= {"text": text.encoder, "preprocessor": text.preprocessor}
-    if configuration.inputs != "text":
-        modules |= {"image": image.encoder}
+    text = configuration.encoders.text
     with written_aside(folder) as aside:
         aside.mkdir()
-        for name, handle in modules.items():
+        for name, handle in configuration.encoders.handles(configuration.inputs).items():
             shutil.copytree(resolve_handle(handle, encoders), aside / name)
         head.model.save(aside / "head.keras")
         settings = {

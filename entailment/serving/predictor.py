@@ -65,7 +65,8 @@ class Predictor:
         import numpy as np
         import pandas as pd
 
-        texts = [_column(frame, name, "") for name in TEXT]
+        # JSON lets half of a surrogate pair through, which UTF-8 cannot hold.
+        texts = [[str(t).encode("utf-8", "replace").decode() for t in _column(frame, n, "")] for n in TEXT]
         images, faults = self._images(frame)
         errors = [
             self._fault(pair, fault) for pair, fault in zip(zip(*texts, strict=True), faults, strict=True)

@@ -107,5 +107,5 @@ def test_leaks_are_counted_warned_of_and_stopped():
     leaky = split_pairs(pairs.assign(text_1="the same"), Split(), 0)
     assert shared_between_splits(leaky) == {"ids": 0, "texts": 1}
     assert "LEAK" in leak_warning(split_report(leaky))
-    with pytest.raises(DataError, match=r"share 1 texts \(split.on_leak is stop\)"):
-        split_pairs(pairs.assign(text_1="the same"), Split(on_leak="stop"), 0)
+    with pytest.raises(DataError, match=r"share 1 texts \(split.on_leak is error\)"):
+        split_pairs(pairs.assign(text_1="the same"), Split(on_leak="error"), 0)

@@ -2,13 +2,13 @@ import hashlib
 import io
 import tarfile
 import threading
-from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from entailment.configuration import Tweets
 from entailment.data import download as download_module
-from entailment.data.tweets import TweetSources, download_tweets
+from entailment.data.tweets import download_tweets
 from entailment.errors import DownloadError
 
 CSV = b"id_1,text_1,image_1,id_2,text_2,image_2,label\n"
@@ -48,7 +48,11 @@ def site(monkeypatch):
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     root = f"http://127.0.0.1:{server.server_port}"
-    sources = TweetSources(f"{root}/tweets.csv", hashlib.sha256(CSV).hexdigest(), f"{root}/images.tar.gz")
+    sources = Tweets(
+        csv_url=f"{root}/tweets.csv",
+        csv_sha256=hashlib.sha256(CSV).hexdigest(),
+        archive_url=f"{root}/images.tar.gz",
+    )
     yield files, asked, sources
     server.shutdown()
     server.server_close()
@@ -93,7 +97,7 @@ def test_a_newly_pinned_archive_replaces_the_images(site, tmp_path):
     get(tmp_path, sources)
     files["/images.tar.gz"] = packed(c=b"three")
     pinned = hashlib.sha256(files["/images.tar.gz"]).hexdigest()
-    get(tmp_path, replace(sources, archive_sha256=pinned))
+    get(tmp_path, sources.model_copy(update={"archive_sha256": pinned}))
     assert images(tmp_path) == {"c.jpg": b"three"}
 
 
@@ -101,7 +105,7 @@ def test_a_wrong_pin_leaves_the_images_there_are(site, tmp_path):
     _, _, sources = site
     get(tmp_path, sources)
     with pytest.raises(DownloadError, match="expected was 0000"):
-        get(tmp_path, replace(sources, archive_sha256="0" * 64))
+        get(tmp_path, sources.model_copy(update={"archive_sha256": "0" * 64}))
     assert set(images(tmp_path)) == {"a.jpg", "b.jpg"}
 
 
@@ -141,7 +145,7 @@ def test_files_put_there_by_hand_are_used(site, tmp_path):
 def test_the_bounds_reach_the_archive(site, tmp_path):
     _, _, sources = site
     with pytest.raises(DownloadError, match=r"more than 1 entries.*tweets\.max_files"):
-        get(tmp_path, replace(sources, max_files=1))
+        get(tmp_path, sources.model_copy(update={"max_files": 1}))
 
 
 def test_an_absent_archive_names_where_to_put_it(site, tmp_path):
@@ -159,7 +163,14 @@ def test_a_place_that_cannot_be_written(site, tmp_path):
 
 
 def test_defaults_are_the_published_files():
-    sources = TweetSources()
+    sources = Tweets()
     assert sources.csv_url.endswith("/main/csvs/tweets.csv")
     assert sources.csv_sha256 == "9b545c03122d56dd8400877de4eef2c4a7e053ecfc29d1e32045feb6c3073ef9"
     assert sources.archive_url.endswith("/releases/download/v1.0.0/tweet_images.tar.gz")
+
+
+def test_texts_alone_need_no_archive(site, tmp_path):
+    _, asked, sources = site
+    download_tweets(tmp_path, sources, with_images=False, progress=False)
+    assert (tmp_path / "tweets.csv").is_file() and not (tmp_path / "images").exists()
+    assert not any("images" in str(request) for request in asked)

@@ -103,6 +103,11 @@ def test_a_faulty_row_costs_only_itself(multimodal):
     np.testing.assert_allclose(mixed["p_implies"].iloc[0], good["p_implies"].iloc[0], atol=1e-6)
 
 
+def test_half_a_surrogate_pair_fails_nothing(multimodal):
+    half = pd.Series(["\ud83d", "one", "one"], index=[7, 3, 5], dtype=object)
+    assert multimodal.predict(rows().assign(text_1=half))["error"].tolist() == ["", "", ""]
+
+
 def test_no_rows_give_no_answers(multimodal):
     answers = multimodal.predict(rows().head(0))
     assert len(answers) == 0 and list(answers.columns) == ["label", *PROBABILITY, "error"]
