@@ -14,6 +14,7 @@ from entailment.encoders.handles import fingerprint, resolve_handle
 from entailment.files import locked, sha256_of_file
 from entailment.home import home
 from stacks.cache import forget_lost_results
+from stacks.tracker import use_stack_s_tracker
 from steps import evaluate, ingest, register, resolve_image_paths, split, train, write_tfrecords
 from tracking.registry import champion_version
 
@@ -92,6 +93,7 @@ def run_training(configuration: Configuration, *, use_cache: bool = True) -> Tra
     def load(step: str, output: str) -> Any:
         return outputs[step][output][0].load()
 
+    use_stack_s_tracker()
     registered = load("register", "model_version")
     return TrainingResult(
         cached=[name for name, step in run.steps.items() if step.status == ExecutionStatus.CACHED],

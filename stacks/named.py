@@ -3,9 +3,9 @@
 import os
 
 from zenml.client import Client
-from zenml.integrations.mlflow.experiment_trackers import MLFlowExperimentTracker
 
 from entailment.errors import ConfigurationError
+from stacks.tracker import use_stack_s_tracker
 
 
 def use_named_stack(name: str) -> None:
@@ -19,10 +19,4 @@ def use_named_stack(name: str) -> None:
         known = ", ".join(sorted(stack.name for stack in Client().list_stacks(size=50).items))
         raise ConfigurationError(f"--stack: there is no ZenML stack '{name}'. There are: {known}.")
     os.environ["ZENML_ACTIVE_STACK_ID"] = str(found[0].id)
-    tracker = Client().active_stack.experiment_tracker
-    if not isinstance(tracker, MLFlowExperimentTracker):
-        raise ConfigurationError(
-            f"--stack: the ZenML stack '{name}' has no MLflow experiment tracker, which training logs to. Add one:"
-            f" zenml stack update {name} -e NAME."
-        )
-    tracker.configure_mlflow()
+    use_stack_s_tracker()

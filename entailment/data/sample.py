@@ -46,13 +46,13 @@ class Case:
 
 
 CASES: Final = (
-    Case("Implies", "agree", True, "plain", 46),
-    Case("Implies", "agree", False, "screenshot", 21),
-    Case("Implies", "silent", True, "confirmed", 33),
-    Case("Contradictory", "agree", False, "plain", 40),
+    Case("Implies", "agree", True, "plain", 50),
+    Case("Implies", "agree", False, "screenshot", 20),
+    Case("Implies", "silent", True, "confirmed", 30),
+    Case("Contradictory", "agree", False, "plain", 45),
     Case("Contradictory", "oppose", True, "plain", 10),
-    Case("Contradictory", "oppose", False, "screenshot", 17),
-    Case("Contradictory", "silent", True, "refuted", 33),
+    Case("Contradictory", "oppose", False, "screenshot", 15),
+    Case("Contradictory", "silent", True, "refuted", 30),
     Case("NoEntailment", "pass", True, "plain", 34),
     Case("NoEntailment", "pass", False, "plain", 30),
     Case("NoEntailment", "pass", False, "screenshot", 16),

@@ -171,35 +171,30 @@ OPENINGS: Final = (
 )
 ASSENT: Final = Stance(
     (
-        "Yes, confirmed",
-        "I can confirm it",
-        "Absolutely right",
-        "Verified by the police",
-        "Exactly, thank you",
-        "It is official now",
-        "Indeed, well said",
-        "Agreed, same here",
+        "Confirmed, this is true",
+        "Yes, I can confirm it",
+        "That's right, exactly",
+        "Verified, it is correct",
+        "Indeed, absolutely right",
+        "Yes, agreed, true story",
+        "I was there and it is true",
+        "Fact check, correct",
     ),
-    ("Now confirmed officially", "Yes, exactly that", "I agree completely", "Glad it is verified"),
-    ("confirmed", "verified", "agreed"),
+    ("100% true", "so yes, it is correct", "saw it myself, all true", "no doubt about it, confirmed"),
+    ("true", "confirmed", "verified"),
 )
 DENIAL: Final = Stance(
     (
-        "Fake news",
-        "What a lie",
-        "Hoax alert",
-        "Debunked rumour",
-        "Rubbish, a false claim",
-        "Stop spreading lies",
-        "Misleading nonsense",
-        "Liars! In truth",
+        "Fake news, this is a hoax",
+        "Not true at all, do not believe it",
+        "Wrong, that is a lie",
+        "Debunked, the claim is false",
+        "Nonsense, a false rumour",
+        "This is misleading and untrue",
+        "No, false, stop spreading lies",
+        "Fact check, not true",
     ),
-    (
-        "Delete your fake post",
-        "Do not fall for the hoax",
-        "Shame on the liars",
-        "The rumour was pure fiction",
-    ),
+    ("pure fiction", "please delete your lie", "so the claim was fake", "do not share false rumours"),
     ("fake", "hoax", "debunked"),
 )
 ASIDE: Final = Stance(
@@ -336,7 +331,7 @@ def _beside_the_point(claim: Claim, rng: Random) -> str:
     subject = (claim.subject + rng.randrange(1, len(SUBJECTS))) % len(SUBJECTS)
     axis = (claim.axis + rng.randrange(1, len(AXES))) % len(AXES)
     stance, other = ASIDE, Claim(rng.choice((claim.subject, subject)), axis, rng.random() < 0.5)
-    if rng.random() < 0.05:
+    if rng.random() < 0.07:
         stance, other = rng.choice((ASSENT, DENIAL)), replace(claim, subject=subject)
     return _reply(stance, other, _statement(other, rng), rng)
 

@@ -254,9 +254,12 @@ def test_promote_and_rollback_move_the_champion_and_record_it(first, workspace, 
         }
 
     assert aliases() == {"champion": "1", "challenger": new}
+    said = workspace.run("--loss", "weighted").stdout
+    assert f"version {new}; the champion is version 1" in said and f"promote {new}" in said
     done = workspace.run("promote", new, "--why", "better on rare classes", config=False)
     assert done.stdout == f"Champion: version {new} (before: 1).\n"
     assert aliases() == {"champion": new}
+    assert f"version {new}; the champion is this one" in workspace.run("--loss", "weighted").stdout
     tags = client.get_model_version("multimodal-entailment", new).tags
     assert tags["promoted.why"] == "better on rare classes" and tags["promoted.by"] and tags["promoted.at"]
     assert workspace.run("promote", new, config=False).returncode == 1
