@@ -4,6 +4,7 @@
 import contextlib
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +24,7 @@ Examples:
   python run_pipeline.py --dataset pairs.csv --inputs text
   python run_pipeline.py ui                      look at all runs in the browser
   python run_pipeline.py promote 3               make version 3 the champion
+  python run_pipeline.py cache                   what the store of features holds
 """
 
 
@@ -114,6 +116,39 @@ def rollback(why: str, as_json: bool) -> None:
 
 
 @cli.command()
+@click.option(
+    "--prune",
+    is_flag=False,
+    flag_value="10GB",
+    metavar="[SIZE]",
+    help="Remove what was not used longest until at most SIZE is left, as 500MB or 2GB (without SIZE: 10GB).",
+)
+@_json_option
+def cache(prune: str | None, as_json: bool) -> None:
+    """Show what the feature store holds, by encoder; bound it with --prune.
+
+    Every distinct text and image is encoded once for each encoder and kept here; what is removed is encoded
+    again when it is needed.
+    """
+    with _results(as_json) as results:
+        from dataclasses import asdict
+
+        from entailment.encoders import feature_inventory
+        from entailment.home import home
+
+        folder = home() / "features"
+        pruned = feature_inventory.prune(folder, _bytes(prune)) if prune else None
+        stored = feature_inventory.inventory(folder)
+        if as_json:
+            encoders = [asdict(entry) for entry in stored]
+            _print_json(results, {"encoders": encoders, "pruned": asdict(pruned) if pruned else None})
+            return
+        if pruned:
+            print(f"Removed {pruned.files} file(s), {pruned.bytes / 1e6:.1f} MB.", file=results)
+        print(feature_inventory.table(stored, folder), file=results)
+
+
+@cli.command()
 @click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
 def ui(port: int) -> None:
     """Open the MLflow UI on the runs of this project, also while a run is going (Ctrl-C ends it)."""
@@ -140,6 +175,13 @@ def _move_champion(move: Callable[[Any], dict[str, str]], as_json: bool) -> None
             print(
                 f"Champion: version {moved['version']} (before: {moved['previous'] or 'none'}).", file=results
             )
+
+
+def _bytes(size: str) -> int:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(B|KB|MB|GB|TB)?", size.strip(), re.IGNORECASE)
+    if match is None:
+        raise click.BadParameter(f"must be a size as 500MB or 2GB. Received: {size}", param_hint="--prune")
+    return int(float(match[1]) * 1000 ** ("B", "KB", "MB", "GB", "TB").index((match[2] or "B").upper()))
 
 
 def _overrides(options: dict[str, Any]) -> dict[str, Any]:

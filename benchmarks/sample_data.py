@@ -51,13 +51,13 @@ def features(folder: Path, config: Configuration) -> SplitFeatures:
     text = load_text_encoder(config.encoders, encoders)
     image = load_image_encoder(config.encoders, config.images.size, encoders)
     featurizer = Featurizer(text, image, pair=False, store=None, progress=True)
-    return SplitFeatures(featurizer.rows(rows), labels, ids)
+    return SplitFeatures(featurizer.rows(rows), labels, frame[list(ID)])
 
 
 def part(whole: SplitFeatures, rows: np.ndarray, begins: str | tuple[str, ...]) -> SplitFeatures:
     """Some rows with the inputs whose names begin so."""
     inputs = {name: array[rows] for name, array in whole.inputs.items() if name.startswith(begins)}
-    return SplitFeatures(inputs, whole.labels[rows], [whole.ids[row] for row in rows])
+    return SplitFeatures(inputs, whole.labels[rows], whole.ids.iloc[rows])
 
 
 def shuffled(test: SplitFeatures, seed: int) -> SplitFeatures:

@@ -7,6 +7,7 @@ from typing import Any
 
 import steps
 from entailment.data.image_paths import MISSING, OK, UNREADABLE
+from entailment.encoders.feature_store import Usage
 from entailment.home import PROJECT
 from pipelines.training import TrainingResult
 from tracking.experiment import REGISTERED_MODEL
@@ -25,6 +26,7 @@ def training_summary(result: TrainingResult) -> str:
         f"Data      {source['name']} ({generated}{source['rows']} pairs, sha256 {source['sha256'][:12]})",
         f"Split     train {rows['train']}, validation {rows['validation']}, test {rows['test']}",
         f"Images    {_images_line(result.image_report)}",
+        f"Features  {_features_line(result.features)}",
         f"Test      macro-F1 {metrics['test_macro_f1']:.3f} ({result.confidence:.0%} interval"
         f" {metrics['test_macro_f1_ci_low']:.3f} to {metrics['test_macro_f1_ci_high']:.3f})",
         f"          accuracy {metrics['test_accuracy']:.3f}; always answering"
@@ -50,6 +52,13 @@ def _steps_line(cached: list[str]) -> str:
 def _images_line(report: dict[str, Any]) -> str:
     counts = {status: sum(side[status] for side in report["counts"].values()) for status in _STATUSES}
     return f"{counts[OK]} usable, {counts[MISSING]} missing, {counts[UNREADABLE]} unreadable"
+
+
+def _features_line(usage: Usage) -> str:
+    return (
+        f"{usage.hits} from the store ({usage.seconds_saved:.0f} s saved),"
+        f" {usage.misses} encoded ({usage.seconds_spent:.0f} s)"
+    )
 
 
 def _command(arguments: str) -> str:

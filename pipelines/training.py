@@ -10,6 +10,7 @@ from zenml.enums import ExecutionMode, ExecutionStatus
 from entailment.configuration import Configuration
 from entailment.data.image_paths import folder_fingerprint
 from entailment.data.sources import SAMPLE, TWEETS, locate
+from entailment.encoders.feature_store import Usage
 from entailment.encoders.handles import fingerprint, resolve_handle
 from entailment.files import locked, sha256_of_file
 from entailment.home import home
@@ -40,6 +41,8 @@ class TrainingResult:
     source: dict[str, Any]
     image_report: dict[str, Any]
     split_report: dict[str, Any]
+    features: Usage
+    """What the feature store was asked for when the model was trained and evaluated."""
     metrics: dict[str, float]
     run_id: str
     """Of the MLflow run."""
@@ -94,13 +97,14 @@ def run_training(configuration: Configuration, *, use_cache: bool = True) -> Tra
         return outputs[step][output][0].load()
 
     use_stack_s_tracker()
-    registered = load("register", "model_version")
+    registered, report = load("register", "model_version"), load("evaluate", "report")
     return TrainingResult(
         cached=[name for name, step in run.steps.items() if step.status == ExecutionStatus.CACHED],
         source=load("ingest", "source"),
         image_report=load("resolve_image_paths", "image_report"),
         split_report=load("split", "split_report"),
-        metrics=load("evaluate", "report")["metrics"],
+        features=Usage(**load("train", "tracked_run")["features"]) + Usage(**report["features"]),
+        metrics=report["metrics"],
         run_id=registered["run_id"],
         model_version=registered["model_version"],
         champion=champion_version(),

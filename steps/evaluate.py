@@ -1,5 +1,6 @@
 """Step 6: judge the head on the test split."""
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from zenml import step
@@ -39,5 +40,10 @@ def evaluate(
         encoders, inputs, records.image_size, home() / "encoders", home() / "features"
     )
     evaluated = evaluate_split(records.path, head, featurizer, split_report["counts"], config, seed)
+    runs.log_feature_usage(featurizer.usage)
     runs.log_evaluation(evaluated)
-    return {"metrics": evaluated.metrics.as_dict("test_"), "classes": evaluated.classification_report}
+    return {
+        "metrics": evaluated.metrics.as_dict("test_"),
+        "classes": evaluated.classification_report,
+        "features": asdict(featurizer.usage),
+    }

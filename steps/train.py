@@ -1,5 +1,6 @@
 """Step 5: encode every text and image once and train the head on the features."""
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from zenml import step
@@ -48,12 +49,13 @@ def train(
         home() / "encoders",
         home() / "features",
     )
+    features = [featurizer.split(records.path, name) for name in ("train", "validation")]
+    runs.log_feature_usage(featurizer.usage)
     head = train_head(
-        featurizer.split(records.path, "train"),
-        featurizer.split(records.path, "validation"),
+        *features,
         configuration.head,
         configuration.training,
         configuration.seed,
         runs.log_epoch,
     )
-    return head, {"run_id": run_id}
+    return head, {"run_id": run_id, "features": asdict(featurizer.usage)}

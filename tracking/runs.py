@@ -2,12 +2,14 @@
 
 import tempfile
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import mlflow
 
 from entailment.configuration import Configuration, dotted
+from entailment.encoders.feature_store import Usage
 from entailment.errors import EntailmentError
 from entailment.evaluation.figures import save_figure
 from entailment.evaluation.report import EvaluatedSplit
@@ -40,6 +42,14 @@ def log_reports(reports: Mapping[str, Mapping[str, Any]]) -> None:
     """Logs dictionaries as JSON artifacts named after their keys."""
     for name, report in reports.items():
         mlflow.log_dict(dict(report), f"{name}.json")
+
+
+def log_feature_usage(usage: Usage) -> None:
+    """Adds to the active run's tags how many features came from the store, were encoded, and what that saved."""
+    tags = mlflow.get_run(active_run_id()).data.tags
+    for name, value in asdict(usage).items():
+        before = float(tags.get(f"features.{name}", 0))
+        mlflow.set_tag(f"features.{name}", f"{before + value:.0f}")
 
 
 def log_evaluation(evaluated: EvaluatedSplit) -> None:

@@ -1,15 +1,21 @@
-"""TFRecord files: texts, their tokens and resized images, written once, verified when read."""
+"""TFRecord files: texts, their tokens and resized images, written once, verified when read.
+
+Beside the files of each split lies its index: who each row is, its label, and the key of each text and image, so
+that what is known already need not be read.
+"""
 
 import errno
 import hashlib
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from entailment.configuration import MissingImages
-from entailment.data.schema import ID, IMAGE_PATH, IMAGE_STATUS, LABEL_INDEX_COLUMN, SPLITS, TEXT
+from entailment.data.examples import serialized_examples
+from entailment.data.schema import ID, IMAGE_PATH, IMAGE_STATUS, LABEL, LABEL_INDEX_COLUMN, SPLITS, TEXT
 from entailment.data.split import SPLIT_COLUMN
 from entailment.errors import DataError, ImageError
 from entailment.files import read_json, sha256_of_file, write_json, written_aside
@@ -17,15 +23,28 @@ from entailment.files import read_json, sha256_of_file, write_json, written_asid
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+    import pyarrow as pa
     import tensorflow as tf
 
     from entailment.encoders.text import TextPacker
 
 MANIFEST: Final = "manifest.json"
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 _CHUNK: Final = 256
-"""Rows whose images are held at once while writing."""
+"""Rows whose images are held at once while writing; examples parsed at once while reading."""
+_FILES_AT_ONCE: Final = 16
+"""Files that a shuffled split is read from in turn."""
+_SHUFFLED_BYTES: Final = 2**26
+"""Records among which the next one of a shuffled split is drawn: as many as fit in this."""
+ABSENT: Final = b""
+"""The key of an empty text or an absent image in an index: numpy's S16 strips the zero bytes in the file."""
 _TOKENS: Final = ("input_word_ids", "input_mask", "input_type_ids")
+_IMAGE: Final = ("image_1", "image_2")
+_PRESENT: Final = ("image_present_1", "image_present_2")
+_KEY_BYTES: Final = 16
+_NO_KEY: Final = bytes(_KEY_BYTES)
+_TEXT_KEY: Final = ("text_key_1", "text_key_2")
+_IMAGE_KEY: Final = ("image_key_1", "image_key_2")
 _LOG = logging.getLogger(__name__)
 
 
@@ -38,6 +57,23 @@ class Row:
     images: "tuple[np.ndarray | None, np.ndarray | None]"
     """uint8 [size, size, 3], None where the image is absent."""
     label: int
+
+
+@dataclass(frozen=True)
+class RecordsIndex:
+    """What is known of the rows of one split without reading them; one entry for each, in their order."""
+
+    ids: "pd.DataFrame"
+    """Columns id_1 and id_2, str."""
+    labels: "np.ndarray"
+    """int64 [n], positions in LABELS."""
+    texts: "np.ndarray"
+    """S16 [n, 2]: `content_key` of each text's UTF-8 bytes, ABSENT where it is empty."""
+    images: "np.ndarray"
+    """S16 [n, 2]: `content_key` of each resized image's bytes, ABSENT where there is none."""
+
+    def __len__(self) -> int:
+        return len(self.labels)
 
 
 @dataclass(frozen=True)
@@ -70,6 +106,11 @@ class RecordsSpec:
     with_images: bool
 
 
+def content_key(data: bytes) -> bytes:
+    """16 bytes that stand for a text's UTF-8 bytes or an image's pixels: a truncated SHA-256 of length and data."""
+    return hashlib.sha256(len(data).to_bytes(8, "little") + data).digest()[:_KEY_BYTES]
+
+
 def write_records(
     frame: "pd.DataFrame", folder: Path, spec: RecordsSpec, text: "TextPacker | None"
 ) -> dict[str, Any]:
@@ -87,6 +128,7 @@ def write_records(
     Raises:
         ImageError: an image cannot be decoded while the policy is `error`.
     """
+    import numpy as np
     from tqdm import tqdm
 
     manifest: dict[str, Any] = {
@@ -100,46 +142,90 @@ def write_records(
     with written_aside(folder) as aside, tqdm(total=len(frame), unit="pair", desc="records") as bar:
         aside.mkdir()
         for split in SPLITS:
-            rows = frame[frame[SPLIT_COLUMN] == split]
+            rows = np.flatnonzero(frame[SPLIT_COLUMN] == split)
             shards = range(0, len(rows), spec.rows_per_shard)
             files = []
-            for number, start in enumerate(shards):
-                name = f"{split}-{number:05d}-of-{len(shards):05d}.tfrecord"
-                shard = rows.iloc[start : start + spec.rows_per_shard]
-                kept = _write_shard(aside / name, shard, spec, text, manifest["unreadable"])
-                files.append(_file_entry(aside / name, kept))
-                bar.update(len(shard))
-            manifest["splits"][split] = {"rows": sum(f["rows"] for f in files), "files": files}
+            with closing(_IndexWriter(aside / f"{split}.index.arrow")) as index:
+                for number, start in enumerate(shards):
+                    name = f"{split}-{number:05d}-of-{len(shards):05d}.tfrecord"
+                    shard = frame.iloc[rows[start : start + spec.rows_per_shard]]
+                    kept = _write_shard(aside / name, shard, spec, text, index, manifest["unreadable"])
+                    files.append(_file_entry(aside / name, kept))
+                    bar.update(len(shard))
+            kept = sum(f["rows"] for f in files)
+            manifest["splits"][split] = {"rows": kept, "files": files, "index": _file_entry(index.path, kept)}
         _check_rows_are_left(manifest)
         write_json(aside / MANIFEST, manifest)
     return manifest
 
 
-def read_rows(folder: Path, split: str) -> Iterator[Row]:
-    """The rows of one split in the order they were written, its files verified first.
+def read_index(folder: Path, split: str) -> RecordsIndex:
+    """The index of one split, its file verified first.
+
+    Raises:
+        DataError: the file is missing, cut or changed since it was written.
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    entry = read_manifest(folder)["splits"][split]["index"]
+    _verify(folder, [entry])
+    with pa.memory_map(str(folder / entry["name"])) as source:
+        table = pa.ipc.open_file(source).read_all()
+    keys = [
+        np.concatenate([np.empty(0, "S16"), *map(_key_array, table[name].chunks)])
+        for name in (*_TEXT_KEY, *_IMAGE_KEY)
+    ]
+    return RecordsIndex(
+        table.select(ID).to_pandas().astype("str"),
+        np.array(table[LABEL]),
+        np.stack(keys[:2], axis=1),
+        np.stack(keys[2:], axis=1),
+    )
+
+
+def read_rows(folder: Path, split: str, rows: "np.ndarray | None" = None) -> Iterator[Row]:
+    """The rows of one split in the order they were written, the files verified first.
+
+    `rows`, int [k] ascending, are the positions of those that are wanted, all if not given; only files that hold
+    some of them are opened.
 
     Raises:
         DataError: a file is missing, cut or changed since it was written.
     """
+    import numpy as np
+    import tensorflow as tf
+
     manifest = read_manifest(folder)
-    size = manifest["image_size"]
-    dataset = records_dataset(folder, split)
-    for example in dataset.as_numpy_iterator():
-        present = (bool(example["image_present_1"]), bool(example["image_present_2"]))
-        first, second = (
-            example[f"image_{side}"] if there else None for side, there in zip((1, 2), present, strict=True)
+    entries = manifest["splits"][split]["files"]
+    wanted = np.full(manifest["splits"][split]["rows"], rows is None)
+    if rows is not None:
+        wanted[rows] = True
+    ends = np.cumsum([entry["rows"] for entry in entries])
+    parts = np.split(wanted, ends[:-1])
+    held = [number for number, part in enumerate(parts) if part.any()]
+    if not held:
+        return
+    files = [entries[number] for number in held]
+    _verify(folder, files)
+    dataset = tf.data.TFRecordDataset([str(folder / entry["name"]) for entry in files])
+    if rows is not None:
+        mask = tf.data.Dataset.from_tensor_slices(np.concatenate([parts[number] for number in held]))
+        dataset = (
+            tf.data.Dataset.zip(dataset, mask).filter(lambda _, keep: keep).map(lambda record, _: record)
         )
-        assert first is None or first.shape == (size, size, 3)
-        yield Row(
-            (example["id_1"].decode(), example["id_2"].decode()),
-            (example["text_1"].decode(), example["text_2"].decode()),
-            (first, second),
-            int(example["label"]),
-        )
+    spec = _feature_spec(0)
+    batches = dataset.batch(_CHUNK).map(lambda records: tf.io.parse_example(records, spec)).prefetch(1)
+    for batch in batches.as_numpy_iterator():
+        yield from _rows_of(batch)
 
 
-def records_dataset(folder: Path, split: str) -> "tf.data.Dataset":
+def records_dataset(folder: Path, split: str, shuffle_seed: int | None = None) -> "tf.data.Dataset":
     """One split as a tf.data pipeline of parsed examples, images decoded to uint8 [size, size, 3].
+
+    Without a seed in the order of writing. With one, for training: files read in turn and shuffled, the examples
+    shuffled within what 64 MiB hold; the order changes from one pass over the same dataset to the next, and is the
+    same in every run (given the same `tf.random.set_seed`, if any).
 
     Raises:
         DataError: a file is missing, cut or changed since it was written.
@@ -147,13 +233,13 @@ def records_dataset(folder: Path, split: str) -> "tf.data.Dataset":
     import tensorflow as tf
 
     manifest = read_manifest(folder)
-    verify_records(folder, split)
-    size, length = manifest["image_size"], manifest["sequence_length"]
-    files = [str(folder / entry["name"]) for entry in manifest["splits"][split]["files"]]
+    entries = manifest["splits"][split]["files"]
+    _verify(folder, entries)
+    size, spec = manifest["image_size"], _feature_spec(manifest["sequence_length"])
 
     def parse(serialized: "tf.Tensor") -> "dict[str, tf.Tensor]":
-        example = tf.io.parse_single_example(serialized, _feature_spec(length))
-        for name in ("image_1", "image_2"):
+        example = tf.io.parse_single_example(serialized, spec)
+        for name in _IMAGE:
             png = example[name]
             example[name] = tf.cond(
                 tf.strings.length(png) > 0,
@@ -162,7 +248,22 @@ def records_dataset(folder: Path, split: str) -> "tf.data.Dataset":
             )
         return dict(example)
 
-    return tf.data.TFRecordDataset(files).map(parse, num_parallel_calls=tf.data.AUTOTUNE).prefetch(64)
+    names = [str(folder / entry["name"]) for entry in entries]
+    if shuffle_seed is None:
+        records = tf.data.TFRecordDataset(names)
+    else:
+        files = tf.data.Dataset.from_tensor_slices(names).shuffle(len(names), shuffle_seed)
+        records = files.interleave(
+            tf.data.TFRecordDataset,
+            cycle_length=_FILES_AT_ONCE,
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=True,
+        )
+        rows = manifest["splits"][split]["rows"]
+        row_bytes = max(1, sum(entry["bytes"] for entry in entries) // rows)
+        # Serialized, not decoded: as many more rows fit.
+        records = records.shuffle(min(rows, max(1, _SHUFFLED_BYTES // row_bytes)), shuffle_seed)
+    return records.map(parse, tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -177,9 +278,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def verify_records(folder: Path, split: str) -> None:
-    """Compares size and SHA-256 of each file of a split with the manifest. Raises DataError naming the file."""
-    for entry in read_manifest(folder)["splits"][split]["files"]:
+def _verify(folder: Path, entries: Sequence[dict[str, Any]]) -> None:
+    """Compares size and SHA-256 of files with their entries in the manifest. Raises DataError naming the file."""
+    for entry in entries:
         path = folder / entry["name"]
         if not path.is_file():
             raise DataError(f"The record file {path} is gone. {_AGAIN}")
@@ -206,9 +307,9 @@ _AGAIN: Final = "Run again with --no-cache: it is written anew."
 def _feature_spec(length: int) -> "dict[str, tf.io.FixedLenFeature]":
     import tensorflow as tf
 
-    spec = {name: tf.io.FixedLenFeature([], tf.string) for name in (*ID, *TEXT, "image_1", "image_2")}
-    spec |= {f"image_present_{side}": tf.io.FixedLenFeature([], tf.int64) for side in (1, 2)}
-    spec["label"] = tf.io.FixedLenFeature([], tf.int64)
+    spec = {name: tf.io.FixedLenFeature([], tf.string) for name in (*ID, *TEXT, *_IMAGE)}
+    spec |= {name: tf.io.FixedLenFeature([], tf.int64) for name in _PRESENT}
+    spec[LABEL] = tf.io.FixedLenFeature([], tf.int64)
     if length:
         spec |= {f"{n}_{side}": tf.io.FixedLenFeature([length], tf.int64) for n in _TOKENS for side in (1, 2)}
     return spec
@@ -227,11 +328,52 @@ def _file_entry(path: Path, rows: int) -> dict[str, Any]:
     return {"name": path.name, "rows": rows, "bytes": path.stat().st_size, "sha256": sha256_of_file(path)}
 
 
+def _rows_of(batch: "dict[str, np.ndarray]") -> Iterator[Row]:
+    import tensorflow as tf
+
+    columns = [batch[name].tolist() for name in (*ID, *TEXT, *_IMAGE, LABEL)]
+    for id_1, id_2, text_1, text_2, image_1, image_2, label in zip(*columns, strict=True):
+        first, second = (
+            tf.io.decode_png(png, channels=3).numpy() if png else None for png in (image_1, image_2)
+        )
+        yield Row((id_1.decode(), id_2.decode()), (text_1.decode(), text_2.decode()), (first, second), label)
+
+
+class _IndexWriter:
+    """Writes an index batch by batch."""
+
+    def __init__(self, path: Path) -> None:
+        import pyarrow as pa
+
+        fields = [(name, pa.string()) for name in ID] + [(LABEL, pa.int64())]
+        fields += [(name, pa.binary(_KEY_BYTES)) for name in (*_TEXT_KEY, *_IMAGE_KEY)]
+        self.path, self._schema = path, pa.schema(fields)
+        self._writer = pa.ipc.new_file(path, self._schema)
+
+    def add(self, columns: "Sequence[Sequence[bytes] | np.ndarray]") -> None:
+        """Adds rows, given as the values of each column."""
+        import pyarrow as pa
+
+        arrays = [pa.array(column, field.type) for column, field in zip(columns, self._schema, strict=True)]
+        self._writer.write_batch(pa.record_batch(arrays, schema=self._schema))
+
+    def close(self) -> None:
+        """Ends the file."""
+        self._writer.close()
+
+
+def _key_array(column: "pa.FixedSizeBinaryArray") -> "np.ndarray":
+    import numpy as np
+
+    return np.frombuffer(column.buffers()[1], "S16")[column.offset : column.offset + len(column)]
+
+
 def _write_shard(
     path: Path,
     rows: "pd.DataFrame",
     spec: RecordsSpec,
     text: "TextPacker | None",
+    index: _IndexWriter,
     unreadable: list[list[str]],
 ) -> int:
     import tensorflow as tf
@@ -240,9 +382,8 @@ def _write_shard(
     try:
         with tf.io.TFRecordWriter(str(path)) as writer:
             for start in range(0, len(rows), _CHUNK):
-                chunk = rows.iloc[start : start + _CHUNK]
-                for example in _examples(chunk, spec, text, unreadable):
-                    writer.write(example.SerializeToString(deterministic=True))
+                for example in _examples(rows.iloc[start : start + _CHUNK], spec, text, index, unreadable):
+                    writer.write(example)
                     kept += 1
     except tf.errors.ResourceExhaustedError as error:
         raise OSError(errno.ENOSPC, error.message, str(path)) from None
@@ -250,58 +391,55 @@ def _write_shard(
 
 
 def _examples(
-    chunk: "pd.DataFrame", spec: RecordsSpec, text: "TextPacker | None", unreadable: list[list[str]]
-) -> "Iterator[tf.train.Example]":
-    sides = [_encoded_images(chunk, side, spec, unreadable) for side in (0, 1)]
-    tokens = [_tokens(chunk[TEXT[side]].tolist(), text) for side in (0, 1)]
-    columns = zip(*(chunk[name] for name in (*ID, *TEXT, LABEL_INDEX_COLUMN, *IMAGE_STATUS)), strict=True)
-    for row, (id_1, id_2, text_1, text_2, label, *statuses) in enumerate(columns):
-        images = [sides[side][row] for side in (0, 1)]
-        failed = any(status == "ok" and not png for status, png in zip(statuses, images, strict=True))
-        if spec.with_images and failed and spec.missing == "drop":
-            continue
-        strings = dict(zip((*ID, *TEXT), (id_1, id_2, text_1, text_2), strict=True))
-        yield _example(
-            {name: value.encode() for name, value in strings.items()}
-            | {"image_1": images[0], "image_2": images[1]},
-            {
-                "label": [label],
-                "image_present_1": [int(bool(images[0]))],
-                "image_present_2": [int(bool(images[1]))],
-            }
-            | {f"{name}_{side + 1}": ids[row] for side in (0, 1) for name, ids in tokens[side].items()},
-        )
+    chunk: "pd.DataFrame",
+    spec: RecordsSpec,
+    text: "TextPacker | None",
+    index: _IndexWriter,
+    unreadable: list[list[str]],
+) -> list[bytes]:
+    """The serialized examples of a chunk; its rows are added to the index."""
+    import numpy as np
 
-
-def _example(strings: dict[str, bytes], integers: "dict[str, Any]") -> "tf.train.Example":
-    import tensorflow as tf
-
-    features = {
-        name: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
-        for name, value in strings.items()
+    images = [_encoded_images(chunk, side, spec, unreadable) for side in (0, 1)]
+    if spec.with_images and spec.missing == "drop":
+        usable = [(chunk[IMAGE_STATUS[side]] == "ok").tolist() for side in (0, 1)]
+        kept = [
+            row
+            for row in range(len(chunk))
+            if all(images[side][row][0] or not usable[side][row] for side in (0, 1))
+        ]
+        chunk, images = chunk.iloc[kept], [[side[row] for row in kept] for side in images]
+    if chunk.empty:
+        return []
+    strings: dict[str, Sequence[bytes]] = {
+        name: [value.encode() for value in chunk[name]] for name in (*ID, *TEXT)
     }
-    features |= {
-        name: tf.train.Feature(int64_list=tf.train.Int64List(value=value)) for name, value in integers.items()
-    }
-    return tf.train.Example(features=tf.train.Features(feature=features))
-
-
-def _tokens(texts: Sequence[str], text: "TextPacker | None") -> "dict[str, np.ndarray]":
-    if text is None:
-        return {}
-    return {name: tensor.numpy() for name, tensor in text.pack(texts).items()}
+    integers = {LABEL: chunk[LABEL_INDEX_COLUMN].to_numpy("int64")[:, None]}
+    keys: list[Sequence[bytes]] = [
+        [content_key(value) if value else _NO_KEY for value in strings[name]] for name in TEXT
+    ]
+    for side in (0, 1):
+        pngs, image_keys = zip(*images[side], strict=True)
+        strings[_IMAGE[side]] = pngs
+        integers[_PRESENT[side]] = np.array([[bool(png)] for png in pngs])
+        keys.append(image_keys)
+        if text:
+            tokens = text.pack(chunk[TEXT[side]].tolist())
+            integers |= {f"{name}_{side + 1}": ids.numpy() for name, ids in tokens.items()}
+    index.add([*(strings[name] for name in ID), integers[LABEL][:, 0], *keys])
+    return serialized_examples(strings, integers)
 
 
 def _encoded_images(
     chunk: "pd.DataFrame", side: int, spec: RecordsSpec, unreadable: list[list[str]]
-) -> list[bytes]:
-    """PNG bytes of each row's resized image (lossless), empty where there is none."""
+) -> list[tuple[bytes, bytes]]:
+    """Each row's resized image as PNG (lossless), empty where there is none, and its key."""
     import tensorflow as tf
 
     from entailment.data.images import decode_images
 
     if not spec.with_images:
-        return [b""] * len(chunk)
+        return [(b"", _NO_KEY)] * len(chunk)
     paths = [
         path if status == "ok" else ""
         for path, status in zip(chunk[IMAGE_PATH[side]], chunk[IMAGE_STATUS[side]], strict=True)
@@ -312,7 +450,9 @@ def _encoded_images(
         if path and reason:
             _undecodable(path, reason, spec, unreadable)
     return [
-        b"" if reason else tf.io.encode_png(image, compression=1).numpy()
+        (b"", _NO_KEY)
+        if reason
+        else (tf.io.encode_png(image, compression=1).numpy(), content_key(image.tobytes()))
         for image, reason in zip(pixels, reasons, strict=True)
     ]
 

@@ -28,6 +28,7 @@ class ImageEncoder:
 
     def __init__(self, handle: str, folder: Path, size: int = 128) -> None:
         """Finds (or builds, or downloads) and loads the module, and tries it on a black image."""
+        self.handle = handle
         path = resolve_handle(handle, folder)
         self.size = size
         self._module = load_module(path)

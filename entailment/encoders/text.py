@@ -80,6 +80,7 @@ class TextEncoder:
         output: str = "pooled_output",
     ) -> None:
         """Finds (or builds, or downloads) and loads both modules, and tries them on an empty text."""
+        self.handle = encoder
         path = resolve_handle(encoder, folder)
         self._packer = TextPacker(preprocessor, folder, sequence_length)
         self.pack = self._packer.pack

@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from entailment.configuration import Evaluation
 from entailment.data.records import read_rows
-from entailment.data.schema import ID, LABEL, LABELS, PROBABILITY
+from entailment.data.schema import LABEL, LABELS, PROBABILITY
 from entailment.evaluation.figures import (
     Sample,
     confusion_matrix_figure,
@@ -80,13 +79,12 @@ def evaluate_split(
     )
 
 
-def prediction_table(ids: "list[tuple[str, str]]", probabilities: "np.ndarray") -> "pd.DataFrame":
+def prediction_table(ids: "pd.DataFrame", probabilities: "np.ndarray") -> "pd.DataFrame":
     """The table of predictions: ids, label (class name), a probability for each class, and an empty error."""
-    import pandas as pd
+    import numpy as np
 
-    first, second = zip(*ids, strict=True)
-    table = pd.DataFrame({ID[0]: list(first), ID[1]: list(second)}, dtype="str")
-    table[LABEL] = [LABELS[index] for index in probabilities.argmax(axis=1)]
+    table = ids.reset_index(drop=True)
+    table[LABEL] = np.array(LABELS)[probabilities.argmax(axis=1)]
     for column, name in enumerate(PROBABILITY):
         table[name] = probabilities[:, column]
     return table.assign(error="")
@@ -97,8 +95,11 @@ def _most_frequent(counts: Mapping[str, Mapping[str, int]]) -> str:
 
 
 def _samples(records: Path, probabilities: "np.ndarray", rows: int) -> list[Sample]:
+    import numpy as np
+
     samples = []
-    for row, answer in zip(islice(read_rows(records, "test"), rows), probabilities, strict=False):
+    first = np.arange(min(rows, len(probabilities)))
+    for row, answer in zip(read_rows(records, "test", first), probabilities, strict=False):
         index = int(answer.argmax())
         samples.append(
             Sample(

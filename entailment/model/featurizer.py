@@ -2,23 +2,26 @@
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from entailment.configuration import Encoders, Inputs
-from entailment.data.records import Row, read_rows
-from entailment.encoders.feature_store import FeatureStore, feature_key
+from entailment.data.records import RecordsIndex, Row, content_key, read_index, read_rows
+from entailment.encoders.feature_store import FeatureStore, StoredFeatures, Usage
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
 
     from entailment.encoders.image import ImageEncoder
     from entailment.encoders.text import TextEncoder
 
-_POOL: Final = 1024
-"""Rows read before what is new in them is encoded: bounds memory, enough to sort texts by length."""
+_TEXTS_AT_ONCE: Final = 4096
+"""Texts in one shard of the store: enough to sort them by length, little to lose when the process is killed."""
+_PIXEL_BYTES_AT_ONCE: Final = 2**26
+"""Bytes of the decoded images in one shard: bounds what is held whole."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -26,11 +29,19 @@ _LOG = logging.getLogger(__name__)
 class SplitFeatures:
     """One split, ready for the head."""
 
-    inputs: "dict[str, np.ndarray]"
-    """By input name of the head: float32 [n, width], zero where absent; `*_present` float32 [n, 1]."""
+    inputs: "Mapping[str, np.ndarray | StoredFeatures]"
+    """By input name of the head: float32 [n, width], zero where absent; `*_present` float32 [n, 1].
+
+    Both kinds give float32 [k, width] for `[rows]` and have a shape; stored ones are read when they are taken.
+    """
     labels: "np.ndarray"
     """int64 [n], positions in LABELS."""
-    ids: list[tuple[str, str]]
+    ids: "pd.DataFrame"
+    """Columns id_1 and id_2."""
+
+    def take(self, rows: "np.ndarray | slice") -> "dict[str, np.ndarray]":
+        """The inputs of some rows, in their order."""
+        return {name: column[rows] for name, column in self.inputs.items()}
 
 
 class Featurizer:
@@ -49,76 +60,187 @@ class Featurizer:
 
         `pair` packs both texts as one input of the text encoder, as the Keras example does.
         """
-        self._text, self._image, self._pair, self._store = text, image, pair, store
-        self._progress = progress
-        self._texts = self._text_store() if store and text else None
-        self._images = self._image_store() if store and image else None
+        self._channels: list[_Channel] = []
+        if text:
+            self._channels.append(_PairChannel(text, progress) if pair else _TextChannel(text, progress))
+        if image:
+            self._channels.append(_ImageChannel(image, progress))
+        self._stores = [channel.store(store) for channel in self._channels] if store else None
+
+    @property
+    def usage(self) -> Usage:
+        """What the stores were asked for so far, all encoders together."""
+        return sum((store.usage for store in self._stores or ()), Usage())
 
     def split(self, records: Path, split: str) -> SplitFeatures:
-        """Features of every row of one split of a folder of records, in order."""
-        import numpy as np
-
-        start, parts, labels, ids = time.monotonic(), [], [], []
-        for rows in _pools(read_rows(records, split)):
-            parts.append(self.rows(rows))
-            labels += [row.label for row in rows]
-            ids += [row.ids for row in rows]
-        inputs = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        _LOG.info("Features of %d %s rows in %.1f s.", len(ids), split, time.monotonic() - start)
-        return SplitFeatures(inputs, np.array(labels, np.int64), ids)
+        """Features of every row of one split of a folder of records, in order; only new inputs are encoded."""
+        start, before = time.monotonic(), self.usage
+        index = read_index(records, split)
+        inputs = self._inputs(index, lambda rows: read_rows(records, split, rows))
+        after = self.usage
+        _LOG.info(
+            "Features of %d %s rows: %d taken from the store (saves %.0f s), %d encoded; %.1f s.",
+            len(index),
+            split,
+            after.hits - before.hits,
+            after.seconds_saved - before.seconds_saved,
+            after.misses - before.misses,
+            time.monotonic() - start,
+        )
+        return SplitFeatures(inputs, index.labels, index.ids)
 
     def rows(self, rows: Sequence[Row]) -> "dict[str, np.ndarray]":
         """Inputs of the head for some rows, in their order; names and shapes as in SplitFeatures."""
-        inputs: dict[str, np.ndarray] = {}
-        if self._text:
-            inputs |= self._pair_inputs(rows) if self._pair else self._text_inputs(rows)
-        if self._image:
-            inputs |= self._image_inputs(rows)
-        return inputs
+        inputs = self._inputs(_index_of(rows), lambda numbers: [rows[number] for number in numbers])
+        return {name: column[:] for name, column in inputs.items()}
 
-    def _pair_inputs(self, rows: Sequence[Row]) -> "dict[str, np.ndarray]":
-        assert self._text
-        store = self._texts if self._texts is not None else self._text_store()
-        keys = [
-            feature_key(*(text.encode() for text in row.texts)) if all(row.texts) else None for row in rows
-        ]
-        new = _unseen(keys, store)
-        if new:
-            first, second = ([rows[i].texts[side] for i in new.values()] for side in (0, 1))
-            store.add(new, self._text.encode_pairs(first, second, progress=self._progress))
-        return _inputs("text", store, keys)
-
-    def _text_inputs(self, rows: Sequence[Row]) -> "dict[str, np.ndarray]":
-        assert self._text
-        store = self._texts if self._texts is not None else self._text_store()
-        texts = [row.texts[side] for side in (0, 1) for row in rows]
-        keys = [feature_key(text.encode()) if text else None for text in texts]
-        new = _unseen(keys, store)
-        if new:
-            store.add(new, self._text.encode([texts[i] for i in new.values()], progress=self._progress))
-        return _inputs("text_1", store, keys[: len(rows)]) | _inputs("text_2", store, keys[len(rows) :])
-
-    def _image_inputs(self, rows: Sequence[Row]) -> "dict[str, np.ndarray]":
+    def _inputs(
+        self, index: RecordsIndex, read: "Callable[[np.ndarray], Iterable[Row]]"
+    ) -> "dict[str, np.ndarray | StoredFeatures]":
+        """Encodes what the stores lack, reading each row that holds some of it once, and looks all up."""
         import numpy as np
 
-        assert self._image
-        store = self._images if self._images is not None else self._image_store()
-        images = [row.images[side] for side in (0, 1) for row in rows]
-        keys = [None if image is None else feature_key(image.tobytes()) for image in images]
-        new = _unseen(keys, store)
-        if new:
-            pixels = np.stack([image for i in new.values() if (image := images[i]) is not None])
-            store.add(new, self._image.encode(pixels, progress=self._progress))
-        return _inputs("image_1", store, keys[: len(rows)]) | _inputs("image_2", store, keys[len(rows) :])
+        stores = self._stores or [channel.store(None) for channel in self._channels]
+        keys = [channel.keys(index) for channel in self._channels]
+        wanted = [store.missing(key.reshape(-1)) for store, key in zip(stores, keys, strict=True)]
+        pools = [
+            _Pool(channel, store, key, new)
+            for channel, store, key, new in zip(self._channels, stores, keys, wanted, strict=True)
+        ]
+        numbers = np.unique(np.concatenate([pool.rows for pool in pools]))
+        for number, row in zip(numbers.tolist(), read(numbers) if len(numbers) else (), strict=True):
+            for pool in pools:
+                pool.offer(number, row)
+        inputs: dict[str, np.ndarray | StoredFeatures] = {}
+        for pool, store, key, channel in zip(pools, stores, keys, self._channels, strict=True):
+            pool.encode()
+            for side, name in enumerate(channel.names):
+                inputs[name] = store.at(key[:, side])
+                inputs[f"{name}_present"] = (key[:, side] != b"").astype(np.float32)[:, None]
+        return inputs
 
-    def _text_store(self) -> FeatureStore:
-        assert self._text
-        kind = "pair" if self._pair else "each"
-        return FeatureStore(self._store, f"text-{kind}-{self._text.fingerprint[:16]}", self._text.width)
 
-    def _image_store(self) -> FeatureStore:
-        assert self._image
-        return FeatureStore(self._store, f"image-{self._image.fingerprint[:16]}", self._image.width)
+class _Channel:
+    """One kind of input: its names in the head, its keys, and how it is encoded."""
+
+    names: tuple[str, ...]
+    kind: str
+
+    def __init__(self, encoder: Any, progress: bool) -> None:
+        self.encoder, self.progress = encoder, progress
+
+    @property
+    def at_once(self) -> int:
+        """How many inputs are encoded and stored together."""
+        return _TEXTS_AT_ONCE
+
+    def store(self, folder: Path | None) -> FeatureStore:
+        fingerprint = self.encoder.fingerprint
+        about = {"inputs": self.kind, "encoder": self.encoder.handle, "fingerprint": fingerprint}
+        path = folder / f"{self.kind}-{fingerprint[:16]}" if folder else None
+        return FeatureStore(path, self.encoder.width, about)
+
+    def keys(self, index: RecordsIndex) -> "np.ndarray":
+        """S16 [n, len(names)], empty where absent."""
+        raise NotImplementedError
+
+    def values(self, row: Row) -> Sequence[Any]:
+        """What is encoded of a row, one value for each name."""
+        raise NotImplementedError
+
+    def encode(self, values: Sequence[Any]) -> "np.ndarray":
+        """float32 [n, width]."""
+        raise NotImplementedError
+
+
+class _TextChannel(_Channel):
+    names, kind = ("text_1", "text_2"), "text-each"
+
+    def keys(self, index: RecordsIndex) -> "np.ndarray":
+        return index.texts
+
+    def values(self, row: Row) -> Sequence[str]:
+        return row.texts
+
+    def encode(self, values: Sequence[str]) -> "np.ndarray":
+        vectors: np.ndarray = self.encoder.encode(values, progress=self.progress)
+        return vectors
+
+
+class _PairChannel(_Channel):
+    names, kind = ("text",), "text-pair"
+
+    def keys(self, index: RecordsIndex) -> "np.ndarray":
+        import numpy as np
+
+        both = np.flatnonzero((index.texts != b"").all(axis=1))
+        keys = np.zeros((len(index), 1), "S16")
+        keys[both, 0] = [content_key(index.texts[row].tobytes()) for row in both]
+        return keys
+
+    def values(self, row: Row) -> Sequence[tuple[str, str]]:
+        return (row.texts,)
+
+    def encode(self, values: Sequence[tuple[str, str]]) -> "np.ndarray":
+        first, second = zip(*values, strict=True)
+        vectors: np.ndarray = self.encoder.encode_pairs(first, second, progress=self.progress)
+        return vectors
+
+
+class _ImageChannel(_Channel):
+    names, kind = ("image_1", "image_2"), "image"
+
+    @property
+    def at_once(self) -> int:
+        return max(1, int(_PIXEL_BYTES_AT_ONCE // (3 * self.encoder.size**2)))
+
+    def keys(self, index: RecordsIndex) -> "np.ndarray":
+        return index.images
+
+    def values(self, row: Row) -> "Sequence[np.ndarray | None]":
+        return row.images
+
+    def encode(self, values: "Sequence[np.ndarray]") -> "np.ndarray":
+        import numpy as np
+
+        vectors: np.ndarray = self.encoder.encode(np.stack(values), progress=self.progress)
+        return vectors
+
+
+class _Pool:
+    """Gathers new inputs of one kind and encodes them when there are enough for a shard."""
+
+    def __init__(self, channel: _Channel, store: FeatureStore, keys: "np.ndarray", new: "np.ndarray") -> None:
+        """`new` are the positions in the flat `keys` whose inputs are to be encoded."""
+        import numpy as np
+
+        self._channel, self._store, self._keys = channel, store, keys
+        self._wanted = np.zeros(keys.shape, bool)
+        self._wanted.reshape(-1)[new] = True
+        self.rows = new // keys.shape[1]
+        self._places: list[tuple[int, int]] = []
+        self._values: list[Any] = []
+
+    def offer(self, number: int, row: Row) -> None:
+        """Takes from a row what is wanted of it."""
+        if not self._wanted[number].any():
+            return
+        for side, value in enumerate(self._channel.values(row)):
+            if self._wanted[number, side]:
+                self._places.append((number, side))
+                self._values.append(value)
+        if len(self._values) >= self._channel.at_once:
+            self.encode()
+
+    def encode(self) -> None:
+        """Encodes and stores what was gathered."""
+        if not self._values:
+            return
+        start = time.monotonic()
+        vectors = self._channel.encode(self._values)
+        rows, sides = zip(*self._places, strict=True)
+        self._store.add(self._keys[list(rows), list(sides)], vectors, time.monotonic() - start)
+        self._places, self._values = [], []
 
 
 def configured_featurizer(
@@ -145,30 +267,18 @@ def load_image_encoder(config: Encoders, size: int, folder: Path) -> "ImageEncod
     return ImageEncoder(config.image.encoder, folder, size)
 
 
-def _unseen(keys: Sequence[bytes | None], store: FeatureStore) -> dict[bytes, int]:
-    """For each key that the store lacks, the position of its first occurrence, in order."""
-    unseen: dict[bytes, int] = {}
-    for index, key in enumerate(keys):
-        if key is not None and key not in store:
-            unseen.setdefault(key, index)
-    return unseen
-
-
-def _inputs(name: str, store: FeatureStore, keys: Sequence[bytes | None]) -> "dict[str, np.ndarray]":
+def _index_of(rows: Sequence[Row]) -> RecordsIndex:
+    """What `read_index` gives for records, of rows at hand."""
     import numpy as np
+    import pandas as pd
 
-    present = np.array([key is not None for key in keys], bool)
-    vectors = np.zeros((len(keys), store.width), np.float32)
-    vectors[present] = store.take(key for key in keys if key is not None)
-    return {name: vectors, f"{name}_present": present.astype(np.float32)[:, None]}
-
-
-def _pools(rows: Iterator[Row]) -> Iterator[list[Row]]:
-    pool: list[Row] = []
-    for row in rows:
-        pool.append(row)
-        if len(pool) == _POOL:
-            yield pool
-            pool = []
-    if pool:
-        yield pool
+    texts = [[content_key(text.encode()) if text else b"" for text in row.texts] for row in rows]
+    images = [
+        [b"" if image is None else content_key(image.tobytes()) for image in row.images] for row in rows
+    ]
+    return RecordsIndex(
+        pd.DataFrame([row.ids for row in rows], columns=["id_1", "id_2"], dtype="str"),
+        np.array([row.label for row in rows], np.int64),
+        np.array(texts, "S16").reshape(len(rows), 2),
+        np.array(images, "S16").reshape(len(rows), 2),
+    )

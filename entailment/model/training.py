@@ -1,9 +1,10 @@
 """Training the head on stored features."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from entailment.configuration import Head, Training
 from entailment.errors import DataError, EntailmentError
@@ -12,6 +13,13 @@ from entailment.files import read_json, write_json
 from entailment.model.featurizer import SplitFeatures
 from entailment.model.head import build_head, load_head, logits_model
 from entailment.model.losses import build_loss
+
+if TYPE_CHECKING:
+    import numpy as np
+    import tensorflow as tf
+
+_ROWS_AT_ONCE: Final = 1024
+"""Rows that a head answers together."""
 
 EpochSink = Callable[[int, Mapping[str, float]], None]
 """Called after each epoch with its number (from 0) and its figures."""
@@ -55,22 +63,19 @@ def train_head(
         EntailmentError: the loss is no longer a finite number.
     """
     import keras
-    import tensorflow as tf
 
     make_deterministic(seed)
-    model = build_head({name: array.shape[1] for name, array in train.inputs.items()}, head)
+    model = build_head({name: column.shape[1] for name, column in train.inputs.items()}, head)
     trained = logits_model(model)
+    loss = build_loss(config, train.labels)
     trained.compile(
         optimizer=keras.optimizers.Adam(config.learning_rate),
-        loss=build_loss(config, train.labels),
+        loss=loss,
         metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
     )
-    rows = tf.data.Dataset.from_tensor_slices((train.inputs, train.labels))
-    batches = rows.shuffle(len(train.labels), seed=seed).batch(config.batch_size).prefetch(2)
-    recorder = _recorder(validation, config, on_epoch)
+    recorder = _recorder(validation, loss, config, on_epoch)
     trained.fit(
-        batches,
-        validation_data=(validation.inputs, validation.labels),
+        batches(train, config.batch_size, seed),
         epochs=config.epochs,
         shuffle=False,  # the dataset is shuffled already
         verbose=0,
@@ -80,9 +85,39 @@ def train_head(
     return TrainedHead(model, recorder.best_epoch, recorder.history)
 
 
-def predict(model: Any, features: SplitFeatures) -> Any:
+def batches(features: SplitFeatures, size: int, seed: int) -> "tf.data.Dataset":
+    """Batches of (inputs, labels) in an order that differs by epoch and is the same for the same seed.
+
+    Only the order is held: the features of a batch are read from the store while the batch before it is trained on.
+    """
+    import tensorflow as tf
+
+    names = list(features.inputs)
+
+    def read(rows: "np.ndarray") -> "list[np.ndarray]":
+        inputs = features.take(rows)
+        return [*(inputs[name] for name in names), features.labels[rows]]
+
+    def load(rows: Any) -> tuple[dict[str, Any], Any]:
+        *columns, labels = tf.numpy_function(read, [rows], [tf.float32] * len(names) + [tf.int64])
+        shaped = {
+            name: tf.ensure_shape(column, (None, features.inputs[name].shape[1]))
+            for name, column in zip(names, columns, strict=True)
+        }
+        return shaped, tf.ensure_shape(labels, (None,))
+
+    count = len(features.labels)
+    rows = tf.data.Dataset.range(count).shuffle(count, seed=seed).batch(size)
+    return rows.map(load).prefetch(2)
+
+
+def predict(model: Any, features: SplitFeatures) -> "np.ndarray":
     """What the model answers for each row: probabilities, float32 [n, 3] (logits while it is trained)."""
-    return model.predict(features.inputs, batch_size=1024, verbose=0)
+    import numpy as np
+
+    starts = range(0, len(features.labels), _ROWS_AT_ONCE)
+    answers = [model.predict_on_batch(features.take(slice(i, i + _ROWS_AT_ONCE))) for i in starts]
+    return np.concatenate(answers)
 
 
 def save_trained(trained: TrainedHead, folder: Path) -> None:
@@ -101,7 +136,7 @@ def load_trained(folder: Path) -> TrainedHead:
     return TrainedHead(load_head(folder / "head.keras"), record["best_epoch"], record["history"])
 
 
-def _recorder(validation: SplitFeatures, config: Training, on_epoch: EpochSink) -> Any:
+def _recorder(validation: SplitFeatures, loss: Any, config: Training, on_epoch: EpochSink) -> Any:
     import keras
     from tqdm import tqdm
 
@@ -117,9 +152,13 @@ def _recorder(validation: SplitFeatures, config: Training, on_epoch: EpochSink) 
             self.bar = tqdm(total=config.epochs, unit="epoch", desc="train")
 
         def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-            figures = _figures(logs or {}, epoch)
-            predicted = predict(self.model, validation).argmax(axis=1)
+            figures = {f"train_{name}": float(value) for name, value in (logs or {}).items()}
+            logits = predict(self.model, validation)
+            predicted = logits.argmax(axis=1)
+            figures["val_loss"] = float(keras.ops.mean(loss(validation.labels, logits)))
+            figures["val_accuracy"] = float((predicted == validation.labels).mean())
             figures["val_macro_f1"] = macro_f1(validation.labels, predicted)
+            _check_finite(figures, epoch)
             for name, value in figures.items():
                 self.history.setdefault(name, []).append(value)
             if figures["val_macro_f1"] > self.best:
@@ -137,19 +176,9 @@ def _recorder(validation: SplitFeatures, config: Training, on_epoch: EpochSink) 
     return Recorder()
 
 
-def _figures(logs: Mapping[str, float], epoch: int) -> dict[str, float]:
-    import math
-
-    names = {
-        "loss": "train_loss",
-        "accuracy": "train_accuracy",
-        "val_loss": "val_loss",
-        "val_accuracy": "val_accuracy",
-    }
-    figures = {name: float(logs[key]) for key, name in names.items()}
+def _check_finite(figures: Mapping[str, float], epoch: int) -> None:
     for name, value in figures.items():
         if not math.isfinite(value):
             raise EntailmentError(
                 f"Training stopped in epoch {epoch + 1}: {name} is {value}. Lower training.learning_rate."
             )
-    return figures

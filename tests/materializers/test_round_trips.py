@@ -18,7 +18,7 @@ from materializers.pairs import PairsMaterializer
 from materializers.records import RecordsMaterializer
 from materializers.report import ReportMaterializer
 
-OPEN_FORMATS = {".parquet", ".json", ".tfrecord", ".keras"}
+OPEN_FORMATS = {".parquet", ".json", ".tfrecord", ".arrow", ".keras"}
 
 
 @pytest.fixture

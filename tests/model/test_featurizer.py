@@ -8,7 +8,7 @@ from entailment.model.featurizer import Featurizer
 
 
 class Texts:
-    fingerprint, width = "t" * 64, 2
+    handle, fingerprint, width = "texts", "t" * 64, 2
 
     def __init__(self):
         self.seen = []
@@ -23,7 +23,7 @@ class Texts:
 
 
 class Images:
-    fingerprint, width = "i" * 64, 1
+    handle, fingerprint, width, size = "images", "i" * 64, 1, 4
 
     def __init__(self):
         self.seen = []

@@ -1,6 +1,7 @@
 """Training the head: it learns, repeats itself to the bit, keeps the best epoch and stops."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from entailment.configuration import Head, Training
@@ -21,7 +22,7 @@ def split(rows, seed):
     )
     ones = np.ones((rows, 1), np.float32)
     inputs = {"text_1": first, "text_1_present": ones, "text_2": second, "text_2_present": ones}
-    return SplitFeatures(inputs, labels, [("", "")] * rows)
+    return SplitFeatures(inputs, labels, pd.DataFrame({"id_1": [""] * rows, "id_2": [""] * rows}))
 
 
 TRAIN, VALIDATION = split(300, 0), split(90, 1)
