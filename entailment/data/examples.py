@@ -4,7 +4,8 @@ Protocol Buffers in Python take a list of numbers apart one by one; with the tok
 of the time of writing records. The bytes are the same as those of `SerializeToString(deterministic=True)`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -26,10 +27,9 @@ def serialized_examples(
         strings: by feature name one value for each row.
         integers: by feature name an integer matrix [rows, values], none negative.
     """
-    features = {name: [_feature(name, _FIRST, value) for value in values] for name, values in strings.items()}
+    features = {name: _entries(name, _FIRST, values) for name, values in strings.items()}
     features |= {
-        name: [_feature(name, _INT64_LIST, value) for value in packed_varints(matrix)]
-        for name, matrix in integers.items()
+        name: _entries(name, _INT64_LIST, packed_varints(matrix)) for name, matrix in integers.items()
     }
     in_order = (features[name] for name in sorted(features))
     return [_field(_FIRST, b"".join(entries)) for entries in zip(*in_order, strict=True)]
@@ -49,21 +49,22 @@ def packed_varints(matrix: "np.ndarray") -> list[bytes]:
     return [octets[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
 
-def _feature(name: str, kind: bytes, value: bytes) -> bytes:
-    """An entry of the map of features."""
-    feature = _field(kind, _field(_FIRST, value))
-    return _field(_FIRST, _field(_FIRST, name.encode()) + _field(_MAP_VALUE, feature))
+def _entries(name: str, kind: bytes, values: Iterable[bytes]) -> list[bytes]:
+    """The entry that each value, a string or packed numbers, is in the map of features."""
+    key = _field(_FIRST, name.encode())
+    features = (_field(kind, _field(_FIRST, value)) for value in values)
+    return [_field(_FIRST, key + _field(_MAP_VALUE, feature)) for feature in features]
 
 
 def _field(tag: bytes, body: bytes) -> bytes:
     return tag + _varint(len(body)) + body
 
 
+@lru_cache(4096)
 def _varint(number: int) -> bytes:
-    if number < 0x80:
-        return bytes((number,))
     octets = bytearray()
     while number >= 0x80:
         octets.append(number & 0x7F | 0x80)
         number >>= 7
-    return bytes(octets) + bytes((number,))
+    octets.append(number)
+    return bytes(octets)

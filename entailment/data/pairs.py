@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import pandera.pandas as pa
 
 _SHOWN = 5
+_ROWS_AT_ONCE = 2**16
+"""Rows of which Python objects are made at once."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -72,15 +74,15 @@ def read_pairs(file: Path, *, max_text_bytes: int, labelled: bool = True) -> "pd
 
 
 def content_hash(frame: "pd.DataFrame") -> str:
-    """Hexadecimal SHA-256 over column names and values, in row order; equal frames give equal hashes."""
-    import pyarrow as pa
+    """Hexadecimal SHA-256 over column names and values, in row order; equal frames give equal hashes.
 
+    Neither the dtype of a column of strings nor how its memory is laid out makes a difference.
+    """
     digest = hashlib.sha256()
     for name in frame.columns:
-        column = pa.array(frame[name].astype("str").to_numpy(dtype=object), pa.large_string())
         digest.update(name.encode() + b"\0")
-        for buffer in column.buffers()[1:]:
-            digest.update(buffer or b"")
+        for start in range(0, len(frame), _ROWS_AT_ONCE):
+            _update(digest, frame[name].iloc[start : start + _ROWS_AT_ONCE])
     return digest.hexdigest()
 
 
@@ -88,8 +90,28 @@ def pair_hashes(frame: "pd.DataFrame") -> "np.ndarray":
     """For each row 16 hexadecimal digits that depend on its two ids alone; shape [n], dtype object (str)."""
     import numpy as np
 
-    pairs = zip(frame[ID[0]], frame[ID[1]], strict=True)
-    return np.array([hashlib.sha256(f"{a}\x1f{b}".encode()).hexdigest()[:16] for a, b in pairs], dtype=object)
+    hashes = np.empty(len(frame), object)
+    for start in range(0, len(frame), _ROWS_AT_ONCE):
+        part = frame.iloc[start : start + _ROWS_AT_ONCE]
+        pairs = zip(part[ID[0]].tolist(), part[ID[1]].tolist(), strict=True)
+        hashes[start : start + len(part)] = [
+            hashlib.sha256(f"{a}\x1f{b}".encode()).hexdigest()[:16] for a, b in pairs
+        ]
+    return hashes
+
+
+def _update(digest: "hashlib._Hash", column: "pd.Series[str]") -> None:
+    """Adds the lengths of the values and the values."""
+    import numpy as np
+    import pyarrow as pa
+
+    values = pa.array(column.astype("str"), pa.large_string())
+    if isinstance(values, pa.ChunkedArray):
+        values = values.combine_chunks()
+    _, offsets, octets = values.buffers()
+    ends = np.frombuffer(offsets, np.int64)[values.offset : values.offset + len(values) + 1]
+    digest.update(np.diff(ends).tobytes())
+    digest.update(memoryview(octets or b"")[ends[0] : ends[-1]])
 
 
 def _check_header(file: Path, needed: tuple[str, ...]) -> None:
@@ -135,7 +157,7 @@ def _schema(max_text_bytes: int, labelled: bool) -> "pa.DataFrameSchema":
         name="must be the whole number: a spreadsheet rounded this one",
     )
     short = pa.Check(
-        lambda column: column.str.encode("utf-8").str.len() <= max_text_bytes,
+        lambda column: _utf8_bytes(column) <= max_text_bytes,
         name=f"must be at most {max_text_bytes} bytes (ingest.max_text_bytes)",
     )
     known = pa.Check(lambda column: column.isin(LABELS), name=f"must be one of {', '.join(LABELS)}")
@@ -143,6 +165,15 @@ def _schema(max_text_bytes: int, labelled: bool) -> "pa.DataFrameSchema":
     columns |= {name: pa.Column(checks=[filled, short] if labelled else [short]) for name in TEXT}
     columns |= {name: pa.Column() for name in IMAGE_URL}
     return pa.DataFrameSchema(columns | ({LABEL: pa.Column(checks=[known])} if labelled else {}))
+
+
+def _utf8_bytes(column: "pd.Series[str]") -> "pd.Series[int]":
+    """Length of each value; encoding them in Python would make an object of each."""
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    return pd.Series(pc.binary_length(pa.array(column)).to_numpy(), column.index)
 
 
 def _one_fault(case: "pd.Series") -> str:
