@@ -116,8 +116,9 @@ def predict(model: Any, features: SplitFeatures) -> "np.ndarray":
     import numpy as np
 
     starts = range(0, len(features.labels), _ROWS_AT_ONCE)
-    answers = [model.predict_on_batch(features.take(slice(i, i + _ROWS_AT_ONCE))) for i in starts]
-    return np.concatenate(answers)
+    # Called directly: tracing a graph for it takes longer than the few calls that a training needs.
+    answers = [model(features.take(slice(i, i + _ROWS_AT_ONCE)), training=False) for i in starts]
+    return np.concatenate([np.asarray(answer) for answer in answers])
 
 
 def save_trained(trained: TrainedHead, folder: Path) -> None:
