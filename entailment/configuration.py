@@ -19,6 +19,8 @@ Inputs = Literal["multimodal", "text", "image"]
 Loss = Literal["cross_entropy", "weighted", "focal"]
 MissingImages = Literal["mask", "drop", "error"]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 
 
@@ -115,7 +117,10 @@ class Head(_Section):
     pair_features: bool = True
     projection_layers: Annotated[int, Field(ge=0, le=16)] = 1
     projection_units: Count = 256
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    dropout: Share = 0.1
+    modality_dropout: Share = 0.0
+    attention: Literal["none", "pooled"] = "none"
+    attention_dropout: Share = 0.2
 
 
 class Training(_Section):
@@ -123,9 +128,12 @@ class Training(_Section):
 
     loss: Loss = "cross_entropy"
     focal_gamma: Annotated[float, Field(ge=0)] = 2.0
+    class_weights: tuple[Positive, Positive, Positive] | None = None
+    label_smoothing: Share = 0.0
+    logit_adjustment: Annotated[float, Field(ge=0)] = 0.0
     epochs: Count = 40
     batch_size: Count = 32
-    learning_rate: Annotated[float, Field(gt=0)] = 0.001
+    learning_rate: Positive = 0.001
     patience: Annotated[int, Field(ge=0)] = 10
 
 

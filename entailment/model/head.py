@@ -29,17 +29,51 @@ def build_head(widths: Mapping[str, int], config: Head) -> "keras.Model":
     import keras
 
     inputs = {name: keras.Input((width,), name=name) for name, width in widths.items()}
+    seen = _after_modality_dropout(inputs, config)
     branches = []
     for modality in MODALITIES:
         names = [name for name in widths if name.startswith(modality) and not name.endswith("_present")]
         if names:
-            joined = _join(
-                [inputs[n] for n in names], [inputs[f"{n}_present"] for n in names], modality, config
-            )
+            joined = _join([seen[n] for n in names], [seen[f"{n}_present"] for n in names], modality, config)
             branches.append(_project(joined, modality, config))
-    merged = branches[0] if len(branches) == 1 else keras.layers.Concatenate(name="both")(branches)
+    merged = branches[0] if len(branches) == 1 else _merge(branches, config)
     logits = keras.layers.Dense(len(LABELS), name=LOGITS)(merged)
     return keras.Model(inputs, keras.layers.Softmax(name="label")(logits), name="head")
+
+
+def _after_modality_dropout(
+    inputs: "dict[str, keras.KerasTensor]", config: Head
+) -> "dict[str, keras.KerasTensor]":
+    from entailment.model.layers import ModalityDropout
+
+    names = [[name for name in inputs if name.startswith(modality)] for modality in MODALITIES]
+    if not config.modality_dropout or not all(names):
+        return inputs
+    layer = ModalityDropout(config.modality_dropout, name="modality_dropout")
+    kept = layer([[inputs[name] for name in group] for group in names])
+    return {
+        name: tensor
+        for group, tensors in zip(names, kept, strict=True)
+        for name, tensor in zip(group, tensors, strict=True)
+    }
+
+
+def _merge(branches: "Sequence[keras.KerasTensor]", config: Head) -> "keras.KerasTensor":
+    """Both modalities side by side and, with attention, what each makes of the other.
+
+    Attention is Luong's (dot product, scaled by a learned factor), as the Keras example tries it, but over the two
+    modalities of a row: given two matrices, Keras would take the rows of the batch for a sequence.
+    """
+    from keras import layers
+
+    both = layers.Concatenate(name="both")(list(branches))
+    if config.attention == "none":
+        return both
+    sequence = [layers.Reshape((1, config.projection_units))(branch) for branch in branches]
+    tokens = layers.Concatenate(axis=1, name="modalities")(sequence)
+    attention = layers.Attention(use_scale=True, dropout=config.attention_dropout, name="attention")
+    attended = layers.Flatten(name="attended")(attention([tokens, tokens]))
+    return layers.Concatenate(name="both_attended")([both, attended])
 
 
 def logits_model(head: "keras.Model") -> "keras.Model":

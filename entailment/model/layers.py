@@ -1,5 +1,7 @@
 """Keras layers of our own. Imports Keras: import this module only where a model is built or loaded."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -23,3 +25,40 @@ class PairFeatures(keras.layers.Layer):
     def compute_output_shape(self, input_shape: list[tuple[int | None, int]]) -> tuple[int | None, int]:
         """The shape [n, 4 * width]."""
         return input_shape[0][0], 4 * input_shape[0][1]
+
+
+@keras.saving.register_keras_serializable(package="entailment")
+class ModalityDropout(keras.layers.Layer):
+    """While training, hides a whole modality of a row with probability `rate`: as if it were absent.
+
+    Takes and gives a list of two lists of tensors, float32 [n, width], vectors and presence alike, one list for
+    each modality; half of the hidden ones are of the first. Never hides both. Source of the idea: ModDrop
+    (Neverova et al., 2015).
+    """
+
+    def __init__(self, rate: float, **options: Any) -> None:
+        """`rate` is between 0 and 1."""
+        super().__init__(**options)
+        self.rate = rate
+        self.seed_generator = keras.random.SeedGenerator()
+
+    def call(
+        self, inputs: list[list[keras.KerasTensor]], training: bool = False
+    ) -> list[list[keras.KerasTensor]]:
+        """The same tensors, those of a hidden modality multiplied by 0."""
+        if not training:
+            return inputs
+        drawn = keras.random.uniform((ops.shape(inputs[0][0])[0], 1), seed=self.seed_generator)
+        kept = (drawn >= self.rate / 2, drawn < 1 - self.rate / 2)
+        return [
+            [tensor * ops.cast(keep, tensor.dtype) for tensor in tensors]
+            for tensors, keep in zip(inputs, kept, strict=True)
+        ]
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """The input's."""
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        """What the layer is made from again."""
+        return {**super().get_config(), "rate": self.rate}

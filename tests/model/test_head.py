@@ -34,6 +34,61 @@ def test_probabilities_and_a_round_trip(tmp_path, widths, pair_features):
     np.testing.assert_array_equal(load_head(tmp_path / "head.keras").predict(inputs, verbose=0), answers)
 
 
+@pytest.mark.parametrize("options", [{"modality_dropout": 0.4}, {"attention": "pooled"}])
+def test_variants_survive_a_round_trip(tmp_path, options):
+    model = build_head(TEXTS | IMAGES, Head(projection_units=8, **options))
+    inputs = batch(TEXTS | IMAGES)
+    answers = np.asarray(model(inputs))
+    model.save(tmp_path / "head.keras")
+    np.testing.assert_array_equal(np.asarray(load_head(tmp_path / "head.keras")(inputs)), answers)
+
+
+def test_modality_dropout_hides_one_whole_modality_of_some_rows_in_training_alone():
+    from entailment.model.layers import ModalityDropout
+
+    rows, layer = 20_000, ModalityDropout(0.3)
+    inputs = [[np.ones((rows, width), np.float32) for width in (5, 1)] for _ in range(2)]
+    (first, first_present), (second, second_present) = layer(inputs, training=True)
+    hidden = [np.asarray(present)[:, 0] == 0 for present in (first_present, second_present)]
+    assert not (hidden[0] & hidden[1]).any()
+    assert [mask.mean() for mask in hidden] == pytest.approx([0.15, 0.15], abs=0.01)
+    for vectors, mask in zip((first, second), hidden, strict=True):
+        assert (np.asarray(vectors) == np.where(mask, 0, 1)[:, None]).all()
+    assert all((np.asarray(t) == 1).all() for group in layer(inputs, training=False) for t in group)
+
+
+def test_a_hidden_modality_is_like_an_absent_one():
+    model = build_head(TEXTS | IMAGES, Head(projection_units=8, modality_dropout=0.999999))
+    inputs = batch(TEXTS | IMAGES)
+    absent = {n: array * (not n.startswith("image")) for n, array in inputs.items()}
+    other = {n: array * (not n.startswith("text")) for n, array in inputs.items()}
+    plain = [np.asarray(model(part)) for part in (absent, other)]
+    trained = np.asarray(
+        build_without_dropout(model, Head(projection_units=8, modality_dropout=0.999999))(
+            inputs, training=True
+        )
+    )
+    assert all(min(abs(row - part[i]).max() for part in plain) < 1e-5 for i, row in enumerate(trained))
+
+
+def build_without_dropout(model, config):
+    """The same weights in a head whose residual blocks drop nothing."""
+    other = build_head(TEXTS | IMAGES, config.model_copy(update={"dropout": 0.0}))
+    other.set_weights(model.get_weights())
+    return other
+
+
+def test_attention_mixes_the_modalities_of_a_row_and_no_rows():
+    model = build_head(TEXTS | IMAGES, Head(projection_units=8, attention="pooled"))
+    inputs = batch(TEXTS | IMAGES)
+    alone = np.concatenate(
+        [np.asarray(model({n: a[i : i + 1] for n, a in inputs.items()})) for i in range(4)]
+    )
+    np.testing.assert_allclose(np.asarray(model(inputs)), alone, atol=1e-6)
+    plain = build_head(TEXTS | IMAGES, Head(projection_units=8))
+    assert model.count_params() - plain.count_params() == 2 * 8 * 3 + 1
+
+
 def test_the_projection_is_the_example_s():
     model = build_head(IMAGES, Head(pair_features=False, projection_layers=2, projection_units=8))
     kinds = [

@@ -42,3 +42,23 @@ def test_certainty_gives_finite_loss_and_gradient(gamma, logits):
         loss = focal_loss(gamma, [1, 1, 1])(tf.constant([0]), value)
     assert np.isfinite(loss.numpy()).all()
     assert np.isfinite(tape.gradient(loss, value).numpy()).all()
+
+
+def test_smoothing_spreads_part_of_the_target():
+    actual = build_loss(Training(label_smoothing=0.3), LABELS)(LABELS, LOGITS)
+    evenly = -np.log(np.exp(LOGITS) / np.exp(LOGITS).sum(axis=1, keepdims=True)).mean(axis=1)
+    np.testing.assert_allclose(actual, 0.7 * -np.log(CHOSEN) + 0.3 * evenly, rtol=1e-5)
+
+
+def test_given_class_weights_replace_the_counted_ones():
+    config = Training(loss="weighted", class_weights=(5, 1, 0.5))
+    actual = build_loss(config, LABELS)(LABELS, LOGITS)
+    np.testing.assert_allclose(actual, np.array([5, 1, 0.5, 0.5]) * -np.log(CHOSEN), rtol=1e-5)
+
+
+def test_logit_adjustment_asks_more_of_rare_classes():
+    even = np.zeros((3, 3), np.float32)
+    labels = np.array([0, 1, 2])
+    shares = np.array([0, 2, 2, 2, 2, 2, 2, 2, 2, 1])
+    adjusted = build_loss(Training(logit_adjustment=1.0), shares)(labels, even)
+    np.testing.assert_allclose(adjusted, -np.log([0.1, 0.1, 0.8]), rtol=1e-5)
