@@ -22,6 +22,7 @@ Examples:
   python run_pipeline.py --loss focal            the same with another loss
   python run_pipeline.py --dataset pairs.csv --images pictures/
   python run_pipeline.py --dataset pairs.csv --inputs text
+  python run_pipeline.py compare --seeds 3       every loss with every kind of input
   python run_pipeline.py ui                      look at all runs in the browser
   python run_pipeline.py promote 3               make version 3 the champion
   python run_pipeline.py cache                   what the store of features holds
@@ -51,41 +52,48 @@ def _json_option(command: Callable[..., None]) -> Callable[..., None]:
     return click.option("--json", "as_json", is_flag=True, help="End with one line of JSON.")(command)
 
 
+_RUN_OPTIONS = (
+    click.option("--config", type=click.Path(path_type=Path), help="Configuration file [zenml_config.yaml]."),
+    click.option(
+        "--preset", type=click.Choice(["default", "keras_example"]), default="default", show_default=True
+    ),
+    click.option(
+        "--dataset", metavar="sample|tweets|FILE.csv", help="Generated sample, real tweets or your own pairs."
+    ),
+    click.option(
+        "--images", type=click.Path(path_type=Path), help="Folder of <id>.<ext> files, for FILE.csv."
+    ),
+    click.option(
+        "--missing-images", type=click.Choice(["mask", "drop", "error"]), help="What to do without an image."
+    ),
+    click.option("--inputs", type=click.Choice(["multimodal", "text", "image"]), help="What the model sees."),
+    click.option(
+        "--loss", type=click.Choice(["cross_entropy", "weighted", "focal"]), help="What training minimises."
+    ),
+    click.option("--epochs", type=int, help="Epochs at most."),
+    click.option("--seed", type=int, help="Seed of every random choice."),
+    click.option("--stack", metavar="NAME", help="ZenML stack to run on [a local one, made if absent]."),
+    click.option("--no-cache", is_flag=True, help="Run every step again."),
+    click.option(
+        "--set", "assignments", multiple=True, metavar="a.b=value", help="Any key of the configuration."
+    ),
+    _json_option,
+)
+
+
+def _run_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of every command that runs a pipeline on a data set."""
+    for option in reversed(_RUN_OPTIONS):
+        command = option(command)
+    return command
+
+
 @cli.command()
-@click.option("--config", type=click.Path(path_type=Path), help="Configuration file [zenml_config.yaml].")
-@click.option(
-    "--preset", type=click.Choice(["default", "keras_example"]), default="default", show_default=True
-)
-@click.option(
-    "--dataset", metavar="sample|tweets|FILE.csv", help="Generated sample, real tweets or your own pairs."
-)
-@click.option("--images", type=click.Path(path_type=Path), help="Folder of <id>.<ext> files, for FILE.csv.")
-@click.option(
-    "--missing-images", type=click.Choice(["mask", "drop", "error"]), help="What to do without an image."
-)
-@click.option("--inputs", type=click.Choice(["multimodal", "text", "image"]), help="What the model sees.")
-@click.option(
-    "--loss", type=click.Choice(["cross_entropy", "weighted", "focal"]), help="What training minimises."
-)
-@click.option("--epochs", type=int, help="Epochs at most.")
-@click.option("--seed", type=int, help="Seed of every random choice.")
-@click.option("--stack", metavar="NAME", help="ZenML stack to run on [a local one, made if absent].")
-@click.option("--no-cache", is_flag=True, help="Run every step again.")
-@click.option(
-    "--set", "assignments", multiple=True, metavar="a.b=value", help="Any key of the configuration."
-)
-@_json_option
-def train(
-    assignments: tuple[str, ...], stack: str | None, no_cache: bool, as_json: bool, **options: Any
-) -> None:
+@_run_options
+def train(stack: str | None, no_cache: bool, as_json: bool, **options: Any) -> None:
     """Train, evaluate and register a model (the default command)."""
     with _results(as_json) as results:
-        from entailment.configuration import DEFAULT_FILE, load_configuration, parse_assignments
-        from entailment.home import PROJECT
-
-        file = options.pop("config") or PROJECT / DEFAULT_FILE
-        overrides = _overrides(options) | parse_assignments(assignments)
-        configuration = load_configuration(file, options["preset"], overrides)
+        configuration = _configuration(options)
         _use_stack(stack)
         from pipelines.summary import training_summary
         from pipelines.training import run_training
@@ -96,6 +104,36 @@ def train(
             _print_json(results, {**ids, "metrics": result.metrics})
         else:
             print(training_summary(result), file=results)
+
+
+@cli.command()
+@_run_options
+@click.option(
+    "--seeds", type=click.IntRange(1, 100), default=1, show_default=True, help="Seeds of each variant."
+)
+def compare(seeds: int, stack: str | None, no_cache: bool, as_json: bool, **options: Any) -> None:
+    """Train every loss with every kind of input and print the table; --inputs and --loss restrict it.
+
+    Registers nothing. Exit code 1 when a variant failed; the others are in the table all the same.
+    """
+    with _results(as_json) as results:
+        from entailment.model.variants import variants
+
+        chosen = variants(options.pop("inputs"), options.pop("loss"))
+        kinds = {variant.inputs for variant in chosen}
+        shared = kinds.pop() if len(kinds) == 1 else "multimodal"
+        configuration = _configuration({**options, "inputs": shared, "loss": None})
+        _use_stack(stack)
+        from pipelines.comparison import run_comparison
+        from pipelines.summary import comparison_summary
+
+        result = run_comparison(configuration, chosen, seeds, use_cache=not no_cache)
+        if as_json:
+            _print_json(results, {"parent_run_id": result.parent_run_id, "variants": result.variants})
+        else:
+            print(comparison_summary(result), file=results)
+        if any("error" in variant for variant in result.variants):
+            sys.exit(1)
 
 
 @cli.command()
@@ -150,14 +188,18 @@ def cache(prune: str | None, as_json: bool) -> None:
 
 @cli.command()
 @click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
-def ui(port: int) -> None:
+@click.option(
+    "--run", "run_id", metavar="RUN_ID", help="Give the address of this run, of a comparison side by side."
+)
+def ui(port: int, run_id: str | None) -> None:
     """Open the MLflow UI on the runs of this project, also while a run is going (Ctrl-C ends it)."""
     with _results(as_json=False) as results:
         _prepare()
-        from tracking.experiment import prepare_experiment, ui_command
+        from tracking.experiment import page_of, prepare_experiment, ui_command
 
         prepare_experiment()
-        print(f"http://127.0.0.1:{port}", file=results, flush=True)
+        page = page_of(run_id) if run_id else ""
+        print(f"http://127.0.0.1:{port}{page}", file=results, flush=True)
     os.execv(sys.executable, ui_command(port))
 
 
@@ -182,6 +224,16 @@ def _bytes(size: str) -> int:
     if match is None:
         raise click.BadParameter(f"must be a size as 500MB or 2GB. Received: {size}", param_hint="--prune")
     return int(float(match[1]) * 1000 ** ("B", "KB", "MB", "GB", "TB").index((match[2] or "B").upper()))
+
+
+def _configuration(options: dict[str, Any]) -> Any:
+    """The validated configuration that the options of a run name."""
+    from entailment.configuration import DEFAULT_FILE, load_configuration, parse_assignments
+    from entailment.home import PROJECT
+
+    file = options["config"] or PROJECT / DEFAULT_FILE
+    overrides = _overrides(options) | parse_assignments(options["assignments"])
+    return load_configuration(file, options["preset"], overrides)
 
 
 def _overrides(options: dict[str, Any]) -> dict[str, Any]:

@@ -5,10 +5,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import steps
 from entailment.data.image_paths import MISSING, OK, UNREADABLE
 from entailment.encoders.feature_store import Usage
 from entailment.home import PROJECT
+from pipelines.comparison import ComparisonResult
 from pipelines.training import TrainingResult
 from tracking.experiment import REGISTERED_MODEL
 
@@ -22,7 +22,7 @@ def training_summary(result: TrainingResult) -> str:
     rows = {split: sum(by_label.values()) for split, by_label in counts.items()}
     generated = "GENERATED, not real tweets; " if source["generated"] else ""
     lines = [
-        _steps_line(result.cached),
+        _steps_line(result.cached, result.steps),
         f"Data      {source['name']} ({generated}{source['rows']} pairs, sha256 {source['sha256'][:12]})",
         f"Split     train {rows['train']}, validation {rows['validation']}, test {rows['test']}",
         f"Images    {_images_line(result.image_report)}",
@@ -40,8 +40,28 @@ def training_summary(result: TrainingResult) -> str:
     return "\n".join(lines)
 
 
-def _steps_line(cached: list[str]) -> str:
-    total = len(steps.__all__)
+def comparison_summary(result: ComparisonResult) -> str:
+    """The table of variants, what it says of the baseline, and how to see it in the browser."""
+    generated = "GENERATED, not real tweets; " if result.source["generated"] else ""
+    form = "{:<28} {:>8} {:>8} {:>7} {:>17} {:>8}  {}"
+    heads = ("variant", "accuracy", "macro-F1", "+-", "interval", "balanced", "differs from the best")
+    lines = [
+        f"Done      {result.steps - result.cached} of {result.steps} steps ran, the others were cached",
+        f"Data      {result.source['name']} ({generated}{result.source['rows']} pairs)",
+        form.format(*heads),
+    ]
+    for row in result.table:
+        if row["error"]:
+            lines.append(f"{row['variant']:<28} FAILED: {row['error']}")
+            continue
+        spread = "" if row["macro_f1_std"] is None else f"{row['macro_f1_std']:.3f}"
+        interval = f"{row['macro_f1_ci_low']:.3f} to {row['macro_f1_ci_high']:.3f}"
+        figures = [f"{row[name]:.3f}" for name in ("accuracy", "macro_f1", "balanced_accuracy")]
+        lines.append(form.format(row["variant"], *figures[:2], spread, interval, figures[2], row["differs"]))
+    return "\n".join([*lines, f"Next      {_command(f'ui --run {result.parent_run_id}')}"])
+
+
+def _steps_line(cached: list[str], total: int) -> str:
     if len(cached) == total:
         return f"Done      nothing changed: all {total} steps were cached, this is the earlier run's result"
     return f"Done      {total - len(cached)} of {total} steps ran" + (

@@ -1,35 +1,20 @@
 """The main job: from raw pairs to a registered model in seven steps."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from zenml import pipeline
 from zenml.enums import ExecutionMode, ExecutionStatus
 
 from entailment.configuration import Configuration
-from entailment.data.image_paths import folder_fingerprint
-from entailment.data.sources import SAMPLE, TWEETS, locate
 from entailment.encoders.feature_store import Usage
-from entailment.encoders.handles import fingerprint, resolve_handle
-from entailment.files import locked, sha256_of_file
+from entailment.files import locked
 from entailment.home import home
+from pipelines.preparation import InputState, input_state, prepare, with_absolute_paths
 from stacks.cache import forget_lost_results
 from stacks.tracker import use_stack_s_tracker
-from steps import evaluate, ingest, register, resolve_image_paths, split, train, write_tfrecords
+from steps import evaluate, register, train
 from tracking.registry import champion_version
-
-
-@dataclass(frozen=True)
-class InputState:
-    """What lies on the disk now: a cached step holds only while this is the same."""
-
-    content: str
-    """SHA-256 of the CSV file."""
-    images: str
-    """Over name, size and time of change of every image; "" where none are used."""
-    encoders: dict[str, str]
-    """Fingerprint of each encoder in use."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +23,8 @@ class TrainingResult:
 
     cached: list[str]
     """Names of the steps whose results were taken from an earlier run."""
+    steps: int
+    """How many steps there are."""
     source: dict[str, Any]
     image_report: dict[str, Any]
     split_report: dict[str, Any]
@@ -56,28 +43,26 @@ class TrainingResult:
 @pipeline(name="training", execution_mode=ExecutionMode.FAIL_FAST)
 def training(configuration: Configuration, state: InputState) -> None:
     """Ingest, resolve images, split, write records, train, evaluate, register."""
-    config, inputs = configuration, configuration.inputs
-    missing = config.images.missing if inputs != "text" else "mask"
-    pairs, source = ingest(config.dataset, config.tweets, config.ingest, inputs, state.content)
-    resolved, image_report = resolve_image_paths(
-        pairs, source, inputs, missing, config.images.max_pixels, state.images
+    config, prepared = configuration, prepare(configuration, state)
+    head, tracked_run = train(
+        prepared.records,
+        prepared.source,
+        prepared.image_report,
+        prepared.split_report,
+        config,
+        state.encoders,
     )
-    splits, split_report = split(resolved, config.split, config.seed)
-    records = write_tfrecords(
-        splits,
-        inputs,
-        config.images,
-        config.records,
-        config.encoders.text.preprocessor,
-        config.encoders.text.sequence_length,
-        state.images,
-        state.encoders.get("preprocessor", ""),
-    )
-    head, tracked_run = train(records, source, image_report, split_report, config, state.encoders)
     report = evaluate(
-        records, head, split_report, tracked_run, config.evaluation, config.encoders, inputs, config.seed
+        prepared.records,
+        head,
+        prepared.split_report,
+        tracked_run,
+        config.evaluation,
+        config.encoders,
+        config.inputs,
+        config.seed,
     )
-    register(head, splits, source, report, tracked_run, config)
+    register(head, prepared.splits, prepared.source, report, tracked_run, config)
 
 
 def run_training(configuration: Configuration, *, use_cache: bool = True) -> TrainingResult:
@@ -86,7 +71,7 @@ def run_training(configuration: Configuration, *, use_cache: bool = True) -> Tra
     Raises:
         EntailmentError: a step found something wrong.
     """
-    configuration = _with_absolute_paths(configuration)
+    configuration = with_absolute_paths(configuration)
     with locked(home() / "run.lock", "Another run is going in this home: waiting for its end."):
         state = input_state(configuration)
         forget_lost_results()
@@ -100,6 +85,7 @@ def run_training(configuration: Configuration, *, use_cache: bool = True) -> Tra
     registered, report = load("register", "model_version"), load("evaluate", "report")
     return TrainingResult(
         cached=[name for name, step in run.steps.items() if step.status == ExecutionStatus.CACHED],
+        steps=len(run.steps),
         source=load("ingest", "source"),
         image_report=load("resolve_image_paths", "image_report"),
         split_report=load("split", "split_report"),
@@ -110,23 +96,3 @@ def run_training(configuration: Configuration, *, use_cache: bool = True) -> Tra
         champion=champion_version(),
         confidence=configuration.evaluation.confidence,
     )
-
-
-def _with_absolute_paths(configuration: Configuration) -> Configuration:
-    """The same words typed in another folder mean another data set: the cache must see which."""
-    dataset = configuration.dataset
-    update = {"images": str(Path(dataset.images).expanduser().resolve())} if dataset.images else {}
-    if dataset.source not in (SAMPLE, TWEETS):
-        update["source"] = str(Path(dataset.source).expanduser().resolve())
-    return configuration.model_copy(update={"dataset": dataset.model_copy(update=update)})
-
-
-def input_state(configuration: Configuration) -> InputState:
-    """Looks at the data set and the encoders, generating, downloading or building what is not there yet."""
-    with_images = configuration.inputs != "text"
-    source = locate(configuration.dataset, configuration.tweets, home() / "datasets", with_images=with_images)
-    images = folder_fingerprint(source.images) if with_images else ""
-    handles = configuration.encoders.handles(configuration.inputs)
-    found = {name: resolve_handle(handle, home() / "encoders") for name, handle in handles.items()}
-    encoders = {name: fingerprint(module) for name, module in found.items()}
-    return InputState(sha256_of_file(source.csv), images, encoders)

@@ -1,6 +1,7 @@
 """Keeping ZenML's cache honest: a result that is gone must be made again."""
 
 import logging
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ from zenml.enums import ExecutionStatus
 from zenml.utils.pagination_utils import depaginate
 
 from stacks.local import artifact_folder, is_active
-from tracking.registry import result_exists
+from tracking.registry import result_exists, run_exists
 
 _TOGETHER = ("train", "evaluate", "register")
+_COMPARISON = "compare"
 _PAGE = 500
 _LOG = logging.getLogger(__name__)
 
@@ -28,6 +30,7 @@ def forget_lost_results() -> None:
     client = Client()
     cacheable = _cacheable(client)
     lost = [step for step in cacheable if not _files_exist(step)]
+    lost += [step for step in cacheable if step not in lost and not _comparison_exists(step)]
     by_run: dict[Any, dict[str, Any]] = {}
     for step in cacheable:
         if step.name in _TOGETHER:
@@ -41,7 +44,13 @@ def forget_lost_results() -> None:
             step.name,
             step.start_time,
         )
-        client.update_step_run(step.id, cache_expires_at=datetime.now(UTC).replace(tzinfo=None))
+    forget(lost)
+
+
+def forget(steps: Iterable[Any]) -> None:
+    """Expires the results of some step runs: they are not taken from the cache any more."""
+    for step in steps:
+        Client().update_step_run(step.id, cache_expires_at=datetime.now(UTC).replace(tzinfo=None))
 
 
 def _cacheable(client: Client) -> list[Any]:
@@ -59,6 +68,15 @@ def _uris(step: Any) -> list[Path]:
 
 def _files_exist(step: Any) -> bool:
     return all(uri.is_dir() and any(uri.iterdir()) for uri in _uris(step))
+
+
+def _comparison_exists(step: Any) -> bool:
+    """Whether the runs that a comparison logged are still there; True for every other step."""
+    if step.name != _COMPARISON:
+        return True
+    result = step.outputs["comparison"][0].load()
+    ids = [result["parent_run_id"], *(variant["run_id"] for variant in result["variants"])]
+    return all(run_exists(run_id) for run_id in ids)
 
 
 def _whole(steps: dict[str, Any]) -> bool:

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from entailment.errors import RegistryError
 from entailment.files import locked
 from entailment.home import home
 
@@ -32,6 +33,29 @@ def prepare_experiment() -> None:
 
 TRACKER_SETTINGS: Final = {"experiment_tracker": {"experiment_name": EXPERIMENT}}
 """What a step that logs tells ZenML's experiment tracker."""
+
+
+def page_of(run_id: str) -> str:
+    """The path of a run's page in the UI; of a run with children, the page that shows these side by side.
+
+    Raises RegistryError when there is no such run.
+    """
+    import json
+    from urllib.parse import quote
+
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    client = MlflowClient()
+    try:
+        experiment = client.get_run(run_id).info.experiment_id
+    except MlflowException as error:
+        raise RegistryError(f"There is no run {run_id} in {tracking_uri()}: {error.message}") from None
+    children = client.search_runs([experiment], f"tags.mlflow.parentRunId = '{run_id}'", max_results=100)
+    if not children:
+        return f"/#/experiments/{experiment}/runs/{run_id}"
+    runs = quote(json.dumps([child.info.run_id for child in children]))
+    return f"/#/compare-runs?runs={runs}&experiments={quote(json.dumps([experiment]))}"
 
 
 def ui_command(port: int) -> list[str]:

@@ -138,6 +138,15 @@ def result_exists(run_id: str, version: str) -> bool:
     return run.info.lifecycle_stage == "active" and (files is None or (files / "MLmodel").is_file())
 
 
+def run_exists(run_id: str) -> bool:
+    """Whether a run is there and not deleted."""
+    try:
+        return bool(MlflowClient().get_run(run_id).info.lifecycle_stage == "active")
+    except MlflowException as error:
+        _absent_or_raise(error)
+        return False
+
+
 def _log_model(package: Path, hashes: Mapping[str, list[str]]) -> Any:
     with tempfile.TemporaryDirectory() as scratch:
         pairs = Path(scratch) / "pairs.json"

@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import mlflow
 
@@ -13,24 +13,38 @@ from entailment.encoders.feature_store import Usage
 from entailment.errors import EntailmentError
 from entailment.evaluation.figures import save_figure
 from entailment.evaluation.report import EvaluatedSplit
+from entailment.evaluation.slices import FEWEST_ROWS, slice_records, slices_markdown
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def log_start(configuration: Configuration, source: Mapping[str, Any], encoders: Mapping[str, str]) -> str:
     """Logs the whole configuration as parameters and the data's facts as tags to the active run; its id."""
     mlflow.log_params(dotted(configuration))
-    mlflow.set_tags(
-        {
-            "dataset": source["name"],
-            "dataset.sha256": source["sha256"],
-            "inputs": configuration.inputs,
-            "loss": configuration.training.loss,
-            "encoder.text": configuration.encoders.text.encoder,
-            "encoder.image": configuration.encoders.image.encoder,
-            "data.generated": str(source["generated"]).lower(),
-        }
-        | {f"encoder.{name}.sha256": digest for name, digest in encoders.items()}
-    )
+    mlflow.set_tags(facts(configuration, source, encoders))
     return active_run_id()
+
+
+def facts(
+    configuration: Configuration, source: Mapping[str, Any], encoders: Mapping[str, str]
+) -> dict[str, str]:
+    """The tags of a run: data set, inputs, loss and encoders, and whether the data are generated."""
+    return {
+        "dataset": source["name"],
+        "dataset.sha256": source["sha256"],
+        "inputs": configuration.inputs,
+        "loss": configuration.training.loss,
+        "encoder.text": configuration.encoders.text.encoder,
+        "encoder.image": configuration.encoders.image.encoder,
+        "data.generated": str(source["generated"]).lower(),
+    } | {f"encoder.{name}.sha256": digest for name, digest in encoders.items()}
+
+
+def log_table(table: "pd.DataFrame", name: str, markdown: str) -> None:
+    """Logs a table as `<name>.csv` and what is to be read as `<name>.md`."""
+    mlflow.log_text(table.to_csv(index=False), f"{name}.csv")
+    mlflow.log_text(markdown, f"{name}.md")
 
 
 def log_epoch(epoch: int, figures: Mapping[str, float]) -> None:
@@ -57,6 +71,10 @@ def log_evaluation(evaluated: EvaluatedSplit) -> None:
     mlflow.log_metrics(evaluated.metrics.as_dict("test_"))
     mlflow.log_dict(evaluated.confusion, "confusion_matrix.json")
     mlflow.log_dict(evaluated.classification_report, "classification_report.json")
+    mlflow.log_dict(evaluated.calibration, "calibration.json")
+    slices = slice_records(evaluated.slices)
+    log_table(evaluated.slices, "slices", slices_markdown(slices))
+    mlflow.log_dict({"fewest_rows": FEWEST_ROWS, "slices": slices}, "slices.json")
     with tempfile.TemporaryDirectory() as scratch:
         for name, figure in evaluated.figures.items():
             save_figure(figure, Path(scratch) / name)

@@ -5,7 +5,7 @@ import os
 import re
 import struct
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -24,6 +24,8 @@ MISSING: Final = "missing"
 UNREADABLE: Final = "unreadable"
 NO_FOLDER: Final = "no --images folder given"
 NO_FILE: Final = "no file of this id in the --images folder"
+_ROWS_AT_ONCE: Final = 8192
+"""Rows whose files are looked at together: what is held of a file beyond the table is held for so many."""
 _REPORTED: Final = 20
 _NAMED_IN_ERROR: Final = 5
 _PROBES_AT_ONCE: Final = 8
@@ -92,12 +94,8 @@ def resolve_image_paths(
     """
     for column in ID:
         _refuse_unsafe_ids(pairs, column)
-    names = _file_names(pairs, folder)
-    faults = _file_faults(folder, {name for side in names for name in side if name}, max_pixels)
-    resolved = pairs
-    for side, names_of_side in enumerate(names):
-        resolved = resolved.assign(**_side_columns(side, names_of_side, folder, faults))
-    problems = tuple(islice(_problems(resolved, names), _REPORTED))
+    resolved = pairs.assign(**(_image_columns(pairs, folder, max_pixels) if folder else _NO_IMAGES))
+    problems = tuple(islice(_problems(resolved), _REPORTED))
     counts = {IMAGE_URL[side]: _status_counts(resolved[IMAGE_STATUS[side]]) for side in range(len(SIDES))}
     if missing == "error" and problems:
         raise ImageError(_refusal(problems, counts))
@@ -114,12 +112,12 @@ def folder_fingerprint(folder: Path | None) -> str:
     if folder is None:
         return ""
     digest = hashlib.sha256(os.fsencode(folder.resolve()))
-    for entry in _files_in(folder):
+    for name in _files_in(folder):
         try:
-            stat = entry.stat()
+            stat = (folder / name).stat()
         except FileNotFoundError:
             continue
-        digest.update(os.fsencode(entry.name) + f"\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
+        digest.update(os.fsencode(name) + f"\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
     return digest.hexdigest()
 
 
@@ -137,25 +135,11 @@ def _refuse_unsafe_ids(pairs: "pd.DataFrame", column: str) -> None:
         )
 
 
-def _file_names(pairs: "pd.DataFrame", folder: Path | None) -> list[list[str]]:
-    """For each side and row the name of its file in the folder, "" where there is none."""
-    if folder is None:
-        return [[""] * len(pairs) for _ in SIDES]
-    listing = _Listing(entry.name for entry in _files_in(folder))
-    return [
-        [
-            listing.find(image_id, url)
-            for image_id, url in zip(pairs[ID[side]], pairs[IMAGE_URL[side]], strict=True)
-        ]
-        for side in range(len(SIDES))
-    ]
-
-
-def _files_in(folder: Path) -> "list[os.DirEntry[str]]":
-    """The regular files directly in a folder, by name, from one listing."""
+def _files_in(folder: Path) -> list[str]:
+    """The names of the regular files directly in a folder, in order."""
     try:
         with os.scandir(folder) as entries:
-            return sorted((entry for entry in entries if entry.is_file()), key=lambda entry: entry.name)
+            return sorted(entry.name for entry in entries if entry.is_file())
     except OSError as error:
         raise ImageError(
             f"The folder of images {folder} cannot be listed: {error.strerror}. Name one that can be with --images."
@@ -166,24 +150,35 @@ class _Listing:
     """The names in a folder, found again by id."""
 
     def __init__(self, names: Iterable[str]) -> None:
-        self._names = {name for name in names if _is_text(name)}
-        self._by_stem: dict[str, list[str]] = {}
-        for name in sorted(self._names):
-            stem, dot, _ = name.rpartition(".")
-            self._by_stem.setdefault(stem if dot else name, []).append(name)
+        # From what comes before the last dot to the endings with it: few are distinct, each is held once.
+        self._endings: dict[str, tuple[str, ...]] = {}
+        seen: dict[tuple[str, ...], tuple[str, ...]] = {}
+        for name in filter(_is_text, names):
+            stem, dot, extension = name.rpartition(".")
+            stem, ending = (stem, dot + extension) if dot else (name, "")
+            endings = (*self._endings.get(stem, ()), ending)
+            self._endings[stem] = seen.setdefault(endings, endings)
 
     def find(self, image_id: str, url: object) -> str:
         """The name of the image's file, "" where there is none."""
-        candidates = self._by_stem.get(image_id, ())
-        if len(candidates) > 1:
+        endings = self._endings.get(image_id, ())
+        if len(endings) > 1:
             wanted = url_extension(url)
-            return min(candidates, key=lambda name: _unlikeliness(name, image_id, wanted))
-        return candidates[0] if candidates else image_id if image_id in self._names else ""
+            names = [image_id + ending for ending in endings]
+            return min(names, key=lambda name: _unlikeliness(name, image_id, wanted))
+        if endings:
+            return image_id + endings[0]
+        stem, dot, extension = image_id.rpartition(".")
+        return image_id if dot and dot + extension in self._endings.get(stem, ()) else ""
 
 
 def _is_text(name: str) -> bool:
     """Whether a name is valid Unicode, as no id from a table can fail to be."""
-    return not any("\ud800" <= character <= "\udfff" for character in name)
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _unlikeliness(name: str, image_id: str, wanted: str) -> tuple[bool, bool, bool, bool, str]:
@@ -206,14 +201,11 @@ def url_extension(url: object) -> str:
 # ---- from files to statuses
 
 
-def _file_faults(folder: Path | None, names: set[str], max_pixels: int) -> dict[str, str]:
+def _file_faults(folder: Path, names: set[str], pool: ThreadPoolExecutor, max_pixels: int) -> dict[str, str]:
     """Why each file cannot be read as an image, "" where it can."""
-    if folder is None or not names:
-        return {}
     ordered = sorted(names)
-    with ThreadPoolExecutor(_PROBES_AT_ONCE) as pool:
-        probed = pool.map(lambda name: _probe(folder / name, max_pixels), ordered)
-        faults = dict(zip(ordered, probed, strict=True))
+    probed = pool.map(lambda name: _probe(folder / name, max_pixels), ordered)
+    faults = dict(zip(ordered, probed, strict=True))
     doubtful = [name for name, fault in faults.items() if fault is None]
     for start in range(0, len(doubtful), _DECODED_AT_ONCE):
         chunk = doubtful[start : start + _DECODED_AT_ONCE]
@@ -270,12 +262,37 @@ def _decoding_faults(folder: Path, names: Sequence[str], max_pixels: int) -> lis
 # ---- columns, report and policy
 
 
-def _side_columns(side: int, names: list[str], folder: Path | None, faults: dict[str, str]) -> dict[str, Any]:
-    if folder is None:
-        return {IMAGE_PATH[side]: "", IMAGE_STATUS[side]: MISSING, IMAGE_REASON[side]: NO_FOLDER}
-    root = folder.resolve()
-    paths = {name: str(root / name) for name in faults}
+_NO_IMAGES: Final = (
+    dict.fromkeys(IMAGE_PATH, "")
+    | dict.fromkeys(IMAGE_STATUS, MISSING)
+    | dict.fromkeys(IMAGE_REASON, NO_FOLDER)
+)
+"""The columns of every row where there is no folder."""
+
+
+def _image_columns(pairs: "pd.DataFrame", folder: Path, max_pixels: int) -> dict[str, Any]:
+    import pandas as pd
+
+    listing, parts = _Listing(_files_in(folder)), []
+    with ThreadPoolExecutor(_PROBES_AT_ONCE) as pool:
+        for start in range(0, len(pairs) or 1, _ROWS_AT_ONCE):
+            rows = pairs.iloc[start : start + _ROWS_AT_ONCE]
+            names = [
+                list(map(listing.find, rows[ID[side]].tolist(), rows[IMAGE_URL[side]].tolist()))
+                for side in range(len(SIDES))
+            ]
+            faults = _file_faults(folder, {*names[0], *names[1]} - {""}, pool, max_pixels)
+            columns: dict[str, Any] = {}
+            for side, names_of_side in enumerate(names):
+                columns |= _side_columns(side, names_of_side, folder.resolve(), faults)
+            parts.append(pd.DataFrame(columns))
+    whole = pd.concat(parts)
+    return {name: whole[name].array for name in columns}
+
+
+def _side_columns(side: int, names: list[str], folder: Path, faults: dict[str, str]) -> dict[str, Any]:
     statuses = {name: UNREADABLE if fault else OK for name, fault in faults.items()}
+    paths = {name: str(folder / name) for name in faults}
     columns = {
         IMAGE_PATH[side]: [paths.get(name, "") for name in names],
         IMAGE_STATUS[side]: [statuses.get(name, MISSING) for name in names],
@@ -295,16 +312,18 @@ def _status_counts(statuses: "pd.Series[str]") -> dict[str, int]:
     return {status: int(counts.get(status, 0)) for status in (OK, MISSING, UNREADABLE)}
 
 
-def _problems(resolved: "pd.DataFrame", names: list[list[str]]) -> Iterable[ImageProblem]:
+def _problems(resolved: "pd.DataFrame") -> Iterator[ImageProblem]:
     """The images that are not ok, by row and side."""
     faulty = [(resolved[column] != OK).to_numpy() for column in IMAGE_STATUS]
-    for row in (faulty[0] | faulty[1]).nonzero()[0].tolist():
+    for row in (faulty[0] | faulty[1]).nonzero()[0]:
         for side in range(len(SIDES)):
             if faulty[side][row]:
-                image_id = resolved[ID[side]].iloc[row]
-                reason = resolved[IMAGE_REASON[side]].iloc[row]
-                file = names[side][row] or f"{image_id}.*"
-                yield ImageProblem(row + 1, IMAGE_URL[side], image_id, file, reason)
+                image_id, path, reason = (
+                    resolved[names[side]].iloc[row] for names in (ID, IMAGE_PATH, IMAGE_REASON)
+                )
+                yield ImageProblem(
+                    int(row) + 1, IMAGE_URL[side], image_id, Path(path).name or f"{image_id}.*", reason
+                )
 
 
 def _refusal(problems: Sequence[ImageProblem], counts: dict[str, dict[str, int]]) -> str:

@@ -402,12 +402,7 @@ def _examples(
 
     images = [_encoded_images(chunk, side, spec, unreadable) for side in (0, 1)]
     if spec.with_images and spec.missing == "drop":
-        usable = [(chunk[IMAGE_STATUS[side]] == "ok").tolist() for side in (0, 1)]
-        kept = [
-            row
-            for row in range(len(chunk))
-            if all(images[side][row][0] or not usable[side][row] for side in (0, 1))
-        ]
+        kept = [row for row in range(len(chunk)) if not _has_failed(chunk, images, row)]
         chunk, images = chunk.iloc[kept], [[side[row] for row in kept] for side in images]
     if chunk.empty:
         return []
@@ -428,6 +423,11 @@ def _examples(
             integers |= {f"{name}_{side + 1}": ids.numpy() for name, ids in tokens.items()}
     index.add([*(strings[name] for name in ID), integers[LABEL][:, 0], *keys])
     return serialized_examples(strings, integers)
+
+
+def _has_failed(chunk: "pd.DataFrame", images: Sequence[Sequence[tuple[bytes, bytes]]], row: int) -> bool:
+    """Whether an image of the row was found, but cannot be decoded."""
+    return any(chunk[IMAGE_STATUS[side]].iloc[row] == "ok" and not images[side][row][0] for side in (0, 1))
 
 
 def _encoded_images(

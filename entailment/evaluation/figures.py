@@ -1,7 +1,7 @@
 """Figures of a run. They are drawn through matplotlib's object interface: nothing global is set or kept."""
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -139,6 +139,50 @@ def training_curves_figure(history: dict[str, list[float]]) -> "Figure":
     return figure
 
 
+def reliability_figure(calibration: Mapping[str, Any], title: str) -> "Figure":
+    """Accuracy against confidence, and how many rows there are of each, without and with the temperature.
+
+    `calibration`: what `entailment.evaluation.calibration.calibration_report` gives.
+    """
+    figure = new_figure(10.6, 5.6)
+    for number, side in enumerate(("before", "after")):
+        bins = [entry for entry in calibration[side]["bins"] if entry["rows"]]
+        left = 0.075 + 0.49 * number
+        upper, lower = figure.add_axes((left, 0.31, 0.41, 0.51)), figure.add_axes((left, 0.1, 0.41, 0.16))
+        temperature = calibration["temperature"] if side == "after" else 1
+        name = f"{side}: temperature {temperature:.2f}, expected calibration error {calibration[side]['ece']:.3f}"
+        upper.set_title(name, fontsize=10.5, color=INK, family=FONT, loc="left")
+        upper.plot([0, 1], [0, 1], "--", color=FAINT, linewidth=1)
+        middles = [(entry["above"] + entry["up_to"]) / 2 for entry in bins]
+        widths = [0.92 * (entry["up_to"] - entry["above"]) for entry in bins]
+        upper.bar(middles, [entry["accuracy"] for entry in bins], widths, color=TRAINING, label="accuracy")
+        confidence = [entry["confidence"] for entry in bins]
+        upper.plot(
+            confidence,
+            confidence,
+            "o",
+            color=VALIDATION,
+            markersize=5,
+            clip_on=False,
+            label="mean confidence",
+        )
+        upper.legend(loc="upper left", frameon=False, labelcolor=INK, prop={"family": FONT, "size": 9})
+        lower.bar(middles, [entry["rows"] for entry in bins], widths, color=FAINT)
+        _reliability_frame(upper, lower, first=number == 0)
+    heading(figure, title, "a bar below the dashed line: more confident there than right")
+    return figure
+
+
+def sentence_figure(sentence: str) -> "Figure":
+    """A sentence in place of a picture that has nothing to show."""
+    figure = new_figure(9.0, 0.9)
+    page = figure.add_axes((0, 0, 1, 1))
+    page.axis("off")
+    (line,) = wrapped(sentence, 12, inches=8.5, lines=1) or [""]
+    write(page, 0.5, 0.5, line, 12, INK, ha="center")
+    return figure
+
+
 def new_figure(width: float, height: float) -> "Figure":
     """An empty white figure, sizes in inches."""
     from matplotlib.figure import Figure
@@ -252,6 +296,22 @@ def _image_panel(axes: "Axes", image: NDArray[np.uint8] | None) -> None:
         )
     axes.imshow(image, interpolation="antialiased")
     axes.set_anchor("NW")
+
+
+def _reliability_frame(upper: "Axes", lower: "Axes", *, first: bool) -> None:
+    """Ticks, grid and names of the two panels of one side."""
+    for axes in (upper, lower):
+        axes.set_xlim(0, 1)
+        axes.grid(color=PANEL)
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.spines[["bottom", "left"]].set_color(FAINT)
+        axes.tick_params(labelsize=9, labelfontfamily=FONT, colors=FAINT, labelcolor=INK)
+    upper.set_ylim(0, 1)
+    lower.set_xlabel("confidence (largest probability)", fontsize=10, color=FAINT, family=FONT)
+    if first:
+        upper.set_ylabel("accuracy", fontsize=10, color=FAINT, family=FONT)
+        lower.set_ylabel("rows", fontsize=10, color=FAINT, family=FONT)
 
 
 def _curve(axes: "Axes", measure: str, values: Iterable[float], *, validation: bool) -> None:

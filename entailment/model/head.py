@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 MODALITIES: Final = ("image", "text")
 LOGITS: Final = "logits"
+TEMPERATURE: Final = "temperature"
 
 
 def build_head(widths: Mapping[str, int], config: Head) -> "keras.Model":
@@ -28,6 +29,8 @@ def build_head(widths: Mapping[str, int], config: Head) -> "keras.Model":
     """
     import keras
 
+    from entailment.model.layers import Temperature
+
     inputs = {name: keras.Input((width,), name=name) for name, width in widths.items()}
     seen = _after_modality_dropout(inputs, config)
     branches = []
@@ -38,7 +41,8 @@ def build_head(widths: Mapping[str, int], config: Head) -> "keras.Model":
             branches.append(_project(joined, modality, config))
     merged = branches[0] if len(branches) == 1 else _merge(branches, config)
     logits = keras.layers.Dense(len(LABELS), name=LOGITS)(merged)
-    return keras.Model(inputs, keras.layers.Softmax(name="label")(logits), name="head")
+    calibrated = Temperature(name=TEMPERATURE)(logits)
+    return keras.Model(inputs, keras.layers.Softmax(name="label")(calibrated), name="head")
 
 
 def _after_modality_dropout(
@@ -81,6 +85,18 @@ def logits_model(head: "keras.Model") -> "keras.Model":
     import keras
 
     return keras.Model(head.input, head.get_layer(LOGITS).output)
+
+
+def temperature_of(head: "keras.Model") -> float:
+    """The number that a head divides its logits by before the softmax; 1: not calibrated."""
+    return float(head.get_layer(TEMPERATURE).temperature)
+
+
+def set_temperature(head: "keras.Model", temperature: float) -> None:
+    """Makes a head divide its logits by `temperature`; raises ValueError unless it is above 0."""
+    if not temperature > 0:
+        raise ValueError(f"temperature must be above 0. Received: {temperature}")
+    head.get_layer(TEMPERATURE).temperature.assign(temperature)
 
 
 def load_head(file: Path) -> "keras.Model":

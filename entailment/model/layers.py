@@ -28,6 +28,28 @@ class PairFeatures(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="entailment")
+class Temperature(keras.layers.Layer):
+    """Divides logits by one number that is not trained but set (`set_temperature`): 1 until then.
+
+    Source: temperature scaling (Guo et al., On calibration of modern neural networks, 2017).
+    """
+
+    def build(self, input_shape: tuple[int | None, int]) -> None:
+        """Makes the number, a weight: it is saved and loaded with the model."""
+        self.temperature = self.add_weight(
+            name="temperature", shape=(), initializer="ones", trainable=False, dtype="float32"
+        )
+
+    def call(self, logits: keras.KerasTensor) -> keras.KerasTensor:
+        """The logits, float32 [n, classes], divided."""
+        return logits / self.temperature
+
+    def compute_output_shape(self, input_shape: tuple[int | None, int]) -> tuple[int | None, int]:
+        """The input's."""
+        return input_shape
+
+
+@keras.saving.register_keras_serializable(package="entailment")
 class ModalityDropout(keras.layers.Layer):
     """While training, hides a whole modality of a row with probability `rate`: as if it were absent.
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from entailment.configuration import Head, Training
 from entailment.errors import DataError, EntailmentError
+from entailment.evaluation.calibration import fit_temperature
 from entailment.evaluation.metrics import macro_f1
 from entailment.files import read_json, write_json
 from entailment.model.featurizer import SplitFeatures
-from entailment.model.head import build_head, load_head, logits_model
+from entailment.model.head import build_head, load_head, logits_model, set_temperature
 from entailment.model.losses import build_loss
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def train_head(
 ) -> TrainedHead:
     """Trains a new head, keeping the epoch with the best validation macro-F1 (the earliest of equals).
 
+    The kept head's probabilities are then calibrated on the validation rows (`fit_temperature`).
     Stops after `config.patience` epochs without a better one (0: never). The same features and seed give
     the same weights, bit for bit, on one machine.
 
@@ -82,6 +84,7 @@ def train_head(
         callbacks=[recorder],
     )
     trained.set_weights(recorder.best_weights)
+    set_temperature(model, fit_temperature(predict(trained, validation), validation.labels))
     return TrainedHead(model, recorder.best_epoch, recorder.history)
 
 

@@ -223,6 +223,25 @@ def test_mask_keeps_every_row_and_counts(mixed):
     assert json.loads(json.dumps(report.as_dict()))["problems"][0]["row"] == 2
 
 
+def test_rows_by_batches_are_the_same_rows(mixed, monkeypatch):
+    pairs, folder = mixed
+    pairs = pd.concat([pairs] * 3).set_index(pd.Index(range(9, 0, -1)))
+    whole, report = resolve(pairs, folder)
+    monkeypatch.setattr("entailment.data.image_paths._ROWS_AT_ONCE", 2)
+    batched, again = resolve(pairs, folder)
+    pd.testing.assert_frame_equal(batched, whole)
+    assert again == report
+    assert whole[IMAGE_STATUS[1]].tolist() == 3 * ["ok", "missing", "ok"]
+
+
+def test_an_id_with_a_dot_names_a_file_itself(tmp_path):
+    for name in ("a.b", "c.d.png", "e"):
+        (tmp_path / name).write_bytes(JPEG)
+    resolved, _ = resolve(table(("a.b", "c.d"), ("e", "a"), ("c.x", ".b")), tmp_path)
+    names = [[Path(path).name for path in resolved[column]] for column in IMAGE_PATH]
+    assert names == [["a.b", "e", ""], ["c.d.png", "a.b", ""]]
+
+
 def test_drop_removes_rows_and_says_how_many(mixed):
     pairs, folder = mixed
     resolved, report = resolve(pairs, folder, "drop")

@@ -105,6 +105,25 @@ def test_the_content_hash_sees_every_value_and_the_order():
     assert len({content_hash(f) for f in (frame, moved, frame[::-1], frame[["b", "a"]])}) == 4
 
 
+def test_the_content_hash_is_of_values_alone():
+    frame = pd.DataFrame({"a": ["x", "", "y\0z", "é 🌉", "w"], "n": range(5)}).astype({"a": "str"})
+    expected = content_hash(frame)
+    assert content_hash(frame.astype({"a": object})) == expected
+    pieces = pd.concat([frame[:2], frame[2:4], frame[4:]])
+    assert pieces["a"].array._pa_array.num_chunks == 3
+    assert content_hash(pieces) == expected
+    assert content_hash(frame.iloc[[0, 0, 1, 2, 3, 4]].iloc[1:]) == expected
+    assert content_hash(frame.assign(a=["x", "y", "\0z", "é 🌉", "w"])) != expected
+
+
+def test_many_rows_are_hashed_like_few(monkeypatch):
+    frame = pd.DataFrame({"id_1": list("abcde"), "id_2": list("vwxyz")}, dtype="str")
+    expected = pair_hashes(frame).tolist()
+    monkeypatch.setattr("entailment.data.pairs._ROWS_AT_ONCE", 2)
+    assert pair_hashes(frame).tolist() == expected
+    assert content_hash(frame) != content_hash(frame.assign(id_2=list("vwxyy")))
+
+
 def test_pair_hashes_depend_on_ids_alone():
     frame = pd.DataFrame({"id_1": ["1", "12"], "id_2": ["23", "3"], "text_1": ["a", "b"]})
     first, second = pair_hashes(frame)

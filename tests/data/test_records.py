@@ -9,8 +9,11 @@ from PIL import Image
 
 from entailment.data.images import decode_images
 from entailment.data.records import (
+    ABSENT,
     RecordsFolder,
     RecordsSpec,
+    content_key,
+    read_index,
     read_manifest,
     read_rows,
     records_dataset,
@@ -167,3 +170,101 @@ def test_png_in_the_records_is_readable_by_others(tmp_path):
     example = tf.train.Example.FromString(raw.numpy())
     png = example.features.feature["image_1"].bytes_list.value[0]
     assert Image.open(io.BytesIO(png)).size == (SIZE, SIZE)
+
+
+def test_the_index_says_who_the_rows_are_and_what_they_hold(tmp_path):
+    write_records(table(tmp_path).assign(text_2=""), tmp_path / "records", spec(), Tokens())
+    index, rows = read_index(tmp_path / "records", "train"), list(read_rows(tmp_path / "records", "train"))
+    assert len(index) == 5
+    assert index.ids.dtypes.astype(str).to_dict() == {"id_1": "str", "id_2": "str"}
+    assert list(index.ids.itertuples(index=False, name=None)) == [row.ids for row in rows]
+    assert (index.labels.dtype, index.labels.tolist()) == (np.int64, [row.label for row in rows])
+    assert index.texts[:, 0].tolist() == _keys(row.texts[0].encode() for row in rows)
+    assert index.images[:, 0].tolist() == _keys(row.images[0].tobytes() for row in rows)
+    assert (index.texts[:, 1] == ABSENT).all() and (index.images[:, 1] == ABSENT).all()
+
+
+def _keys(data):
+    return np.array([content_key(one) for one in data], "S16").tolist()
+
+
+def test_a_key_stays_what_it_is():
+    """Stored features are found by it in later runs."""
+    assert content_key(b"a text").hex() == "5c74c3b7e91487d2f8980492770efa7c"
+    assert content_key(b"") != content_key(b"\0")
+
+
+def test_the_index_lacks_dropped_rows(tmp_path):
+    frame = table(tmp_path)
+    frame.loc[1, "image_path_1"] = str(tmp_path / "nowhere.png")
+    write_records(frame, tmp_path / "records", spec("drop"), None)
+    assert read_index(tmp_path / "records", "train").ids["id_1"].tolist() == ["10", "12", "13", "14"]
+    rows = read_rows(tmp_path / "records", "train", np.array([1, 3]))
+    assert [row.ids[0] for row in rows] == ["12", "14"]
+
+
+@pytest.mark.parametrize("rows", [[], [0], [1, 2, 3], [4], [0, 1, 2, 3, 4]])
+def test_some_rows_are_those_of_all(tmp_path, rows):
+    write_records(table(tmp_path), tmp_path / "records", spec(), Tokens())
+    every = list(read_rows(tmp_path / "records", "train"))
+    some = list(read_rows(tmp_path / "records", "train", np.array(rows, np.int64)))
+    assert [(row.ids, row.texts, row.label) for row in some] == [
+        (every[n].ids, every[n].texts, every[n].label) for n in rows
+    ]
+    assert all((row.images[0] == every[n].images[0]).all() for row, n in zip(some, rows, strict=True))
+
+
+def test_only_files_that_hold_wanted_rows_are_opened(tmp_path):
+    write_records(table(tmp_path), tmp_path / "records", spec(), None)
+    first, second = sorted((tmp_path / "records").glob("train-*"))
+    second.write_bytes(b"damaged")
+    assert len(list(read_rows(tmp_path / "records", "train", np.array([0, 2])))) == 2
+    with pytest.raises(DataError, match=second.name):
+        list(read_rows(tmp_path / "records", "train", np.array([0, 3])))
+    assert first.is_file() and len(read_index(tmp_path / "records", "train")) == 5
+
+
+@pytest.mark.parametrize("damage", ["cut", "remove"])
+def test_a_damaged_index_is_named(tmp_path, damage):
+    write_records(table(tmp_path), tmp_path / "records", spec(), None)
+    path = tmp_path / "records" / "train.index.arrow"
+    content = path.read_bytes()
+    path.unlink()
+    if damage == "cut":
+        path.write_bytes(content[:-1])
+    with pytest.raises(DataError, match=r"train\.index\.arrow .*--no-cache"):
+        read_index(tmp_path / "records", "train")
+    assert len(list(read_rows(tmp_path / "records", "train"))) == 5
+
+
+def _order(dataset):
+    return [example["id_1"].decode() for example in dataset.as_numpy_iterator()]
+
+
+def test_for_training_the_order_changes_from_epoch_to_epoch_but_not_from_run_to_run(tmp_path):
+    write_records(table(tmp_path, 60), tmp_path / "records", spec(with_images=False), Tokens())
+    written = [f"1{i}" for i in range(58)]
+    one, two, other = (records_dataset(tmp_path / "records", "train", seed) for seed in (5, 5, 6))
+    epochs = [_order(one) for _ in range(3)]
+    assert [_order(two) for _ in range(3)] == epochs
+    assert all(sorted(epoch) == sorted(written) for epoch in epochs)
+    assert len({tuple(order) for order in (*epochs, written, _order(other))}) == 5
+    assert _order(two.repeat(2))[:58] != _order(two.repeat(2))[58:]
+    assert _order(records_dataset(tmp_path / "records", "train")) == written
+
+
+def test_files_are_mixed_before_the_shuffle(tmp_path, monkeypatch):
+    """Where only a few rows fit into the shuffle, rows that were written far apart still meet in a batch."""
+    monkeypatch.setattr("entailment.data.records._SHUFFLED_BYTES", 1)
+    write_records(table(tmp_path, 62), tmp_path / "records", spec(with_images=False), Tokens())
+    first = [int(number[1:]) for number in _order(records_dataset(tmp_path / "records", "train", 5))[:16]]
+    assert len({number // 3 for number in first}) == 16
+
+
+def test_trainable_encoders_get_batches_of_tokens_and_pixels(tmp_path):
+    write_records(table(tmp_path), tmp_path / "records", spec(), Tokens())
+    batch = next(iter(records_dataset(tmp_path / "records", "train", 1).batch(5)))
+    assert batch["input_word_ids_1"].shape == (5, 8)
+    assert batch["image_1"].shape == (5, SIZE, SIZE, 3) and batch["image_1"].dtype.name == "uint8"
+    assert batch["image_present_2"].numpy().tolist() == [0] * 5
+    assert not batch["image_2"].numpy().any()

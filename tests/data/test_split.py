@@ -109,3 +109,27 @@ def test_leaks_are_counted_warned_of_and_stopped():
     assert "LEAK" in leak_warning(split_report(leaky))
     with pytest.raises(DataError, match=r"share 1 texts \(split.on_leak is error\)"):
         split_pairs(pairs.assign(text_1="the same"), Split(on_leak="error"), 0)
+
+
+texts = st.lists(st.tuples(*2 * [st.sampled_from("abcdefgh")]), min_size=1, max_size=12)
+
+
+@given(texts, st.randoms(use_true_random=False))
+def test_shared_values_are_counted_as_sets_would(pairs, random):
+    first, second = zip(*pairs, strict=True)
+    split = [random.choice(SPLITS) for _ in pairs]
+    table = pd.DataFrame({"id_1": first, "id_2": second, "text_1": first, "text_2": "x", "split": split})
+    seen = {}
+    for *ids, name in zip(first, second, split, strict=True):
+        for value in ids:
+            seen.setdefault(value, set()).add(name)
+    expected = sum(len(names) > 1 for names in seen.values())
+    assert shared_between_splits(table)["ids"] == expected
+    assert shared_between_splits(table.astype("str"))["ids"] == expected
+
+
+def test_columns_keep_their_types_and_split_is_text():
+    pairs = frame(np.arange(60) % 3).astype({"id_1": "str", "text_1": object})
+    splits = split_pairs(pairs, Split(), 0)
+    assert splits.dtypes.to_dict() == {**pairs.dtypes.to_dict(), "split": pd.Series(dtype="str").dtype}
+    assert splits.index.tolist() == list(range(60))

@@ -1,0 +1,120 @@
+"""How far a model's probabilities can be taken at their word, and the temperature that makes them better.
+
+Source: Guo, Pleiss, Sun and Weinberger, On calibration of modern neural networks, 2017 (expected calibration error,
+reliability diagrams, temperature scaling).
+"""
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+BINS: Final = 15
+COLDEST, HOTTEST = 0.05, 20.0
+"""Bounds of a fitted temperature."""
+_HALVINGS: Final = 60
+
+
+def softmax(logits: NDArray[Any]) -> NDArray[np.float64]:
+    """Probabilities, float64 [n, classes], of logits [n, classes]."""
+    shifted = np.asarray(logits, np.float64)
+    powers = np.exp(shifted - shifted.max(axis=1, keepdims=True))
+    probabilities: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
+    return probabilities
+
+
+def fit_temperature(logits: NDArray[Any], labels: NDArray[Any]) -> float:
+    """The T in [0.05, 20] for which softmax(logits / T) has the smallest negative log-likelihood.
+
+    `logits`: float [n, 3]; `labels`: class indices, int [n]. The likelihood is not that of the labels as they
+    stand: each row gives 1 / (n + 3) of its weight to each class (add-one counts; Platt, Probabilistic outputs for
+    support vector machines, 1999, takes such targets for the same reason). Few rows that all happen to be answered
+    right would otherwise ask for certainty without bounds. Among many rows this makes no difference.
+
+    The loss is convex in 1 / T, so its slope is halved down to a sign: no start, no step size, the same bits every
+    time. Raises ValueError on no rows, other shapes or values that are not finite.
+    """
+    logits, labels = np.asarray(logits, np.float64), np.asarray(labels)
+    if logits.ndim != 2 or labels.shape != logits.shape[:1] or not len(labels):
+        raise ValueError(
+            "logits must be [n, classes] and labels [n], with at least one row. "
+            f"Received shapes: {logits.shape} and {labels.shape}"
+        )
+    if not np.isfinite(logits).all():
+        raise ValueError("logits must be finite numbers. Received: one that is not")
+    rows, classes = logits.shape
+    targets = (np.eye(classes)[labels] * rows + 1) / (rows + classes)
+    wanted = (targets * logits).sum(axis=1).mean()
+    low, high = 1 / HOTTEST, 1 / COLDEST
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        slope = (softmax(logits * middle) * logits).sum(axis=1).mean() - wanted
+        low, high = (middle, high) if slope < 0 else (low, middle)
+    return float(np.clip(2 / (low + high), COLDEST, HOTTEST))
+
+
+def expected_calibration_error(true: NDArray[Any], probabilities: NDArray[Any]) -> float:
+    """Mean distance between confidence and accuracy over bins of equal width, weighted by their rows; 0 to 1.
+
+    `true`: class indices, int [n]; `probabilities`: float [n, 3]. Confidence is the largest probability. Raises
+    ValueError on no rows.
+    """
+    rows, confidence, accuracy = _binned(true, probabilities)
+    return float(np.abs(confidence - accuracy).sum() / rows.sum())
+
+
+def calibration_report(
+    true: NDArray[Any], before: NDArray[Any], after: NDArray[Any], temperature: float
+) -> dict[str, Any]:
+    """Calibration without and with the temperature; ready for JSON.
+
+    `true`: class indices, int [n]; `before` and `after`: probabilities, float [n, 3], without and with it. Each
+    side has `ece`, `negative_log_likelihood` and `bins`, each with `above` and `up_to` (its bounds), `rows`, mean
+    `confidence` and `accuracy` (None in an empty bin).
+    """
+    sides = {"before": before, "after": after}
+    return {"temperature": float(temperature)} | {
+        name: {
+            "ece": expected_calibration_error(true, probabilities),
+            "negative_log_likelihood": _negative_log_likelihood(true, probabilities),
+            "bins": _bins(true, probabilities),
+        }
+        for name, probabilities in sides.items()
+    }
+
+
+def _bins(true: NDArray[Any], probabilities: NDArray[Any]) -> list[dict[str, float | int | None]]:
+    rows, confidence, accuracy = _binned(true, probabilities)
+    return [
+        {
+            "above": index / BINS,
+            "up_to": (index + 1) / BINS,
+            "rows": int(rows[index]),
+            "confidence": float(confidence[index] / rows[index]) if rows[index] else None,
+            "accuracy": float(accuracy[index] / rows[index]) if rows[index] else None,
+        }
+        for index in range(BINS)
+    ]
+
+
+def _binned(
+    true: NDArray[Any], probabilities: NDArray[Any]
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    """For each bin, open below and closed above: its rows, the sum of their confidence, and their right answers."""
+    true, probabilities = np.asarray(true), np.asarray(probabilities, np.float64)
+    if probabilities.ndim != 2 or true.shape != probabilities.shape[:1] or not len(true):
+        raise ValueError(
+            "true must be [n] and probabilities [n, classes], with at least one row. "
+            f"Received shapes: {true.shape} and {probabilities.shape}"
+        )
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == true
+    index = np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
+    rows, sums, hits = (np.bincount(index, of, BINS) for of in (np.ones(len(true)), confidence, right))
+    return rows.astype(np.int64), sums.astype(np.float64), hits.astype(np.float64)
+
+
+def _negative_log_likelihood(true: NDArray[Any], probabilities: NDArray[Any]) -> float:
+    of_the_label = np.asarray(probabilities, np.float64)[np.arange(len(true)), true]
+    # Probabilities are float32: one below this reads as 0, whose logarithm is no number.
+    return float(-np.log(np.maximum(of_the_label, np.finfo(np.float32).tiny)).mean())

@@ -1,0 +1,210 @@
+"""Parts of a split that a model may be worse on than the whole: each a named function of the pairs.
+
+A slice is a function from a frame of pairs to a bool mask over its rows. The frame has the columns text_1, text_2,
+image_1, image_2 (URLs; all str, empty where there is none) and image_present_1, image_present_2 (bool: whether the
+model saw that image). Its docstring is what the tables say of it. A new slice is a new function in SLICES.
+"""
+
+import html
+import re
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import numpy as np
+from numpy.typing import NDArray
+
+from entailment.data.records import RecordsIndex
+from entailment.data.schema import ID, IMAGE_URL, LABELS, TEXT
+from entailment.data.split import SPLIT_COLUMN
+from entailment.evaluation.markdown import markdown_table
+from entailment.evaluation.metrics import confusion_counts, interval, resampled_counts, scores
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+IMAGE_PRESENT: Final = ("image_present_1", "image_present_2")
+FEWEST_ROWS: Final = 10
+"""A slice with fewer rows shows their number and no figure."""
+COLUMNS: Final = (
+    "slice",
+    "rows",
+    *(f"rows_{label}" for label in LABELS),
+    "accuracy",
+    "macro_f1",
+    "macro_f1_ci_low",
+    "macro_f1_ci_high",
+    "majority_accuracy",
+    "what",
+)
+
+_LINK: Final = re.compile(r"(?:https?://|www\.)\S+", re.IGNORECASE)
+_WORD: Final = re.compile(r"\w+")
+_NUMBER: Final = re.compile(r"\d+(?:[.,]\d+)*")
+_SHORT: Final = 8
+_NEAR, _FAR = 0.8, 0.1
+
+
+def has_url(pairs: "pd.DataFrame") -> NDArray[np.bool_]:
+    """A text of the pair holds a link."""
+    return _either(pairs, lambda text: bool(_LINK.search(text)))
+
+
+def near_identical_texts(pairs: "pd.DataFrame") -> NDArray[np.bool_]:
+    """The two texts share at least 80 % of their distinct words."""
+    return _resemblance(pairs) >= _NEAR
+
+
+def dissimilar_texts(pairs: "pd.DataFrame") -> NDArray[np.bool_]:
+    """Both texts have words, and share fewer than 10 % of them."""
+    return _resemblance(pairs) < _FAR
+
+
+def different_numbers(pairs: "pd.DataFrame") -> NDArray[np.bool_]:
+    """Each text names a number that the other does not."""
+    found = [[set(_NUMBER.findall(_without_links(text))) for text in pairs[name]] for name in TEXT]
+    return np.array([bool(a - b) and bool(b - a) for a, b in zip(*found, strict=True)], bool)
+
+
+def short_text(pairs: "pd.DataFrame") -> NDArray[np.bool_]:
+    """A text of the pair has fewer than 8 words, links not counted."""
+    return _either(pairs, lambda text: len(_WORD.findall(_without_links(text))) < _SHORT)
+
+
+def image_missing(pairs: "pd.DataFrame") -> NDArray[np.bool_]:
+    """The model did not see both images."""
+    first, second = (pairs[name].to_numpy(bool) for name in IMAGE_PRESENT)
+    missing: NDArray[np.bool_] = np.logical_not(first & second)
+    return missing
+
+
+def same_image_domain(pairs: "pd.DataFrame") -> NDArray[np.bool_]:
+    """Both image URLs name the same host."""
+    hosts = [[_host(url) for url in pairs[name]] for name in IMAGE_URL]
+    return np.array([a == b != "" for a, b in zip(*hosts, strict=True)], bool)
+
+
+SliceFunction = Callable[["pd.DataFrame"], NDArray[np.bool_]]
+
+SLICES: Final[Mapping[str, SliceFunction]] = MappingProxyType(
+    {
+        function.__name__: function
+        for function in (
+            has_url,
+            near_identical_texts,
+            dissimilar_texts,
+            different_numbers,
+            short_text,
+            image_missing,
+            same_image_domain,
+        )
+    }
+)
+"""Every slice by its name."""
+
+
+def evaluated_pairs(index: RecordsIndex, splits: "pd.DataFrame") -> "pd.DataFrame":
+    """The frame that slices take, a row for each of the index, in its order.
+
+    `splits` are the pairs with their texts, image URLs and the column `split`. Raises ValueError when it lacks a pair
+    of the index.
+    """
+    columns = [*ID, *TEXT, *IMAGE_URL]
+    known = splits.loc[splits[SPLIT_COLUMN] == "test", columns].drop_duplicates(list(ID))
+    pairs = index.ids.merge(known, on=list(ID), how="left", validate="many_to_one")
+    if pairs[TEXT[0]].isna().any():
+        first = pairs[pairs[TEXT[0]].isna()].iloc[0]
+        raise ValueError(
+            f"splits must hold every pair of the test records. Received none for {tuple(first[list(ID)])}"
+        )
+    present = {name: index.images[:, side] != b"" for side, name in enumerate(IMAGE_PRESENT)}
+    return pairs[[*TEXT, *IMAGE_URL]].assign(**present)
+
+
+def slice_table(
+    pairs: "pd.DataFrame",
+    true: NDArray[Any],
+    predicted: NDArray[Any],
+    *,
+    majority: int,
+    bootstrap_samples: int,
+    confidence: float,
+    seed: int,
+) -> "pd.DataFrame":
+    """Figures of the whole split and of each slice, a row each, columns COLUMNS.
+
+    `pairs`: as slices take them, n rows; `true` and `predicted`: class indices, int [n]; `majority`: the most
+    frequent class of the training rows. Below FEWEST_ROWS rows the figures are NaN. Macro-F1 is over all three
+    classes here too: in a slice that lacks one it cannot reach 1, and the counts by class show that.
+    """
+    import pandas as pd
+
+    rows = []
+    masks = {"all": (np.ones(len(pairs), bool), "Every row.")}
+    masks |= {name: (function(pairs), function.__doc__ or "") for name, function in SLICES.items()}
+    for name, (mask, what) in masks.items():
+        counts = confusion_counts(np.asarray(true)[mask], np.asarray(predicted)[mask])
+        row: dict[str, Any] = {"slice": name, "rows": int(mask.sum()), "what": what}
+        row |= {f"rows_{label}": int(n) for label, n in zip(LABELS, counts.sum(axis=1), strict=True)}
+        if row["rows"] >= FEWEST_ROWS:
+            drawn = scores(resampled_counts(counts, bootstrap_samples, seed))["macro_f1"]
+            low, high = interval(drawn, confidence)
+            row |= {name: float(scores(counts)[name]) for name in ("accuracy", "macro_f1")}
+            row |= {"macro_f1_ci_low": float(low), "macro_f1_ci_high": float(high)}
+            row["majority_accuracy"] = float(counts[majority].sum() / counts.sum())
+        rows.append(row)
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def slice_records(table: "pd.DataFrame") -> list[dict[str, Any]]:
+    """The rows of a slice table as dictionaries, ready for JSON: None where there is no figure."""
+    records: list[dict[str, Any]] = [
+        {str(name): None if value != value else value for name, value in row.items()}
+        for row in table.to_dict("records")
+    ]
+    return records
+
+
+def slices_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A Markdown table of what `slice_records` gives, one line for each slice."""
+    header = ["slice", "what", "rows", "/".join(LABELS), "accuracy", "majority", "macro-F1", "interval"]
+    lines = []
+    for row in rows:
+        by_class = "/".join(str(row[f"rows_{label}"]) for label in LABELS)
+        figures = ["too few rows", "", "", ""] if row["rows"] else ["no rows", "", "", ""]
+        if row["macro_f1"] is not None:
+            figures = [f"{row[name]:.3f}" for name in ("accuracy", "majority_accuracy", "macro_f1")]
+            figures.append(f"{row['macro_f1_ci_low']:.3f} to {row['macro_f1_ci_high']:.3f}")
+        lines.append([row["slice"], row["what"], f"{row['rows']:,}", by_class, *figures])
+    return markdown_table(header, lines)
+
+
+def _either(pairs: "pd.DataFrame", holds: Callable[[str], bool]) -> NDArray[np.bool_]:
+    """Where `holds` is true of one of the texts."""
+    return np.array(
+        [any(map(holds, both)) for both in zip(*(pairs[name] for name in TEXT), strict=True)], bool
+    )
+
+
+def _resemblance(pairs: "pd.DataFrame") -> NDArray[np.float64]:
+    """Shared share of the two texts' distinct words (Broder, On the resemblance of documents, 1997).
+
+    Links and capitals do not count; NaN, which is neither near nor far, where a text has no words.
+    """
+    words = [[set(_WORD.findall(_without_links(text).lower())) for text in pairs[name]] for name in TEXT]
+    return np.array(
+        [len(a & b) / len(a | b) if a and b else np.nan for a, b in zip(*words, strict=True)], np.float64
+    )
+
+
+def _without_links(text: str) -> str:
+    return _LINK.sub(" ", html.unescape(text))
+
+
+def _host(url: str) -> str:
+    """The host of a URL in small letters, "" where it has none."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:  # as for "http://["
+        return ""

@@ -1,0 +1,78 @@
+"""What every pipeline begins with: the state of the disk, and the steps from raw pairs to records."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from entailment.configuration import Configuration
+from entailment.data.image_paths import folder_fingerprint
+from entailment.data.sources import SAMPLE, TWEETS, locate
+from entailment.encoders.handles import fingerprint, resolve_handle
+from entailment.files import sha256_of_file
+from entailment.home import home
+from steps import ingest, resolve_image_paths, split, write_tfrecords
+
+
+@dataclass(frozen=True)
+class InputState:
+    """What lies on the disk now: a cached step holds only while this is the same."""
+
+    content: str
+    """SHA-256 of the CSV file."""
+    images: str
+    """Over name, size and time of change of every image; "" where none are used."""
+    encoders: dict[str, str]
+    """Fingerprint of each encoder in use."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Artifacts of the first four steps."""
+
+    source: Any
+    image_report: Any
+    splits: Any
+    split_report: Any
+    records: Any
+
+
+def prepare(configuration: Configuration, state: InputState) -> Prepared:
+    """Ingest, resolve images, split, write records; to be called inside a pipeline."""
+    config, inputs = configuration, configuration.inputs
+    missing = config.images.missing if inputs != "text" else "mask"
+    pairs, source = ingest(config.dataset, config.tweets, config.ingest, inputs, state.content)
+    resolved, image_report = resolve_image_paths(
+        pairs, source, inputs, missing, config.images.max_pixels, state.images
+    )
+    splits, split_report = split(resolved, config.split, config.seed)
+    records = write_tfrecords(
+        splits,
+        inputs,
+        config.images,
+        config.records,
+        config.encoders.text.preprocessor,
+        config.encoders.text.sequence_length,
+        state.images,
+        state.encoders.get("preprocessor", ""),
+    )
+    return Prepared(source, image_report, splits, split_report, records)
+
+
+def with_absolute_paths(configuration: Configuration) -> Configuration:
+    """The same words typed in another folder mean another data set: the cache must see which."""
+    dataset = configuration.dataset
+    update = {"images": str(Path(dataset.images).expanduser().resolve())} if dataset.images else {}
+    if dataset.source not in (SAMPLE, TWEETS):
+        update["source"] = str(Path(dataset.source).expanduser().resolve())
+    return configuration.model_copy(update={"dataset": dataset.model_copy(update=update)})
+
+
+def input_state(configuration: Configuration) -> InputState:
+    """Looks at the data set and the encoders, generating, downloading or building what is not there yet."""
+    with_images = configuration.inputs != "text"
+    source = locate(configuration.dataset, configuration.tweets, home() / "datasets", with_images=with_images)
+    images = folder_fingerprint(source.images) if with_images else ""
+    handles = configuration.encoders.handles(configuration.inputs)
+    found = {name: resolve_handle(handle, home() / "encoders") for name, handle in handles.items()}
+    encoders = {name: fingerprint(module) for name, module in found.items()}
+    return InputState(sha256_of_file(source.csv), images, encoders)

@@ -1,0 +1,56 @@
+"""A step of the comparison: train one variant with one seed."""
+
+import logging
+from typing import Annotated, Any
+
+import pandas as pd
+from zenml import step
+from zenml.config import CachePolicy
+
+from entailment.configuration import Encoders, Head, Inputs, Training
+from entailment.data.records import RecordsFolder
+from entailment.errors import EntailmentError
+from entailment.evaluation.report import prediction_table
+from entailment.home import home
+from entailment.model.featurizer import configured_featurizer
+from entailment.model.variants import train_variant as train
+from materializers.pairs import PairsMaterializer
+from materializers.report import ReportMaterializer
+from steps.code_fingerprint import code_fingerprint
+
+_LOG = logging.getLogger(__name__)
+
+
+def code() -> str:
+    """What this step's code consists of now."""
+    return code_fingerprint(__name__)
+
+
+@step(
+    output_materializers={"outcome": ReportMaterializer, "predictions": PairsMaterializer},
+    cache_policy=CachePolicy(cache_func=code),
+)
+def train_variant(
+    records: RecordsFolder,
+    encoders: Encoders,
+    inputs: Inputs,
+    head: Head,
+    training: Training,
+    seed: int,
+    encoder_state: dict[str, str],
+) -> tuple[Annotated[dict[str, Any], "outcome"], Annotated[pd.DataFrame, "predictions"]]:
+    """Gives the training's course and the test split's predictions; a failure is an outcome with its reason."""
+    outcome: dict[str, Any] = {"inputs": inputs, "loss": training.loss, "seed": seed}
+    try:
+        featurizer = configured_featurizer(
+            encoders, inputs, records.image_size, home() / "encoders", home() / "features"
+        )
+        result = train(records.path, featurizer, head, training, seed)
+    except Exception as error:  # one variant must not lose the others
+        reason = str(error) if isinstance(error, EntailmentError) else f"{type(error).__name__}: {error}"
+        _LOG.exception("%s with %s, seed %d, failed.", inputs, training.loss, seed)
+        return outcome | {"error": reason}, pd.DataFrame({"id_1": pd.Series([], dtype="str")})
+    trained = result.trained
+    course = {"error": None, "best_epoch": trained.best_epoch, "history": trained.history}
+    table = prediction_table(result.ids, result.probabilities)
+    return outcome | course, table.assign(true_index=result.labels)

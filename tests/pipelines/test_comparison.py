@@ -1,0 +1,106 @@
+"""The comparison through the command line: one parent, a child a variant, failures kept, nothing registered."""
+
+import json
+import sqlite3
+
+import pandas as pd
+import pytest
+
+from entailment.configuration import dotted, load_configuration
+from tests.encoders.random_modules import write_random_modules
+from tests.pipelines.workspace import Workspace
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+LOSSES = ("cross_entropy", "weighted", "focal")
+TEXTS = ("compare", "--inputs", "text", "--seeds", "2")
+FAILING = ("compare", "--inputs", "text", "--set", "training.class_weights=[1.0e+38, 1.0e+38, 1.0e+38]")
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("comparison")
+    made = Workspace(folder)
+    made.write_config(write_random_modules(folder / "modules"))
+    return made
+
+
+@pytest.fixture(scope="module")
+def first(workspace):
+    return workspace.result(*TEXTS)
+
+
+@pytest.fixture
+def client(workspace):
+    from mlflow import MlflowClient
+
+    return MlflowClient(workspace.tracking_uri)
+
+
+def runs(workspace):
+    return sqlite3.connect(workspace.home / "mlflow.db").execute("select count(*) from runs").fetchone()[0]
+
+
+def test_a_child_for_each_variant_stands_alone(first, workspace, client):
+    assert [(v["inputs"], v["loss"]) for v in first["variants"]] == [("text", loss) for loss in LOSSES]
+    configuration = load_configuration(workspace.folder / "small.yaml", overrides={"inputs": "text"})
+    for variant in first["variants"]:
+        run = client.get_run(variant["run_id"])
+        expected = dotted(configuration) | {"training.loss": variant["loss"]}
+        assert run.data.params == {key: str(value) for key, value in expected.items()}
+        assert run.data.tags["mlflow.parentRunId"] == first["parent_run_id"]
+        assert (run.data.tags["inputs"], run.data.tags["loss"]) == ("text", variant["loss"])
+        assert {"dataset", "dataset.sha256", "encoder.text", "data.generated"} <= set(run.data.tags)
+        assert {name: run.data.metrics[name] for name in variant["metrics"]} == variant["metrics"]
+        assert {"test_macro_f1", "test_macro_f1_std", "test_majority_accuracy"} <= set(variant["metrics"])
+        assert [p.step for p in client.get_metric_history(variant["run_id"], "val_loss")] == [0, 1, 2]
+        assert run.info.status == "FINISHED"
+
+
+def test_the_parent_holds_the_table(first, client):
+    files = {item.path for item in client.list_artifacts(first["parent_run_id"])}
+    assert {"comparison.csv", "comparison.md", "comparison.png"} <= files
+    table = pd.read_csv(client.download_artifacts(first["parent_run_id"], "comparison.csv"))
+    assert table["variant"].tolist() == [*(f"text_{loss}" for loss in LOSSES), "always NoEntailment"]
+    by_name = table.set_index("variant")
+    for variant in first["variants"]:
+        row = by_name.loc[f"text_{variant['loss']}"]
+        assert row["macro_f1"] == pytest.approx(variant["metrics"]["test_macro_f1"])
+        assert row["seeds"] == 2
+
+
+def test_nothing_is_registered(first, client):
+    assert client.search_registered_models() == []
+
+
+def test_nothing_changed_everything_is_cached(first, workspace):
+    before = runs(workspace)
+    assert workspace.result(*TEXTS) == first
+    assert runs(workspace) == before
+
+
+def test_one_more_seed_trains_that_seed_alone(first, workspace):
+    done = workspace.run("compare", "--inputs", "text", "--seeds", "3")
+    assert "Done      4 of 14 steps ran" in done.stdout, done.stdout + done.stderr
+
+
+def test_a_variant_that_fails_loses_no_other(first, workspace, client):
+    done = workspace.run(*FAILING, "--json")
+    assert done.returncode == 1
+    result = json.loads(done.stdout.splitlines()[-1])
+    by_loss = {variant["loss"]: variant for variant in result["variants"]}
+    assert "train_loss is inf" in by_loss["weighted"]["error"] and "metrics" not in by_loss["weighted"]
+    assert "metrics" in by_loss["focal"] and "metrics" in by_loss["cross_entropy"]
+    failed = client.get_run(by_loss["weighted"]["run_id"])
+    assert failed.info.status == "FAILED" and "inf" in failed.data.tags["error"]
+    table = pd.read_csv(client.download_artifacts(result["parent_run_id"], "comparison.csv"))
+    assert "inf" in table.set_index("variant").loc["text_weighted", "error"]
+    again = workspace.run(*FAILING)
+    assert again.returncode == 1 and "text_weighted" in again.stdout and "FAILED" in again.stdout
+    assert "Step `train_text_weighted_42` has started" in again.stderr
+    assert "Step `train_text_focal_42` has started" not in again.stderr
+
+
+def test_the_ui_is_told_the_comparison_s_page(first, workspace):
+    unknown = workspace.run("ui", "--run", "nothing", config=False)
+    assert unknown.returncode == 1 and "There is no run nothing" in unknown.stderr
