@@ -23,7 +23,7 @@ import click
 import numpy as np
 
 from benchmarks.measuring import finish, matmul_peak
-from entailment.configuration import Configuration, Training
+from entailment.configuration import Configuration, Head, Training
 from entailment.data.schema import TEXT
 from entailment.encoders.handles import load_module, resolve_handle
 from entailment.home import home
@@ -209,7 +209,8 @@ def main(kind: str, pairs: int, epochs: int, rounds: int) -> None:
     from entailment.encoders.image import ImageEncoder
     from entailment.encoders.text import TextEncoder
 
-    config = Configuration(training=Training(epochs=epochs, patience=0))
+    head = Head(pair_features=kind == "default")  # the example's has none
+    config = Configuration(head=head, training=Training(epochs=epochs, patience=0))
     with tempfile.TemporaryDirectory() as scratch:
         folder, encoders, pair = Path(scratch), home() / "encoders", kind == "example"
         names = (config.encoders.text.encoder, config.encoders.image.encoder)

@@ -56,7 +56,7 @@ def core(home: Path) -> None:
         train, validation = (featurizer.split(records, name) for name in ("train", "validation"))
         head = train_head(train, validation, config.head, config.training, config.seed)
         counts = split_report(splits)["counts"]
-        evaluated = evaluate_split(records, head, featurizer, counts, config.evaluation, config.seed)
+        evaluated = evaluate_split(records, head, featurizer, counts, config.evaluation, config.seed, splits)
         for name, figure in evaluated.figures.items():
             save_figure(figure, Path(scratch) / name)
         write_package(Path(scratch) / "package", head, config, home / "encoders")

@@ -18,6 +18,7 @@ DEFAULT_FILE: Final = "zenml_config.yaml"
 Inputs = Literal["multimodal", "text", "image"]
 Loss = Literal["cross_entropy", "weighted", "focal"]
 MissingImages = Literal["mask", "drop", "error"]
+Precision = Literal["auto", "float32", "bfloat16"]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -100,6 +101,7 @@ class ImageEncoder(_Section):
 class Encoders(_Section):
     """The frozen networks that turn texts and images into features."""
 
+    precision: Precision = "auto"
     text: TextEncoder = TextEncoder()
     image: ImageEncoder = ImageEncoder()
 

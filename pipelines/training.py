@@ -55,6 +55,7 @@ def training(configuration: Configuration, state: InputState) -> None:
     report = evaluate(
         prepared.records,
         head,
+        prepared.splits,
         prepared.split_report,
         tracked_run,
         config.evaluation,

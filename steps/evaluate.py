@@ -3,12 +3,14 @@
 from dataclasses import asdict
 from typing import Annotated, Any
 
+import pandas as pd
 from zenml import step
 from zenml.config import CachePolicy
 
 from entailment.configuration import Encoders, Evaluation, Inputs
 from entailment.data.records import RecordsFolder
 from entailment.evaluation.report import evaluate_split
+from entailment.evaluation.slices import slice_records
 from entailment.home import home
 from entailment.model.featurizer import configured_featurizer
 from entailment.model.training import TrainedHead
@@ -27,6 +29,7 @@ from tracking.experiment import TRACKER_SETTINGS
 def evaluate(
     records: RecordsFolder,
     head: TrainedHead,
+    splits: pd.DataFrame,
     split_report: dict[str, Any],
     tracked_run: dict[str, Any],
     config: Evaluation,
@@ -39,11 +42,13 @@ def evaluate(
     featurizer = configured_featurizer(
         encoders, inputs, records.image_size, home() / "encoders", home() / "features"
     )
-    evaluated = evaluate_split(records.path, head, featurizer, split_report["counts"], config, seed)
+    evaluated = evaluate_split(records.path, head, featurizer, split_report["counts"], config, seed, splits)
     runs.log_feature_usage(featurizer.usage)
     runs.log_evaluation(evaluated)
     return {
         "metrics": evaluated.metrics.as_dict("test_"),
         "classes": evaluated.classification_report,
+        "slices": slice_records(evaluated.slices),
+        "calibration": evaluated.calibration,
         "features": asdict(featurizer.usage),
     }

@@ -23,8 +23,11 @@ if TYPE_CHECKING:
 
 Weights = Mapping[str, np.ndarray]
 
-GRAPH_VERSION = 1
+GRAPH_VERSION = 2
 """Raise it with every change of a graph below: modules of another version are built anew."""
+
+LITE_FILE = "network.tflite"
+"""The network once more beside its SavedModel, as TensorFlow Lite reads it."""
 
 PREPROCESS_LENGTH = 128
 """Tokens that a preprocessor gives for each text when it is called without a length."""
@@ -34,12 +37,16 @@ LITE0_STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1, 1, 1, 1)
 
 
 class BuiltIn(NamedTuple):
-    """A built-in module: the weights it needs, the file it is made of, what makes it, what else is known."""
+    """A built-in module: the weights it needs, the file it is made of, what makes it, what else is known.
+
+    `lite`: also written as a TensorFlow Lite file.
+    """
 
     weights: str
     file: str
     make: Callable[[Path], "tf.train.Checkpoint"]
     facts: Mapping[str, Any]
+    lite: bool = False
 
 
 def build_default_modules(folder: Path) -> None:
@@ -84,7 +91,10 @@ def _write(name: str, kept: Path, aside: Path) -> None:
     import tensorflow as tf
 
     built_in = BUILT_IN[name]
-    tf.saved_model.save(built_in.make(kept / built_in.file), str(aside))
+    module = built_in.make(kept / built_in.file)
+    tf.saved_model.save(module, str(aside))
+    if built_in.lite:
+        (aside / LITE_FILE).write_bytes(_lite_network(module))
     # It holds a random number: without it a process that builds the same way writes the same files.
     (aside / "fingerprint.pb").unlink()
     record = read_json(kept / f"{built_in.weights}.json")
@@ -92,6 +102,14 @@ def _write(name: str, kept: Path, aside: Path) -> None:
     sha256 = record["files"][built_in.file]
     facts = {"graph": GRAPH_VERSION, "weights_sha256": sha256, **built_in.facts}
     write_json(aside / "module.json", {"name": name, **source, **facts})
+
+
+def _lite_network(module: "tf.train.Checkpoint") -> bytes:
+    import tensorflow as tf
+
+    function = module.__call__.get_concrete_function()
+    converted: bytes = tf.lite.TFLiteConverter.from_concrete_functions([function], module).convert()
+    return converted
 
 
 def _preprocess(path: Path) -> "tf.train.Checkpoint":
@@ -115,7 +133,7 @@ BUILT_IN: Mapping[str, BuiltIn] = MappingProxyType(
         "bert-uncased-preprocess": BuiltIn("minilm", "minilm-vocab.txt", _preprocess, {}),
         "minilm": BuiltIn("minilm", "minilm.safetensors", _minilm, {"width": 384, "any_length": True}),
         "efficientnet-lite0": BuiltIn(
-            "efficientnet-lite0", "efficientnet-lite0.safetensors", _lite0, {"width": 1280}
+            "efficientnet-lite0", "efficientnet-lite0.safetensors", _lite0, {"width": 1280}, lite=True
         ),
     }
 )
@@ -184,6 +202,10 @@ def bert_module(weights: Weights, heads: int) -> "tf.train.Checkpoint":
         variance = tf.reduce_mean(tf.square(x), axis=-1, keepdims=True)
         return x * (tf.math.rsqrt(variance + 1e-12) * v[f"{name}.weight"]) + v[f"{name}.bias"]
 
+    def activated(x: Any) -> Any:
+        # tf.nn.gelu is made of erfc, which oneDNN does not fuse with the product before it in bfloat16.
+        return 0.5 * x * (1 + tf.math.erf(x * 0.5**0.5))
+
     def attended(x: Any, name: str, shape: tuple[Any, Any], hidden: Any) -> Any:
         n, length = shape
         qkv = tf.reshape(dense(x, f"{name}.qkv"), [n, length, 3, heads, width // heads])
@@ -202,7 +224,7 @@ def bert_module(weights: Weights, heads: int) -> "tf.train.Checkpoint":
         for layer in (f"encoder.layer.{i}" for i in range(layers)):
             y = dense(attended(x, layer, (n, length), hidden), f"{layer}.attention.output.dense")
             x = normalised(x + y, f"{layer}.attention.output.LayerNorm")
-            y = tf.nn.gelu(dense(x, f"{layer}.intermediate.dense"), approximate=False)
+            y = activated(dense(x, f"{layer}.intermediate.dense"))
             x = normalised(x + dense(y, f"{layer}.output.dense"), f"{layer}.output.LayerNorm")
         x = tf.reshape(x, [n, length, width])
         pooled = tf.reduce_sum(x * mask[:, :, None], axis=1) / tf.reduce_sum(mask, axis=1, keepdims=True)

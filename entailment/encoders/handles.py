@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from entailment.encoders.build import BUILT_IN, build_module
+from entailment.encoders.precision import device_kind
 from entailment.errors import EncoderError
 from entailment.files import locked, sha256_of_folder
 
@@ -64,11 +65,9 @@ def fingerprint(path: Path) -> str:
 
 def fingerprint_of(**parts: str | int) -> str:
     """SHA-256 over everything that decides what an encoder computes, the kind of device included."""
-    import tensorflow as tf
-
     # The same operations round differently on another kind of device.
-    device = "gpu" if tf.config.list_physical_devices("GPU") else "cpu"
-    return hashlib.sha256(json.dumps({**parts, "device": device}, sort_keys=True).encode()).hexdigest()
+    described = json.dumps({**parts, "device": device_kind()}, sort_keys=True)
+    return hashlib.sha256(described.encode()).hexdigest()
 
 
 def output_width(path: Path, call: Callable[[], Any]) -> int:

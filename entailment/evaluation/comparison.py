@@ -273,12 +273,6 @@ def _resampled_macro_f1(
     Rows with the same label and the same answers are drawn as one: how often each such pattern occurs in a resample
     is multinomial. Only some resamples' weights are held at once; how many does not change what is drawn.
     """
-    labels, predicted = np.asarray(labels), np.asarray(predicted)
-    if predicted.ndim != 2 or labels.shape != predicted.shape[1:]:
-        raise ValueError(
-            "labels must be [n] and predictions [seeds, n]. "
-            f"Received shapes: {labels.shape} and {predicted.shape}"
-        )
     if samples < 1 or not len(labels):
         raise ValueError(
             f"there must be at least one row and one resample. Received: {len(labels)} and {samples}"

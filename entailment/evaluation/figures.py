@@ -155,21 +155,14 @@ def reliability_figure(calibration: Mapping[str, Any], title: str) -> "Figure":
         upper.plot([0, 1], [0, 1], "--", color=FAINT, linewidth=1)
         middles = [(entry["above"] + entry["up_to"]) / 2 for entry in bins]
         widths = [0.92 * (entry["up_to"] - entry["above"]) for entry in bins]
-        upper.bar(middles, [entry["accuracy"] for entry in bins], widths, color=TRAINING, label="accuracy")
+        upper.bar(middles, [entry["accuracy"] for entry in bins], widths, color=TRAINING)
         confidence = [entry["confidence"] for entry in bins]
-        upper.plot(
-            confidence,
-            confidence,
-            "o",
-            color=VALIDATION,
-            markersize=5,
-            clip_on=False,
-            label="mean confidence",
-        )
-        upper.legend(loc="upper left", frameon=False, labelcolor=INK, prop={"family": FONT, "size": 9})
+        upper.plot(confidence, confidence, "o", color=VALIDATION, markersize=5, clip_on=False)
         lower.bar(middles, [entry["rows"] for entry in bins], widths, color=FAINT)
         _reliability_frame(upper, lower, first=number == 0)
-    heading(figure, title, "a bar below the dashed line: more confident there than right")
+    heading(
+        figure, title, "bars: accuracy; dots: mean confidence; a bar below its dot: surer there than right"
+    )
     return figure
 
 

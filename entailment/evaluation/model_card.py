@@ -62,7 +62,7 @@ def model_card(
         "Calibration": _calibration(report["calibration"]),
         "Slices": _slices(report["slices"], confidence),
         "Limits": _limits(source, split_report, configuration, report),
-        "How it was made": f"    {command}\n\nMLflow run `{run_id}`. Every setting:\n\n{_settings(configuration)}",
+        "How it was made": _origin(command, run_id, configuration),
     }
     parts = [f"# {model}", *([generated] if generated else [])]
     parts += [f"## {title}\n\n{text.strip()}" for title, text in chapters.items()]
@@ -176,11 +176,13 @@ def _against_baseline(metrics: Mapping[str, float]) -> str:
 
 
 def _calibration(calibration: Mapping[str, Any]) -> str:
-    before, after = calibration["before"]["ece"], calibration["after"]["ece"]
+    before, after = calibration["before"], calibration["after"]
     return (
         f"Its logits are divided by the temperature {calibration['temperature']:.3f}, fitted on the validation split"
-        f" and stored in the model. Expected calibration error on the test split: {before:.3f} without it,"
-        f" {after:.3f} with it (as served). `reliability.png` of the run shows both."
+        " and stored in the model. On the test split, without it and with it (as served): negative log-likelihood"
+        f" {before['negative_log_likelihood']:.3f} and {after['negative_log_likelihood']:.3f}, expected calibration"
+        f" error {before['ece']:.3f} and {after['ece']:.3f} (a few hundredths of it are chance where rows"
+        " are few). `reliability.png` of the run shows both."
     )
 
 
@@ -227,7 +229,9 @@ def _limits(
     return "\n".join(f"- {limit}" for limit in limits)
 
 
-def _settings(configuration: Mapping[str, Any]) -> str:
-    return markdown_table(
-        ["key", "value"], [[f"`{key}`", f"`{_yaml(value)}`"] for key, value in configuration.items()]
+def _origin(command: str, run_id: str, configuration: Mapping[str, Any]) -> str:
+    settings = [[f"`{key}`", f"`{_yaml(value)}`"] for key, value in configuration.items()]
+    return (
+        f"```\n{command}\n```\n\nMLflow run `{run_id}`. Every setting:\n\n"
+        f"{markdown_table(['key', 'value'], settings)}"
     )

@@ -257,14 +257,16 @@ def load_text_encoder(config: Encoders, folder: Path) -> "TextEncoder":
     from entailment.encoders.text import TextEncoder
 
     text = config.text
-    return TextEncoder(text.encoder, text.preprocessor, folder, text.sequence_length, text.output)
+    return TextEncoder(
+        text.encoder, text.preprocessor, folder, text.sequence_length, text.output, config.precision
+    )
 
 
 def load_image_encoder(config: Encoders, size: int, folder: Path) -> "ImageEncoder":
     """The configured image encoder."""
     from entailment.encoders.image import ImageEncoder
 
-    return ImageEncoder(config.image.encoder, folder, size)
+    return ImageEncoder(config.image.encoder, folder, size, config.precision)
 
 
 def _index_of(rows: Sequence[Row]) -> RecordsIndex:

@@ -26,6 +26,7 @@ def write_package(folder: Path, head: TrainedHead, configuration: Configuration,
         head.model.save(aside / "head.keras")
         settings = {
             "inputs": configuration.inputs,
+            "precision": configuration.encoders.precision,
             "image_size": configuration.images.size,
             "max_pixels": configuration.images.max_pixels,
             "max_text_bytes": configuration.ingest.max_text_bytes,

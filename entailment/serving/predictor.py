@@ -37,9 +37,12 @@ class Predictor:
                 folder,
                 self._settings["sequence_length"],
                 self._settings["text_output"],
+                self._settings["precision"],
             )
         if (folder / "image").is_dir():
-            image = ImageEncoder(str(folder / "image"), folder, self._settings["image_size"])
+            image = ImageEncoder(
+                str(folder / "image"), folder, self._settings["image_size"], self._settings["precision"]
+            )
         self._featurizer = Featurizer(text, image, pair=self._settings["pair"], store=None)
         self._head = load_head(folder / "head.keras")
 

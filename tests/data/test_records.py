@@ -172,6 +172,15 @@ def test_png_in_the_records_is_readable_by_others(tmp_path):
     assert Image.open(io.BytesIO(png)).size == (SIZE, SIZE)
 
 
+def test_splits_may_lie_mixed_in_the_table(tmp_path):
+    frame = table(tmp_path, 9).assign(split=3 * ["train", "validation", "test"])
+    frame.index = range(9, 0, -1)
+    write_records(frame, tmp_path / "records", spec(), None)
+    for start, split in enumerate(("train", "validation", "test")):
+        ids = [row.ids[0] for row in read_rows(tmp_path / "records", split)]
+        assert ids == [f"1{i}" for i in range(start, 9, 3)]
+
+
 def test_the_index_says_who_the_rows_are_and_what_they_hold(tmp_path):
     write_records(table(tmp_path).assign(text_2=""), tmp_path / "records", spec(), Tokens())
     index, rows = read_index(tmp_path / "records", "train"), list(read_rows(tmp_path / "records", "train"))

@@ -12,13 +12,13 @@ NOWHERE = Path("never written")
 
 
 def test_contract_module_of_other_origin(random_modules) -> None:
-    check_image_encoder(lambda: ImageEncoder(random_modules["image"], NOWHERE, size=24))
+    check_image_encoder(lambda: ImageEncoder(random_modules["image"], NOWHERE, size=24), NOWHERE)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_contract_built_in(built_folder: Path) -> None:
-    check_image_encoder(lambda: ImageEncoder("efficientnet-lite0", built_folder))
+    check_image_encoder(lambda: ImageEncoder("efficientnet-lite0", built_folder), built_folder)
 
 
 @pytest.mark.slow
@@ -61,3 +61,13 @@ def test_wrong_images_are_refused(random_modules, images: np.ndarray) -> None:
 def test_a_text_module_is_no_image_encoder(random_modules) -> None:
     with pytest.raises(EncoderError, match="not mixed up"):
         ImageEncoder(random_modules["text"], NOWHERE)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_built_in_vectors_are_the_same_in_any_company(built_folder: Path) -> None:
+    encoder = ImageEncoder("efficientnet-lite0", built_folder)
+    images = np.random.default_rng(5).integers(0, 256, (11, 128, 128, 3), np.uint8)
+    vectors = encoder.encode(images)
+    for count in (1, 4, 7):
+        assert encoder.encode(images[:count]).tobytes() == vectors[:count].tobytes()

@@ -53,9 +53,21 @@ def test_only_modules_that_say_so_get_other_lengths(random_modules, any_length) 
     seen = lengths_seen(encoder_of(any_length))
     lengths = [length for _, length in seen]
     assert len(set(lengths)) > 3
-    assert lengths == sorted(lengths, reverse=True)
-    assert all(length % 8 == 0 for length in lengths)
-    assert all(rows * length <= 2048 for rows, length in seen)
+    assert max(lengths) == 128
+    assert all(rows * length <= 1024 for rows, length in seen)
+
+
+def test_a_batch_holds_texts_of_about_one_length(any_length) -> None:
+    encoder = encoder_of(any_length)
+    packed = {name: ids.numpy() for name, ids in encoder.pack(TEXTS).items()}
+    used = packed["input_mask"].sum(axis=1)
+    batches = list(encoder._batches(packed))
+    assert sorted(np.concatenate([rows for rows, _ in batches])) == list(range(len(TEXTS)))
+    for rows, inputs in batches:
+        assert {ids.shape for ids in inputs.values()} == {(len(rows), used[rows].max())}
+        assert used[rows].min() >= 0.75 * used[rows].max()
+    longest = [used[rows].max() for rows, _ in batches]
+    assert longest == sorted(longest, reverse=True)
 
 
 def test_windows_and_batches_change_nothing(any_length, monkeypatch: pytest.MonkeyPatch) -> None:

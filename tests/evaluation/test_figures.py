@@ -11,12 +11,15 @@ from matplotlib.colors import to_rgb
 from PIL import Image
 
 from entailment.data.schema import LABELS
+from entailment.evaluation.calibration import calibration_report, softmax
 from entailment.evaluation.figures import (
     Sample,
     confusion_matrix_figure,
     drawable,
+    reliability_figure,
     samples_figure,
     save_figure,
+    sentence_figure,
     text_width,
     training_curves_figure,
     wrapped,
@@ -228,9 +231,47 @@ def test_an_empty_history_is_an_error(history):
         training_curves_figure(history)
 
 
+def calibration(rows=300):
+    generator = np.random.default_rng(0)
+    true, logits = generator.integers(0, 3, rows), generator.normal(size=(rows, 3)) * 3
+    return calibration_report(true, softmax(logits), softmax(logits / 2.5), 2.5)
+
+
+def test_reliability_shows_accuracy_confidence_and_rows_of_both_sides():
+    report = calibration()
+    figure = reliability_figure(report, "a title")
+    pixels(figure)
+    assert len(figure.axes) == 4
+    for side, upper, lower in (("before", *figure.axes[:2]), ("after", *figure.axes[2:])):
+        filled = [entry for entry in report[side]["bins"] if entry["rows"]]
+        assert [bar.get_height() for bar in upper.patches] == [entry["accuracy"] for entry in filled]
+        assert [bar.get_height() for bar in lower.patches] == [entry["rows"] for entry in filled]
+        middles = [bar.get_x() + bar.get_width() / 2 for bar in upper.patches]
+        assert middles == pytest.approx([(entry["above"] + entry["up_to"]) / 2 for entry in filled])
+        dots = next(line for line in upper.lines if line.get_marker() == "o")
+        assert list(dots.get_ydata()) == [entry["confidence"] for entry in filled]
+        assert f"{report[side]['ece']:.3f}" in upper.get_title(loc="left")
+    assert "temperature 1.00" in figure.axes[0].get_title(loc="left")
+    assert "temperature 2.50" in figure.axes[2].get_title(loc="left")
+
+
+def test_reliability_of_one_row():
+    one = np.array([[1.0, 0.0, 0.0]])
+    pixels(reliability_figure(calibration_report(np.array([0]), one, one, 1.0), ""))
+
+
+def test_a_sentence_is_drawn_and_shortened():
+    figure = sentence_figure("No errors: all $140 test rows were answered right.")
+    assert pixels(figure).min() < 100
+    assert texts(figure) == ["No errors: all $140 test rows were answered right."]
+    assert texts(sentence_figure("word " * 100))[0].endswith("…")
+
+
 @pytest.mark.parametrize(
     "draw",
     [
+        lambda: reliability_figure(calibration(), "title"),
+        lambda: sentence_figure("Nothing to show."),
         lambda: confusion_matrix_figure(COUNTS, "title"),
         lambda: samples_figure([sample(predicted="Implies", probability=0.5)]),
         lambda: training_curves_figure({"train_loss": [3.0, 2.0], "val_loss": [3.0, 4.0]}),

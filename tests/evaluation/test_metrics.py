@@ -7,15 +7,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import (
     accuracy_score,
+    average_precision_score,
     balanced_accuracy_score,
     confusion_matrix,
     f1_score,
     precision_recall_fscore_support,
+    roc_auc_score,
 )
 
 from entailment.data.schema import LABELS
 from entailment.errors import DataError
-from entailment.evaluation.metrics import Metrics, classification_report, confusion_counts, evaluate, macro_f1
+from entailment.evaluation.metrics import (
+    Metrics,
+    classification_report,
+    confusion_counts,
+    evaluate,
+    macro_f1,
+    resampled_counts,
+    scores,
+)
 
 NAMES = {
     "accuracy",
@@ -27,8 +37,14 @@ NAMES = {
     "f1_contradictory",
     "f1_implies",
     "f1_no_entailment",
+    "accuracy_ci_low",
+    "accuracy_ci_high",
+    "ece",
+    "roc_auc",
+    "pr_auc",
 }
-OPTIONS = {"majority": 2, "bootstrap_samples": 500, "confidence": 0.95, "seed": 42}
+RESAMPLING = {"bootstrap_samples": 500, "confidence": 0.95, "seed": 42}
+OPTIONS = {"majority": 2, **RESAMPLING}
 answers = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=60).map(np.array)
 
 
@@ -44,6 +60,7 @@ def imbalanced(rows, seed=0):
     return true, predicted
 
 
+@settings(deadline=None)
 @given(answers)
 def test_figures_equal_scikit_learn(pairs):
     true, predicted = pairs.T
@@ -60,18 +77,21 @@ def test_figures_equal_scikit_learn(pairs):
     assert 0 <= got.macro_f1_ci_low <= got.macro_f1_ci_high <= 1
 
 
+@settings(deadline=None)
 @given(answers)
 def test_report_and_counts_equal_scikit_learn(pairs):
     true, predicted = pairs.T
     counts = confusion_counts(true, predicted)
     assert counts.dtype == np.int64
     assert counts.tolist() == confusion_matrix(true, predicted, labels=[0, 1, 2]).tolist()
-    report = classification_report(true, predicted)
+    report = classification_report(true, sure(predicted), **RESAMPLING | {"bootstrap_samples": 20})
     wanted = precision_recall_fscore_support(true, predicted, labels=[0, 1, 2], zero_division=0)
     assert list(report) == list(LABELS)
     for figures, expected in zip(report.values(), zip(*wanted, strict=True), strict=True):
-        assert list(figures) == ["precision", "recall", "f1", "support"]
-        assert list(figures.values()) == pytest.approx(expected, abs=1e-12)
+        assert list(figures)[:4] == ["precision", "recall", "f1", "support"]
+        assert list(figures.values())[:4] == pytest.approx(expected, abs=1e-12)
+        for name in ("precision", "recall", "f1"):
+            assert 0 <= figures[f"{name}_ci_low"] <= figures[f"{name}_ci_high"] <= 1
     assert json.loads(json.dumps(report)) == report
 
 
@@ -89,6 +109,10 @@ def test_rows_of_the_counts_are_the_true_class():
 def test_names_are_those_of_the_contract():
     figures = evaluate(np.array([0, 1, 2]), sure([0, 1, 2]), **OPTIONS)
     assert set(figures.as_dict()) == NAMES
+    assert list(figures.as_dict())[:9] == [
+        *("accuracy", "macro_f1", "macro_f1_ci_low", "macro_f1_ci_high", "balanced_accuracy"),
+        *("majority_accuracy", "f1_contradictory", "f1_implies", "f1_no_entailment"),
+    ]
     assert set(figures.as_dict("test_")) == {f"test_{name}" for name in NAMES}
     assert all(type(value) is float for value in figures.as_dict().values())
 
@@ -120,6 +144,70 @@ def test_interval_is_that_of_resampled_rows():
     assert [got.macro_f1_ci_low, got.macro_f1_ci_high] == pytest.approx(
         np.quantile(values, [0.025, 0.975]), abs=0.015
     )
+
+
+def test_intervals_of_the_classes_are_those_of_resampled_rows():
+    true, predicted = imbalanced(140)
+    options = {"bootstrap_samples": 20_000, "confidence": 0.9, "seed": 42}
+    report = classification_report(true, sure(predicted), **options)
+    figures = evaluate(true, sure(predicted), **options, majority=2)
+    rows = np.random.default_rng(1).integers(0, 140, (700, 140))
+    drawn = [
+        (np.mean(t == p), *precision_recall_fscore_support(t, p, labels=[0, 1, 2], zero_division=0)[:3])
+        for t, p in zip(true[rows], predicted[rows], strict=True)
+    ]
+    accuracy, *by_class = zip(*drawn, strict=True)
+    assert [figures.accuracy_ci_low, figures.accuracy_ci_high] == pytest.approx(
+        np.quantile(accuracy, [0.05, 0.95]), abs=0.01
+    )
+    for name, values in zip(("precision", "recall", "f1"), by_class, strict=True):
+        wanted = np.quantile(values, [0.05, 0.95], axis=0)
+        got = [[entry[f"{name}_ci_{end}"] for entry in report.values()] for end in ("low", "high")]
+        np.testing.assert_allclose(got, wanted, atol=0.03)
+
+
+def test_every_interval_comes_from_the_same_draw():
+    true, predicted = imbalanced(60)
+    drawn = scores(resampled_counts(confusion_counts(true, predicted), 500, 42))
+    figures = evaluate(true, sure(predicted), **OPTIONS)
+    report = classification_report(true, sure(predicted), **RESAMPLING)
+    assert figures.macro_f1_ci_low == np.quantile(drawn["macro_f1"], 0.025)
+    assert figures.accuracy_ci_high == np.quantile(drawn["accuracy"], 0.975)
+    assert report["Implies"]["recall_ci_low"] == np.quantile(drawn["recall"][:, 1], 0.025)
+
+
+def test_areas_equal_scikit_learn():
+    true, _ = imbalanced(300)
+    probabilities = np.random.default_rng(3).dirichlet([1, 1, 2], 300) + np.eye(3)[true] * 0.3
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    figures = evaluate(true, probabilities, **OPTIONS)
+    wanted = roc_auc_score(true, probabilities, multi_class="ovr", average="macro", labels=[0, 1, 2])
+    assert figures.roc_auc == pytest.approx(wanted)
+    wanted = average_precision_score(np.eye(3)[true], probabilities, average="macro")
+    assert figures.pr_auc == pytest.approx(wanted)
+    report = classification_report(true, probabilities, **RESAMPLING)
+    assert np.mean([entry["roc_auc"] for entry in report.values()]) == pytest.approx(figures.roc_auc)
+
+
+def test_chance_has_no_area_above_it():
+    true, _ = imbalanced(400)
+    figures = evaluate(true, np.tile([0.2, 0.2, 0.6], (400, 1)), **OPTIONS)
+    assert figures.roc_auc == 0.5
+    assert figures.pr_auc == pytest.approx(1 / 3)
+
+
+def test_an_absent_class_is_left_out_of_the_areas_and_that_is_said(caplog):
+    true = np.array([0, 0, 2, 2, 2])
+    probabilities = sure([0, 2, 2, 2, 0])
+    figures = evaluate(true, probabilities, **OPTIONS)
+    report = classification_report(true, probabilities, **RESAMPLING)
+    assert "leave out Implies" in caplog.text
+    assert report["Implies"]["roc_auc"] is None and report["Implies"]["pr_auc"] is None
+    others = [report[label]["roc_auc"] for label in ("Contradictory", "NoEntailment")]
+    assert figures.roc_auc == pytest.approx(np.mean(others))
+    alone = evaluate(np.array([2, 2]), sure([2, 1]), **OPTIONS)
+    assert alone.roc_auc is None and alone.pr_auc is None
+    assert set(alone.as_dict()) == NAMES - {"roc_auc", "pr_auc"}
 
 
 def test_interval_covers_the_true_value_about_as_often_as_it_says():
@@ -202,6 +290,6 @@ def test_wrong_arguments_are_named(true, probabilities, options, message):
 
 
 def test_metrics_cannot_be_changed():
-    figures = Metrics(*[0.5] * 9)
+    figures = Metrics(*[0.5] * 14)
     with pytest.raises(AttributeError):
         figures.accuracy = 1.0

@@ -21,6 +21,7 @@ METRICS = {
     *("test_accuracy", "test_macro_f1", "test_macro_f1_ci_low", "test_macro_f1_ci_high"),
     *("test_balanced_accuracy", "test_majority_accuracy"),
     *("test_f1_contradictory", "test_f1_implies", "test_f1_no_entailment"),
+    *("test_accuracy_ci_low", "test_accuracy_ci_high", "test_ece", "test_roc_auc", "test_pr_auc"),
 }
 TRACKED = {"train", "evaluate", "register"}
 
@@ -72,7 +73,9 @@ def test_the_run_holds_configuration_tags_curves_and_files(first, client, worksp
         assert [point.step for point in client.get_metric_history(first["run_id"], curve)] == [0, 1, 2]
     assert {
         *("confusion_matrix.png", "confusion_matrix.json", "classification_report.json"),
-        *("predictions.parquet", "samples.png", "model.png"),
+        *("predictions.parquet", "samples.png", "model.png", "training_curves.png"),
+        *("calibration.json", "reliability.png", "confident_errors.png"),
+        *("slices.csv", "slices.md", "slices.json"),
     } <= artifacts(client, first["run_id"])
 
 

@@ -9,6 +9,7 @@ from PIL import Image
 
 from entailment.configuration import load_configuration
 from entailment.data.schema import LABELS, PROBABILITY
+from entailment.errors import ConfigurationError
 from entailment.model.featurizer import configured_featurizer
 from entailment.model.head import build_head
 from entailment.model.training import TrainedHead
@@ -31,11 +32,12 @@ def modules(tmp_path_factory):
     return write_random_modules(tmp_path_factory.mktemp("modules"))
 
 
-def predictor(folder, modules, inputs="multimodal", encode="each"):
+def predictor(folder, modules, inputs="multimodal", encode="each", precision="auto"):
     configuration = load_configuration(
         None,
         overrides={
             "inputs": inputs,
+            "encoders.precision": precision,
             "images.size": SIZE,
             "ingest.max_text_bytes": 50,
             "encoders.text.encoder": modules["text"],
@@ -101,6 +103,17 @@ def test_a_faulty_row_costs_only_itself(multimodal):
     assert mixed["label"].tolist()[1:] == ["", ""]
     assert mixed[list(PROBABILITY)].iloc[1:].isna().all(axis=None)
     np.testing.assert_allclose(mixed["p_implies"].iloc[0], good["p_implies"].iloc[0], atol=1e-6)
+
+
+def test_the_package_carries_the_precision(tmp_path, modules, monkeypatch):
+    from entailment.encoders import precision
+
+    monkeypatch.setattr(precision, "processor_flags", lambda: frozenset({"avx512_bf16"}))
+    model = predictor(tmp_path, modules, precision="bfloat16")
+    assert (model.predict(rows())["error"] == "").all()
+    monkeypatch.setattr(precision, "processor_flags", lambda: frozenset())
+    with pytest.raises(ConfigurationError, match=r"encoders\.precision: bfloat16 needs"):
+        Predictor(tmp_path / "package")
 
 
 def test_half_a_surrogate_pair_fails_nothing(multimodal):
