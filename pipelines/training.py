@@ -63,7 +63,7 @@ def training(configuration: Configuration, state: InputState) -> None:
         config.inputs,
         config.seed,
     )
-    register(head, prepared.splits, prepared.source, report, tracked_run, config)
+    register(head, prepared.splits, prepared.split_report, prepared.source, report, tracked_run, config)
 
 
 def run_training(configuration: Configuration, *, use_cache: bool = True) -> TrainingResult:

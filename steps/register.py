@@ -8,14 +8,15 @@ import pandas as pd
 from zenml import step
 from zenml.config import CachePolicy
 
-from entailment.configuration import Configuration
+from entailment.configuration import Configuration, dotted
+from entailment.evaluation.model_card import encoder_record, model_card, training_command
 from entailment.home import home, scratch
 from entailment.model.training import TrainedHead
 from entailment.serving.package import write_package
 from materializers.report import ReportMaterializer
 from steps.train import code
 from tracking import registry, runs
-from tracking.experiment import TRACKER_SETTINGS
+from tracking.experiment import REGISTERED_MODEL, TRACKER_SETTINGS
 
 
 @step(
@@ -27,6 +28,7 @@ from tracking.experiment import TRACKER_SETTINGS
 def register(
     head: TrainedHead,
     splits: pd.DataFrame,
+    split_report: dict[str, Any],
     source: dict[str, Any],
     report: dict[str, Any],
     tracked_run: dict[str, Any],
@@ -36,5 +38,16 @@ def register(
     runs.expect(tracked_run)
     with tempfile.TemporaryDirectory(dir=scratch()) as folder:
         package = write_package(Path(folder) / "package", head, configuration, home() / "encoders")
-        version = registry.register(package, splits, source, report)
+        handles = configuration.encoders.handles(configuration.inputs)
+        card = model_card(
+            model=REGISTERED_MODEL,
+            run_id=tracked_run["run_id"],
+            command=training_command(configuration),
+            source=source,
+            split_report=split_report,
+            configuration=dotted(configuration),
+            encoders={role: encoder_record(handle, package / role) for role, handle in handles.items()},
+            report=report,
+        )
+        version = registry.register(package, card, splits, source, report)
     return {"run_id": tracked_run["run_id"], "model_version": version}

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 CHAMPION: Final = "champion"
 CHALLENGER: Final = "challenger"
+MODEL_CARD: Final = "model_card.md"
+_DESCRIPTION: Final = 4900
+"""Characters of the card that a version's page shows: MLflow's column holds 5,000; the file is whole."""
 _HISTORY: Final = "champion.history"
 _KEPT: Final = 20
 """Moves of the champion that are remembered: an MLflow tag holds 5,000 characters."""
@@ -49,15 +52,17 @@ _LIBRARIES: Final = (
 
 
 def register(
-    package: Path, splits: pd.DataFrame, source: Mapping[str, Any], report: Mapping[str, Any]
+    package: Path, card: str, splits: pd.DataFrame, source: Mapping[str, Any], report: Mapping[str, Any]
 ) -> str:
-    """Logs the packed model to the active run, registers it as a new version and moves the aliases.
+    """Logs the packed model and its card to the active run, registers it as a new version, moves the aliases.
 
     Returns the version's number, as text.
     """
     hashes = {split: pair_hashes(splits[splits[SPLIT_COLUMN] == split]).tolist() for split in SPLITS}
-    version = str(_log_model(package, hashes).registered_model_version)
+    version = str(_log_model(package, card, hashes).registered_model_version)
     client = MlflowClient()
+    mlflow.log_text(card, MODEL_CARD)
+    client.update_model_version(REGISTERED_MODEL, version, description=card[:_DESCRIPTION])
     tags = {name: f"{value:.6f}" for name, value in report["metrics"].items()}
     tags |= {"dataset": source["name"], "dataset.sha256": source["sha256"]}
     tags |= {"data.generated": str(source["generated"]).lower()}
@@ -147,14 +152,15 @@ def run_exists(run_id: str) -> bool:
         return False
 
 
-def _log_model(package: Path, hashes: Mapping[str, list[str]]) -> Any:
+def _log_model(package: Path, card: str, hashes: Mapping[str, list[str]]) -> Any:
     with tempfile.TemporaryDirectory() as scratch:
-        pairs = Path(scratch) / "pairs.json"
+        pairs, read_me = Path(scratch) / "pairs.json", Path(scratch) / MODEL_CARD
         write_json(pairs, hashes)
+        read_me.write_text(card, encoding="utf-8")
         return mlflow.pyfunc.log_model(
             name="model",
             python_model=str(PROJECT / "tracking" / "pyfunc_model.py"),
-            artifacts={"package": str(package), "pairs": str(pairs)},
+            artifacts={"package": str(package), "pairs": str(pairs), "card": str(read_me)},
             code_paths=[str(PROJECT / "entailment")],
             pip_requirements=[f"{name}=={installed(name)}" for name in _LIBRARIES],
             registered_model_name=REGISTERED_MODEL,

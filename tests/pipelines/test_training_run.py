@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pandas as pd
 import pytest
@@ -106,6 +107,16 @@ def test_the_first_version_is_champion_and_tagged(first, client):
     assert {"dataset.sha256", "pairs.train.sha256", "pairs.validation.sha256", "pairs.test.sha256"} <= set(
         version.tags
     )
+
+
+def test_the_version_carries_its_card(first, client):
+    version = client.get_model_version_by_alias("multimodal-entailment", "champion")
+    card = Path(client.download_artifacts(first["run_id"], "model_card.md")).read_text()
+    assert card.startswith(version.description[:4000])
+    assert f"{first['metrics']['test_macro_f1']:.3f}" in card and first["run_id"] in card
+    location = client.get_model_version_download_uri("multimodal-entailment", version.version)
+    packed = Path(urlsplit(location).path)
+    assert [path.name for path in packed.rglob("model_card.md")] == ["model_card.md"]
 
 
 def test_the_registered_model_answers_as_evaluation_did_without_the_project(first, client, workspace):
