@@ -1,8 +1,8 @@
 """What bfloat16 gains and costs: speed, features and macro-F1 against float32, with the default encoders and head.
 
 `python benchmarks/precision.py` takes texts and images of the generated sample, `--texts FILE.csv` the texts of
-another table of pairs. It prints the cosine of each feature with its float32 one, the speed of both formats in turns, and
-the macro-F1 of 5-fold cross-validation on the features of either.
+another table of pairs. It prints the cosine of each feature with its float32 one, the speed of both formats in turns,
+and the macro-F1 of 5-fold cross-validation on the features of either.
 """
 
 import sys
