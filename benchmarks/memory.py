@@ -1,6 +1,6 @@
 """Memory against rows: the whole program on generated pairs of texts, from 10 thousand to 1 million.
 
-`python benchmarks/memory.py [--rows 10000 --rows 100000 --rows 1000000]` writes a CSV of so many pairs (all texts
+`python benchmarks/memory.py [--rows 10000 100000 1000000]` writes a CSV of so many pairs (all texts
 distinct, of a tweet's length), trains on it with `run_pipeline.py --inputs text` in a home of its own, and reads
 five times a second in /proc what the process and its children hold: anonymous memory (with what was swapped out),
 which the machine must have, and resident memory, which also counts mapped files that the system may drop (stored
@@ -10,6 +10,7 @@ one's (384): nothing but the time of encoding differs. One epoch, batches of 1,0
 Needs about 7 GB of free disk for 1 million pairs; everything is removed at the end.
 """
 
+import argparse
 import csv
 import os
 import re
@@ -24,7 +25,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import click
 import numpy as np
 
 from benchmarks.measuring import finish
@@ -66,7 +66,7 @@ def words(count: int = 4000) -> list[str]:
 
 
 def write_pairs(path: Path, rows: int) -> None:
-    """A CSV of pairs, a tenth of a second for a thousand at most; every text ends with a number of its own."""
+    """A CSV of pairs, the same on every call; every text ends with a number of its own."""
     rng, known = np.random.default_rng(2), np.array(words(), object)
     with path.open("w", newline="", encoding="utf-8") as handle:
         writer = csv.writer(handle)
@@ -179,10 +179,13 @@ def peak(stages: dict[str, Measured], names: tuple[str, ...], kind: str) -> floa
     return max(getattr(stages[name], kind) for name in names)
 
 
-@click.command(help=__doc__)
-@click.option("--rows", multiple=True, type=int, default=(10_000, 100_000, 1_000_000), show_default=True)
-def main(rows: tuple[int, ...]) -> None:
+def main() -> None:
     """Measures and prints everything."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rows", nargs="+", type=int, default=[10_000, 100_000, 1_000_000])
+    rows = parser.parse_args().rows
     results = {}
     for count in rows:
         with tempfile.TemporaryDirectory() as name:

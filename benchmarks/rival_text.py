@@ -2,7 +2,8 @@
 
 Arguments: a folder with the model in Hugging Face's form, a JSON list of texts, how many threads, how many tokens
 a text is cut to. Then one JSON request a line on standard input, `["sentence-transformers", rows a batch]` or
-`["onnx", rows a batch]`, and one answer a line on standard output: the file of the vectors, float32 [n, width].
+`["onnx", rows a batch]`, and one answer a line on standard output: the file of the vectors, float32 [n, width]. `tokens.json` in the folder holds
+the token ids of each text.
 """
 
 import json
@@ -93,6 +94,8 @@ def main() -> None:
         modules=[transformer, models.Pooling(width), models.Normalize()], device="cpu"
     )
     session = onnx_session(model, folder, threads)
+    ids = model.tokenizer(texts, truncation=True, max_length=length)["input_ids"]
+    (folder / "tokens.json").write_text(json.dumps(ids))
     for line in sys.stdin:
         name, rows = json.loads(line)
         if name == "onnx":
