@@ -2,8 +2,8 @@
 
 Arguments: a folder with the model in Hugging Face's form, a JSON list of texts, how many threads, how many tokens
 a text is cut to. Then one JSON request a line on standard input, `["sentence-transformers", rows a batch]` or
-`["onnx", rows a batch]`, and one answer a line on standard output: the file of the vectors, float32 [n, width]. `tokens.json` in the folder holds
-the token ids of each text.
+`["onnx", rows a batch]`, and one answer a line on standard output: the file of the vectors, float32 [n, width].
+`tokens.json` in the folder holds the token ids of each text.
 """
 
 import json

@@ -152,7 +152,7 @@ def least_cosine(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def same_tokens(packed: Any, theirs: list[list[int]]) -> np.ndarray:
-    """Which texts both sides cut into the same tokens, bool [n]: TensorFlow Text writes … and ™ out, theirs does not."""
+    """Which texts are cut into the same tokens, bool [n]: TensorFlow Text writes … and ™ out, theirs does not."""
     ids, lengths = packed["input_word_ids"].numpy(), packed["input_mask"].numpy().sum(axis=1)
     rows = zip(ids, lengths, theirs, strict=True)
     return np.array([ours[:length].tolist() == other for ours, length, other in rows])
