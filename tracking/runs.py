@@ -12,8 +12,10 @@ from entailment.configuration import Configuration, dotted
 from entailment.encoders.feature_store import Usage
 from entailment.errors import EntailmentError
 from entailment.evaluation.figures import save_figure
+from entailment.evaluation.markdown import table_records
+from entailment.evaluation.missing_modalities import missing_markdown
 from entailment.evaluation.report import EvaluatedSplit
-from entailment.evaluation.slices import FEWEST_ROWS, slice_records, slices_markdown
+from entailment.evaluation.slices import FEWEST_ROWS, slices_markdown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,13 +70,15 @@ def log_feature_usage(usage: Usage) -> None:
 
 def log_evaluation(evaluated: EvaluatedSplit) -> None:
     """Logs the final figures, tables and pictures of the test split."""
-    mlflow.log_metrics(evaluated.metrics.as_dict("test_"))
+    mlflow.log_metrics(evaluated.final_metrics())
     mlflow.log_dict(evaluated.confusion, "confusion_matrix.json")
     mlflow.log_dict(evaluated.classification_report, "classification_report.json")
     mlflow.log_dict(evaluated.calibration, "calibration.json")
-    slices = slice_records(evaluated.slices)
+    slices = table_records(evaluated.slices)
     log_table(evaluated.slices, "slices", slices_markdown(slices))
     mlflow.log_dict({"fewest_rows": FEWEST_ROWS, "slices": slices}, "slices.json")
+    if missing := table_records(evaluated.missing_modalities):
+        log_table(evaluated.missing_modalities, "missing_modalities", missing_markdown(missing))
     with tempfile.TemporaryDirectory() as scratch:
         for name, figure in evaluated.figures.items():
             save_figure(figure, Path(scratch) / name)
