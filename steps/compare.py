@@ -76,7 +76,8 @@ def compare(
         child = _child(variant, configuration, tags, summary)
         listed.append(entry | {"run_id": log_child(child), "metrics": summary.metrics})
     table = comparison_table(labels, answers, **options)
-    runs.log_table(table, "comparison", comparison_markdown(table, evaluation.confidence))
+    markdown = comparison_markdown(table, evaluation.confidence)
+    runs.log_comparison(table, markdown, *([entry[name] for entry in listed] for name in ("inputs", "loss")))
     log_figures({"comparison.png": comparison_figure(table, evaluation.confidence)})
     return {"parent_run_id": parent, "variants": listed, "table": table_records(table)}
 

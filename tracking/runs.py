@@ -1,12 +1,13 @@
 """What a run holds in MLflow: parameters, tags, curves, figures and files."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import mlflow
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from entailment.configuration import Configuration, dotted
 from entailment.encoders.feature_store import Usage
@@ -19,6 +20,9 @@ from entailment.evaluation.slices import FEWEST_ROWS, slices_markdown
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_NOTE: Final = 8000
+"""Characters that an MLflow tag holds; the table's file is whole."""
 
 
 def log_start(configuration: Configuration, source: Mapping[str, Any], encoders: Mapping[str, str]) -> str:
@@ -47,6 +51,18 @@ def log_table(table: "pd.DataFrame", name: str, markdown: str) -> None:
     """Logs a table as `<name>.csv` and what is to be read as `<name>.md`."""
     mlflow.log_text(table.to_csv(index=False), f"{name}.csv")
     mlflow.log_text(markdown, f"{name}.md")
+
+
+def log_comparison(
+    table: "pd.DataFrame", markdown: str, inputs: Iterable[str], losses: Iterable[str]
+) -> None:
+    """Logs the table of a comparison, also as the run's note, and tags the run with all that it compares.
+
+    So no filter for one loss or one kind of input finds the run that only holds the others together.
+    """
+    log_table(table, "comparison", markdown)
+    tags = {"inputs": ", ".join(dict.fromkeys(inputs)), "loss": ", ".join(dict.fromkeys(losses))}
+    mlflow.set_tags(tags | {MLFLOW_RUN_NOTE: markdown[:_NOTE]})
 
 
 def log_epoch(epoch: int, figures: Mapping[str, float]) -> None:

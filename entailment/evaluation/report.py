@@ -151,6 +151,7 @@ def _samples_figure(records: Path, probabilities: "np.ndarray", rows: Sequence[i
 def _sample(row: Row, answer: "np.ndarray") -> Sample:
     index = int(answer.argmax())
     return Sample(
+        ids=row.ids,
         text_1=row.texts[0],
         image_1=row.images[0],
         text_2=row.texts[1],

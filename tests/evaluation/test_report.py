@@ -138,7 +138,7 @@ def shown(figure):
     texts = [text.get_text() for text in figure.axes[0].texts]
     return [
         (label.removeprefix("label: "), answer.split("answer: ")[1], " ".join(text.split()))
-        for label, answer, text in zip(texts[0::4], texts[1::4], texts[2::4], strict=True)
+        for label, answer, text in zip(texts[0::6], texts[1::6], texts[3::6], strict=True)
     ]
 
 
@@ -163,6 +163,8 @@ def test_samples_are_the_first_rows(judged):
     *_, evaluated = judged
     got = shown(evaluated.figures["samples.png"])
     assert [text.rsplit(" ", 1)[1] for _, _, text in got] == ["2", "3", "4"]
+    texts = [text.get_text() for text in evaluated.figures["samples.png"].axes[0].texts]
+    assert (texts[2::6], texts[4::6]) == (["id_1-2", "id_1-3", "id_1-4"], ["id_2-2", "id_2-3", "id_2-4"])
 
 
 def test_without_errors_there_is_a_sentence(judged):
