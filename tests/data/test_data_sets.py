@@ -48,7 +48,8 @@ def test_the_default_split_shares_no_post_and_keeps_the_classes_shares(pairs):
     assert shared_between_splits(splits) == {"ids": 0, "texts": 0}
     whole = pairs[LABEL].value_counts(normalize=True)
     for _, rows in splits.groupby("split"):
-        assert abs(rows[LABEL].value_counts(normalize=True) - whole).max() < 0.05
+        # Shares times rows is seldom a whole number, in neither of the two cuts.
+        assert abs(rows[LABEL].value_counts() - len(rows) * whole).max() < 2
 
 
 def test_what_is_beside_the_content_does_not_tell_the_label(pairs):
