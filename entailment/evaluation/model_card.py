@@ -236,6 +236,13 @@ def _limits(
     limits += {"text": ["It does not look at images."], "image": ["It does not read the texts."]}.get(
         inputs, []
     )
+    lacking = [row for row in report["missing_modalities"] if row["difference"] is not None]
+    if lacking:
+        worst = min(lacking, key=lambda row: float(row["difference"]))
+        limits.append(
+            f"It needs its inputs: with {worst['missing'].replace('_', ' ')} its macro-F1 is"
+            f" {worst['macro_f1']:.3f} ({worst['difference']:+.3f})."
+        )
     absent = [label for label, entry in report["classes"].items() if entry["roc_auc"] is None]
     if absent:
         limits.append(f"Macro ROC-AUC and PR-AUC leave out {', '.join(absent)}: no such rows, or no others.")

@@ -152,7 +152,11 @@ def test_missing_modalities_are_a_table_where_something_can_be_missing():
         *("| nothing missing", "| texts missing", "| images missing"),
         *("| image 1 missing", "| image 2 missing"),
     ]
-    assert "## Missing modalities" not in card(report=report() | {"missing_modalities": []})
+    worst = min(report()["missing_modalities"][1:], key=lambda row: row["difference"])
+    limits = chapter(card(), "Limits")
+    assert f"with {worst['missing'].replace('_', ' ')} its macro-F1 is {worst['macro_f1']:.3f}" in limits
+    alone = card(report=report() | {"missing_modalities": []})
+    assert "## Missing modalities" not in alone and "needs its inputs" not in alone
 
 
 def test_command_run_and_settings_are_there():
