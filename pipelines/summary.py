@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from entailment.data.image_paths import MISSING, OK, UNREADABLE
+from entailment.data.schema import LABELS
 from entailment.encoders.feature_store import Usage
+from entailment.evaluation.comparison import FIGURES
 from entailment.home import PROJECT
 from pipelines.comparison import ComparisonResult
 from pipelines.training import TrainingResult
@@ -43,8 +45,18 @@ def training_summary(result: TrainingResult) -> str:
 def comparison_summary(result: ComparisonResult) -> str:
     """The table of variants, what it says of the baseline, and how to see it in the browser."""
     generated = "GENERATED, not real tweets; " if result.source["generated"] else ""
-    form = "{:<28} {:>8} {:>8} {:>7} {:>17} {:>8}  {}"
-    heads = ("variant", "accuracy", "macro-F1", "+-", "interval", "balanced", "differs from the best")
+    form = "{:<26} {:>8} {:>8} {:>6} {:>15} {:>8} {:>15}  {}"
+    classes = "/".join(label[0] for label in LABELS)
+    heads = (
+        "variant",
+        "accuracy",
+        "macro-F1",
+        "+-",
+        "interval",
+        "balanced",
+        f"F1 {classes}",
+        "differs from best",
+    )
     lines = [
         f"Done      {result.steps - result.cached} of {result.steps} steps ran, the others were cached",
         f"Data      {result.source['name']} ({generated}{result.source['rows']} pairs)",
@@ -52,12 +64,14 @@ def comparison_summary(result: ComparisonResult) -> str:
     ]
     for row in result.table:
         if row["error"]:
-            lines.append(f"{row['variant']:<28} FAILED: {row['error']}")
+            lines.append(f"{row['variant']:<26} FAILED: {row['error']}")
             continue
         spread = "" if row["macro_f1_std"] is None else f"{row['macro_f1_std']:.3f}"
         interval = f"{row['macro_f1_ci_low']:.3f} to {row['macro_f1_ci_high']:.3f}"
-        figures = [f"{row[name]:.3f}" for name in ("accuracy", "macro_f1", "balanced_accuracy")]
-        lines.append(form.format(row["variant"], *figures[:2], spread, interval, figures[2], row["differs"]))
+        accuracy, macro_f1, balanced = (f"{row[name]:.3f}" for name in FIGURES[:3])
+        classes = " / ".join(f"{row[name]:.2f}".removeprefix("0") for name in FIGURES[3:])
+        figures = (accuracy, macro_f1, spread, interval, balanced, classes)
+        lines.append(form.format(row["variant"], *figures, row["differs"]))
     return "\n".join([*lines, f"Next      {_command(f'ui --run {result.parent_run_id}')}"])
 
 

@@ -12,6 +12,7 @@ from entailment.configuration import Configuration
 from entailment.data.schema import LABELS, PROBABILITY
 from entailment.evaluation.comparison import comparison_figure, comparison_markdown, comparison_table
 from entailment.evaluation.figures import confusion_matrix_figure, training_curves_figure
+from entailment.evaluation.markdown import table_records
 from entailment.evaluation.variant_summary import VariantSummary, summarise_variant
 from entailment.model.variants import Variant
 from materializers.report import ReportMaterializer
@@ -75,10 +76,10 @@ def compare(
         child = _child(variant, configuration, tags, summary)
         listed.append(entry | {"run_id": log_child(child), "metrics": summary.metrics})
     table = comparison_table(labels, answers, **options)
-    runs.log_table(table, "comparison", comparison_markdown(table, evaluation.confidence))
+    markdown = comparison_markdown(table, evaluation.confidence)
+    runs.log_comparison(table, markdown, *([entry[name] for entry in listed] for name in ("inputs", "loss")))
     log_figures({"comparison.png": comparison_figure(table, evaluation.confidence)})
-    rows = table.astype(object).where(table.notna(), None).to_dict("records")
-    return {"parent_run_id": parent, "variants": listed, "table": rows}
+    return {"parent_run_id": parent, "variants": listed, "table": table_records(table)}
 
 
 def _child(

@@ -9,8 +9,8 @@ from zenml.config import CachePolicy
 
 from entailment.configuration import Encoders, Evaluation, Inputs
 from entailment.data.records import RecordsFolder
+from entailment.evaluation.markdown import table_records
 from entailment.evaluation.report import evaluate_split
-from entailment.evaluation.slices import slice_records
 from entailment.home import home
 from entailment.model.featurizer import configured_featurizer
 from entailment.model.training import TrainedHead
@@ -46,9 +46,10 @@ def evaluate(
     runs.log_feature_usage(featurizer.usage)
     runs.log_evaluation(evaluated)
     return {
-        "metrics": evaluated.metrics.as_dict("test_"),
+        "metrics": evaluated.final_metrics(),
         "classes": evaluated.classification_report,
-        "slices": slice_records(evaluated.slices),
+        "slices": table_records(evaluated.slices),
+        "missing_modalities": table_records(evaluated.missing_modalities),
         "calibration": evaluated.calibration,
         "features": asdict(featurizer.usage),
     }

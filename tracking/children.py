@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import Metric
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from entailment.configuration import Configuration, dotted
 from entailment.evaluation.figures import save_figure
@@ -39,7 +40,8 @@ class Child:
 
 def log_child(child: Child) -> str:
     """Logs one child of the active run; returns its id."""
-    failed = {"error": child.failed} if child.failed else {}
+    # The note is what the UI shows on the run's page.
+    failed = {"error": child.failed, MLFLOW_RUN_NOTE: child.failed} if child.failed else {}
     with mlflow.start_run(run_name=child.name, nested=True, tags={**child.tags, **failed}) as run:
         mlflow.log_params(dotted(child.configuration))
         _log_curves(run.info.run_id, child.curves)

@@ -1,22 +1,28 @@
 """What a run holds in MLflow: parameters, tags, curves, figures and files."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import mlflow
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from entailment.configuration import Configuration, dotted
 from entailment.encoders.feature_store import Usage
 from entailment.errors import EntailmentError
 from entailment.evaluation.figures import save_figure
+from entailment.evaluation.markdown import table_records
+from entailment.evaluation.missing_modalities import missing_markdown
 from entailment.evaluation.report import EvaluatedSplit
-from entailment.evaluation.slices import FEWEST_ROWS, slice_records, slices_markdown
+from entailment.evaluation.slices import FEWEST_ROWS, slices_markdown
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_NOTE: Final = 8000
+"""Characters that an MLflow tag holds; the table's file is whole."""
 
 
 def log_start(configuration: Configuration, source: Mapping[str, Any], encoders: Mapping[str, str]) -> str:
@@ -47,6 +53,18 @@ def log_table(table: "pd.DataFrame", name: str, markdown: str) -> None:
     mlflow.log_text(markdown, f"{name}.md")
 
 
+def log_comparison(
+    table: "pd.DataFrame", markdown: str, inputs: Iterable[str], losses: Iterable[str]
+) -> None:
+    """Logs the table of a comparison, also as the run's note, and tags the run with all that it compares.
+
+    So no filter for one loss or one kind of input finds the run that only holds the others together.
+    """
+    log_table(table, "comparison", markdown)
+    tags = {"inputs": ", ".join(dict.fromkeys(inputs)), "loss": ", ".join(dict.fromkeys(losses))}
+    mlflow.set_tags(tags | {MLFLOW_RUN_NOTE: markdown[:_NOTE]})
+
+
 def log_epoch(epoch: int, figures: Mapping[str, float]) -> None:
     """Logs one epoch's figures while training goes on."""
     mlflow.log_metrics(dict(figures), step=epoch)
@@ -68,13 +86,15 @@ def log_feature_usage(usage: Usage) -> None:
 
 def log_evaluation(evaluated: EvaluatedSplit) -> None:
     """Logs the final figures, tables and pictures of the test split."""
-    mlflow.log_metrics(evaluated.metrics.as_dict("test_"))
+    mlflow.log_metrics(evaluated.final_metrics())
     mlflow.log_dict(evaluated.confusion, "confusion_matrix.json")
     mlflow.log_dict(evaluated.classification_report, "classification_report.json")
     mlflow.log_dict(evaluated.calibration, "calibration.json")
-    slices = slice_records(evaluated.slices)
+    slices = table_records(evaluated.slices)
     log_table(evaluated.slices, "slices", slices_markdown(slices))
     mlflow.log_dict({"fewest_rows": FEWEST_ROWS, "slices": slices}, "slices.json")
+    if missing := table_records(evaluated.missing_modalities):
+        log_table(evaluated.missing_modalities, "missing_modalities", missing_markdown(missing))
     with tempfile.TemporaryDirectory() as scratch:
         for name, figure in evaluated.figures.items():
             save_figure(figure, Path(scratch) / name)

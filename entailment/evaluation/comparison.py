@@ -155,10 +155,10 @@ def comparison_markdown(table: "pd.DataFrame", confidence: float) -> str:
 
 
 def comparison_figure(table: "pd.DataFrame", confidence: float) -> "Figure":
-    """Macro-F1 of each variant with its interval, the best on top, a line at what the majority class gets.
+    """Macro-F1 of each variant, ± its deviation over the seeds, with its interval; the best on top.
 
-    `table`: what `comparison_table` gives; `confidence`: the level of its intervals. A variant that failed stands
-    below the others with its reason.
+    `table`: what `comparison_table` gives; `confidence`: the level of its intervals. A dotted line stands at what the
+    majority class gets; a variant that failed stands below the others with its reason.
     """
     *variants, baseline = table.to_dict("records")
     done = sorted((row for row in variants if not row["error"]), key=lambda row: -row["macro_f1"])
@@ -178,13 +178,16 @@ def comparison_figure(table: "pd.DataFrame", confidence: float) -> "Figure":
         low, high, mean = row["macro_f1_ci_low"], row["macro_f1_ci_high"], row["macro_f1"]
         axes.plot([low, high], [y, y], color=color, linewidth=2.4, solid_capstyle="round")
         axes.plot(mean, y, "o", color=color, markersize=8)
-        write(axes, mean, y - 0.3, f"{mean:.3f}", 9, INK, ha="center")
+        write(axes, mean, y - 0.3, _mean_and_deviation(mean, row["macro_f1_std"]), 9, INK, ha="center")
     if not baseline["error"]:
         axes.plot(
             [baseline["macro_f1"]] * 2, [len(done) - 0.4, -0.6], ":", color=WRONG, linewidth=1.4, zorder=0
         )
     axes.tick_params(labelsize=9, labelfontfamily=FONT, colors=FAINT, labelcolor=INK)
-    axes.set_xlabel(f"macro-F1 (dotted: {baseline['variant']})", fontsize=10, color=FAINT, family=FONT)
+    dotted = (
+        baseline["variant"] if baseline["error"] else f"{baseline['variant']}, {baseline['macro_f1']:.3f}"
+    )
+    axes.set_xlabel(f"macro-F1 (dotted: {dotted})", fontsize=10, color=FAINT, family=FONT)
     axes.grid(axis="x", color=PANEL)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.spines["bottom"].set_color(FAINT)

@@ -32,9 +32,10 @@ class Sample:
     """One pair for `samples_figure`: images are RGB, uint8 [height, width, 3]; None where there is none.
 
     `label` is the true class's name; `predicted` (a class's name) and `probability` (its own, 0 to 1) are
-    what a model answered, or None.
+    what a model answered, or None; `ids` are the posts', by which their row is found.
     """
 
+    ids: tuple[str, str]
     text_1: str
     image_1: NDArray[np.uint8] | None
     text_2: str
@@ -88,7 +89,7 @@ def confusion_matrix_figure(counts: NDArray[Any], title: str) -> "Figure":
 
 
 def samples_figure(rows: Sequence[Sample]) -> "Figure":
-    """Each pair on a line: image and text of the first post, image and text of the second, label and answer.
+    """Each pair on a line: label and answer, and of both posts the id, the image and the text.
 
     Texts are wrapped, shortened where they do not fit, and shown without the characters that the font lacks.
     Raises ValueError if there are no rows, or on an image that is not uint8 [height, width, 3].
@@ -105,8 +106,10 @@ def samples_figure(rows: Sequence[Sample]) -> "Figure":
         upper = top / 2 + index * line
         page.plot([0.25, width - 0.25], [upper, upper], color=PANEL, linewidth=1)
         _verdict(page, row, upper + 0.27)
-        posts = ((row.image_1, row.text_1), (row.image_2, row.text_2))
-        for left, (image, text) in zip((0.25, 6.7), posts, strict=True):
+        posts = ((row.ids[0], row.image_1, row.text_1), (row.ids[1], row.image_2, row.text_2))
+        for left, (identity, image, text) in zip((0.25, 6.7), posts, strict=True):
+            (name,) = wrapped(identity, 9, inches=2.5, lines=1) or [""]
+            write(page, left + 6, upper + 0.27, name, 9, FAINT, ha="right")
             box = (left / width, 1 - (upper + 2.4) / height, 1.9 / width, 1.9 / height)
             _image_panel(figure.add_axes(box), image)
             lines = wrapped(text, 11, inches=3.95, lines=9) or ["(no text)"]

@@ -1,6 +1,10 @@
-"""Tables in Markdown."""
+"""Tables as Markdown and as JSON."""
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -14,6 +18,15 @@ def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str
             raise ValueError(f"a row must have {len(columns)} cells. Received: {len(row)}")
         lines.append(_line(row))
     return "\n".join(lines) + "\n"
+
+
+def table_records(table: "pd.DataFrame") -> list[dict[str, Any]]:
+    """The rows of a table as dictionaries, ready for JSON: None where there is no figure."""
+    records: list[dict[str, Any]] = [
+        {str(name): None if value != value else value for name, value in row.items()}
+        for row in table.to_dict("records")
+    ]
+    return records
 
 
 def _line(cells: Sequence[str]) -> str:

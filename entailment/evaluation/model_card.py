@@ -13,6 +13,7 @@ import yaml
 from entailment.configuration import Configuration, dotted
 from entailment.data.schema import LABELS, SPLITS
 from entailment.evaluation.markdown import markdown_table
+from entailment.evaluation.missing_modalities import missing_markdown
 from entailment.evaluation.slices import slices_markdown
 from entailment.files import read_json
 
@@ -50,7 +51,7 @@ def model_card(
         configuration: every setting by its dotted key.
         encoders: by role (text, preprocessor, image) what `encoder_record` gives.
         report: of the evaluation: `metrics` (names behind `test_`), `classes` (`classification_report`), `slices`
-            (`slice_records`), `calibration` (`calibration_report`).
+            and `missing_modalities` (`table_records` of their tables), `calibration` (`calibration_report`).
     """
     generated = GENERATED_WARNING if source["generated"] else ""
     confidence = f"{configuration['evaluation.confidence']:.0%}"
@@ -61,6 +62,7 @@ def model_card(
         "Figures on the test split": _figures(report, split_report, confidence),
         "Calibration": _calibration(report["calibration"]),
         "Slices": _slices(report["slices"], confidence),
+        **_missing_modalities(report["missing_modalities"], confidence),
         "Limits": _limits(source, split_report, configuration, report),
         "How it was made": _origin(command, run_id, configuration),
     }
@@ -193,6 +195,17 @@ def _slices(slices: Sequence[Mapping[str, Any]], confidence: str) -> str:
     )
 
 
+def _missing_modalities(rows: Sequence[Mapping[str, Any]], confidence: str) -> dict[str, str]:
+    """The chapter by its title; none for a model of texts alone."""
+    if not rows:
+        return {}
+    about = (
+        "The whole test split again without its texts or images, as serving answers when they are absent;"
+        f" {confidence} intervals of macro-F1 and of its difference from nothing missing."
+    )
+    return {"Missing modalities": f"{about}\n\n{missing_markdown(rows)}"}
+
+
 def _limits(
     source: Mapping[str, Any],
     split_report: Mapping[str, Any],
@@ -223,6 +236,13 @@ def _limits(
     limits += {"text": ["It does not look at images."], "image": ["It does not read the texts."]}.get(
         inputs, []
     )
+    lacking = [row for row in report["missing_modalities"] if row["difference"] is not None]
+    if lacking:
+        worst = min(lacking, key=lambda row: float(row["difference"]))
+        limits.append(
+            f"It needs its inputs: with {worst['missing'].replace('_', ' ')} its macro-F1 is"
+            f" {worst['macro_f1']:.3f} ({worst['difference']:+.3f})."
+        )
     absent = [label for label, entry in report["classes"].items() if entry["roc_auc"] is None]
     if absent:
         limits.append(f"Macro ROC-AUC and PR-AUC leave out {', '.join(absent)}: no such rows, or no others.")

@@ -18,6 +18,7 @@ from entailment.evaluation.figures import (
     training_curves_figure,
 )
 from entailment.evaluation.metrics import Metrics, classification_report, confusion_counts, evaluate
+from entailment.evaluation.missing_modalities import missing_metrics, missing_modalities_table
 from entailment.evaluation.model_graph import model_graph_figure
 from entailment.evaluation.slices import evaluated_pairs, slice_table
 from entailment.model.featurizer import Featurizer
@@ -44,10 +45,16 @@ class EvaluatedSplit:
     """What `calibration_report` gives."""
     slices: "pd.DataFrame"
     """What `slice_table` gives."""
+    missing_modalities: "pd.DataFrame"
+    """What `missing_modalities_table` gives."""
     predictions: "pd.DataFrame"
     """Columns as in the contract on predictions, and `true_label`."""
     figures: "dict[str, Figure]"
     """By file name."""
+
+    def final_metrics(self) -> dict[str, float]:
+        """Every figure of the test split by the name that it is logged under."""
+        return self.metrics.as_dict("test_") | missing_metrics(self.missing_modalities, "test_")
 
 
 def evaluate_split(
@@ -86,6 +93,13 @@ def evaluate_split(
         classification_report(labels, probabilities, **resampling),
         calibration,
         slice_table(pairs, labels, predicted, majority=majority, **resampling),
+        missing_modalities_table(
+            features,
+            predicted,
+            lambda lacking: predict(head.model, lacking).argmax(axis=1),
+            majority=majority,
+            **resampling,
+        ),
         prediction_table(features.ids, probabilities).assign(true_label=[LABELS[i] for i in labels]),
         {
             "confusion_matrix.png": confusion_matrix_figure(confusion, title),
@@ -137,6 +151,7 @@ def _samples_figure(records: Path, probabilities: "np.ndarray", rows: Sequence[i
 def _sample(row: Row, answer: "np.ndarray") -> Sample:
     index = int(answer.argmax())
     return Sample(
+        ids=row.ids,
         text_1=row.texts[0],
         image_1=row.images[0],
         text_2=row.texts[1],

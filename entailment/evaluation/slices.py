@@ -157,17 +157,8 @@ def slice_table(
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def slice_records(table: "pd.DataFrame") -> list[dict[str, Any]]:
-    """The rows of a slice table as dictionaries, ready for JSON: None where there is no figure."""
-    records: list[dict[str, Any]] = [
-        {str(name): None if value != value else value for name, value in row.items()}
-        for row in table.to_dict("records")
-    ]
-    return records
-
-
 def slices_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
-    """A Markdown table of what `slice_records` gives, one line for each slice."""
+    """A Markdown table of what `table_records` gives of a slice table, one line for each slice."""
     header = ["slice", "what", "rows", "/".join(LABELS), "accuracy", "majority", "macro-F1", "interval"]
     lines = []
     for row in rows:

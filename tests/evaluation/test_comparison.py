@@ -237,7 +237,10 @@ def test_the_picture_shows_the_best_on_top_intervals_and_the_baseline(table):
     assert list(bars[0]) == [rows["macro_f1_ci_low"]["good"], rows["macro_f1_ci_high"]["good"]]
     (dotted,) = [line for line in axes.lines if line.get_linestyle() == ":"]
     assert set(dotted.get_xdata()) == {rows["macro_f1"]["always NoEntailment"]}
-    assert any("failed: the loss is nan" in text.get_text() for text in axes.texts)
+    written = [text.get_text() for text in axes.texts]
+    assert any("failed: the loss is nan" in text for text in written)
+    assert f"{rows['macro_f1']['good']:.3f} ± {rows['macro_f1_std']['good']:.3f}" in written
+    assert f"always NoEntailment, {rows['macro_f1']['always NoEntailment']:.3f}" in axes.get_xlabel()
 
 
 def test_the_picture_is_the_same_each_time_and_bears_long_names(tmp_path):

@@ -34,7 +34,13 @@ def plain(color, height=40, width=40):
 
 
 def sample(**changed):
-    values = {"text_1": "one", "image_1": plain(RED), "text_2": "two", "image_2": plain(GREEN)}
+    values = {
+        "ids": ("11", "22"),
+        "text_1": "one",
+        "image_1": plain(RED),
+        "text_2": "two",
+        "image_2": plain(GREEN),
+    }
     return Sample(**values | {"label": "Implies", "predicted": None, "probability": None} | changed)
 
 
@@ -96,6 +102,10 @@ def test_the_answer_is_shown_beside_the_label(label, predicted, probability, sho
     assert shown in texts(figure)
 
 
+def test_both_posts_are_named_by_their_ids():
+    assert {"11", "22"} <= set(texts(samples_figure([sample()])))
+
+
 def test_without_an_answer_none_is_shown():
     assert not any("answer" in text for text in texts(samples_figure([sample()])))
 
@@ -113,7 +123,8 @@ def test_without_an_answer_none_is_shown():
     ],
 )
 def test_hostile_texts_are_drawn_without_a_warning(text):
-    figure = samples_figure([sample(text_1=text, text_2=text, label=text, predicted="Implies")])
+    hostile = {"ids": (text, text), "text_1": text, "text_2": text, "label": text}
+    figure = samples_figure([sample(**hostile, predicted="Implies")])
     assert pixels(figure).std() > 0
 
 

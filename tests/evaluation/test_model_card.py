@@ -8,9 +8,12 @@ import pytest
 from entailment.configuration import dotted, load_configuration, parse_assignments
 from entailment.data.schema import LABELS
 from entailment.evaluation.calibration import calibration_report
+from entailment.evaluation.markdown import table_records
 from entailment.evaluation.metrics import classification_report, evaluate
+from entailment.evaluation.missing_modalities import missing_modalities_table
 from entailment.evaluation.model_card import encoder_record, model_card, training_command
-from entailment.evaluation.slices import SLICES, slice_records, slice_table
+from entailment.evaluation.slices import SLICES, slice_table
+from entailment.model.featurizer import SplitFeatures
 
 RESAMPLING = {"bootstrap_samples": 100, "confidence": 0.95, "seed": 42}
 SHA = "9b545c03122d56dd8400877de4eef2c4a7e053ecfc29d1e32045feb6c3073ef9"
@@ -31,10 +34,16 @@ def report(true=None, right=0.8):
     probabilities = np.eye(3)[predicted] * 0.7 + 0.1
     texts = pd.DataFrame({name: ["a b"] * len(true) for name in ("text_1", "text_2", "image_1", "image_2")})
     pairs = texts.assign(image_present_1=True, image_present_2=False)
+    ones = np.ones((len(true), 1), np.float32)
+    features = SplitFeatures({"text": ones, "image_1": ones, "image_2": ones}, true, texts)
+    missing = missing_modalities_table(
+        features, predicted, lambda lacking: np.full(len(true), 2), majority=2, **RESAMPLING
+    )
     return {
         "metrics": evaluate(true, probabilities, majority=2, **RESAMPLING).as_dict("test_"),
         "classes": classification_report(true, probabilities, **RESAMPLING),
-        "slices": slice_records(slice_table(pairs, true, predicted, majority=2, **RESAMPLING)),
+        "slices": table_records(slice_table(pairs, true, predicted, majority=2, **RESAMPLING)),
+        "missing_modalities": table_records(missing),
         "calibration": calibration_report(true, probabilities, probabilities, 1.625),
     }
 
@@ -67,6 +76,7 @@ def test_the_card_has_every_chapter_and_is_the_same_each_time():
     titles = [line.removeprefix("## ") for line in text.splitlines() if line.startswith("## ")]
     assert titles == [
         *("Intended use", "Data", "Encoders", "Figures on the test split", "Calibration", "Slices"),
+        "Missing modalities",
         *("Limits", "How it was made"),
     ]
     assert text.startswith("# multimodal-entailment\n") and text.endswith("\n")
@@ -133,6 +143,20 @@ def test_slices_and_temperature_are_there():
     text = card()
     assert all(f"| {name} |" in chapter(text, "Slices") for name in SLICES)
     assert "temperature 1.625" in chapter(text, "Calibration")
+
+
+def test_missing_modalities_are_a_table_where_something_can_be_missing():
+    text = chapter(card(), "Missing modalities")
+    rows = [line.split(" | ")[0] for line in text.splitlines() if line.startswith("| ")]
+    assert rows[2:] == [
+        *("| nothing missing", "| texts missing", "| images missing"),
+        *("| image 1 missing", "| image 2 missing"),
+    ]
+    worst = min(report()["missing_modalities"][1:], key=lambda row: row["difference"])
+    limits = chapter(card(), "Limits")
+    assert f"with {worst['missing'].replace('_', ' ')} its macro-F1 is {worst['macro_f1']:.3f}" in limits
+    alone = card(report=report() | {"missing_modalities": []})
+    assert "## Missing modalities" not in alone and "needs its inputs" not in alone
 
 
 def test_command_run_and_settings_are_there():

@@ -111,12 +111,34 @@ def test_slices_know_urls_texts_and_which_images_the_model_saw(judged):
     assert rows["near_identical_texts"] == 0
 
 
+def test_a_head_of_texts_alone_has_nothing_to_miss(judged):
+    *_, evaluated = judged
+    assert len(evaluated.missing_modalities) == 0
+    assert evaluated.final_metrics() == evaluated.metrics.as_dict("test_")
+
+
+def test_missing_modalities_are_judged_on_the_same_rows(judged):
+    _, labels, (records, _, _, *rest), _ = judged
+    features = Features(labels)
+    for name, seed in (("image_1", 1), ("image_2", 2)):
+        vectors = np.random.default_rng(seed).normal(size=(len(labels), 3)).astype(np.float32)
+        features.inputs |= {name: vectors, f"{name}_present": np.ones((len(labels), 1), np.float32)}
+    head = build_head({name: column.shape[1] for name, column in features.inputs.items()}, Head())
+    evaluated = evaluate_split(records, TrainedHead(head, 0, {"val_loss": [1.0]}), features, *rest)
+    table = evaluated.missing_modalities.set_index("missing")
+    assert table.loc["nothing_missing", "macro_f1"] == evaluated.metrics.macro_f1
+    assert (table["rows"] == len(labels)).all()
+    metrics = evaluated.final_metrics()
+    for name in ("texts_missing", "images_missing", "image_1_missing", "image_2_missing"):
+        assert metrics[f"test_macro_f1_{name}"] == table.loc[name, "macro_f1"]
+
+
 def shown(figure):
     """Labels, answers and first texts of the pairs drawn, from the top."""
     texts = [text.get_text() for text in figure.axes[0].texts]
     return [
         (label.removeprefix("label: "), answer.split("answer: ")[1], " ".join(text.split()))
-        for label, answer, text in zip(texts[0::4], texts[1::4], texts[2::4], strict=True)
+        for label, answer, text in zip(texts[0::6], texts[1::6], texts[3::6], strict=True)
     ]
 
 
@@ -141,6 +163,8 @@ def test_samples_are_the_first_rows(judged):
     *_, evaluated = judged
     got = shown(evaluated.figures["samples.png"])
     assert [text.rsplit(" ", 1)[1] for _, _, text in got] == ["2", "3", "4"]
+    texts = [text.get_text() for text in evaluated.figures["samples.png"].axes[0].texts]
+    assert (texts[2::6], texts[4::6]) == (["id_1-2", "id_1-3", "id_1-4"], ["id_2-2", "id_2-3", "id_2-4"])
 
 
 def test_without_errors_there_is_a_sentence(judged):

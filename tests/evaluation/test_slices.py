@@ -5,13 +5,13 @@ import pandas as pd
 import pytest
 
 from entailment.data.records import RecordsIndex
+from entailment.evaluation.markdown import table_records
 from entailment.evaluation.metrics import macro_f1
 from entailment.evaluation.slices import (
     COLUMNS,
     FEWEST_ROWS,
     SLICES,
     evaluated_pairs,
-    slice_records,
     slice_table,
     slices_markdown,
 )
@@ -109,7 +109,7 @@ def test_few_rows_show_their_number_and_no_figure():
     frame.loc[: FEWEST_ROWS - 2, "text_1"] = "short one"
     frame.loc[: FEWEST_ROWS - 1, "image_present_1"] = False
     table = slice_table(frame, *judged(40), **OPTIONS)
-    rows = {row["slice"]: row for row in slice_records(table)}
+    rows = {row["slice"]: row for row in table_records(table)}
     assert rows["short_text"]["rows"] == FEWEST_ROWS - 1
     assert rows["short_text"]["macro_f1"] is None and rows["short_text"]["accuracy"] is None
     assert rows["image_missing"]["rows"] == FEWEST_ROWS
@@ -119,7 +119,7 @@ def test_few_rows_show_their_number_and_no_figure():
 
 def test_records_and_markdown_hold_the_whole_table():
     table = slice_table(pairs(40), *judged(40), **OPTIONS)
-    records = slice_records(table)
+    records = table_records(table)
     assert json.loads(json.dumps(records, allow_nan=False)) == records
     assert [list(row) for row in records] == [list(COLUMNS)] * len(table)
     lines = slices_markdown(records).splitlines()

@@ -69,6 +69,17 @@ def test_the_parent_holds_the_table(first, client):
         assert row["seeds"] == 2
 
 
+def test_filters_find_the_variants_and_not_the_run_that_holds_them(first, client):
+    parent = client.get_run(first["parent_run_id"])
+    assert (parent.data.tags["inputs"], parent.data.tags["loss"]) == ("text", ", ".join(LOSSES))
+    assert parent.data.tags["mlflow.note.content"].startswith("| variant | seeds |")
+    for condition in ("tags.loss = 'focal'", "tags.loss = 'focal' and params.`training.loss` = 'focal'"):
+        found = client.search_runs([parent.info.experiment_id], condition)
+        assert [run.data.tags["mlflow.parentRunId"] for run in found] == [first["parent_run_id"]]
+    below = f"tags.mlflow.parentRunId != '{first['parent_run_id']}'"
+    assert client.search_runs([parent.info.experiment_id], below) == []
+
+
 def test_nothing_is_registered(first, client):
     assert client.search_registered_models() == []
 
@@ -93,6 +104,7 @@ def test_a_variant_that_fails_loses_no_other(first, workspace, client):
     assert "metrics" in by_loss["focal"] and "metrics" in by_loss["cross_entropy"]
     failed = client.get_run(by_loss["weighted"]["run_id"])
     assert failed.info.status == "FAILED" and "inf" in failed.data.tags["error"]
+    assert failed.data.tags["mlflow.note.content"] == failed.data.tags["error"]
     table = pd.read_csv(client.download_artifacts(result["parent_run_id"], "comparison.csv"))
     assert "inf" in table.set_index("variant").loc["text_weighted", "error"]
     again = workspace.run(*FAILING)

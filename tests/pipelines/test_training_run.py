@@ -23,6 +23,8 @@ METRICS = {
     *("test_balanced_accuracy", "test_majority_accuracy"),
     *("test_f1_contradictory", "test_f1_implies", "test_f1_no_entailment"),
     *("test_accuracy_ci_low", "test_accuracy_ci_high", "test_ece", "test_roc_auc", "test_pr_auc"),
+    *("test_macro_f1_texts_missing", "test_macro_f1_images_missing"),
+    *("test_macro_f1_image_1_missing", "test_macro_f1_image_2_missing"),
 }
 TRACKED = {"train", "evaluate", "register"}
 
@@ -76,7 +78,7 @@ def test_the_run_holds_configuration_tags_curves_and_files(first, client, worksp
         *("confusion_matrix.png", "confusion_matrix.json", "classification_report.json"),
         *("predictions.parquet", "samples.png", "model.png", "training_curves.png"),
         *("calibration.json", "reliability.png", "confident_errors.png"),
-        *("slices.csv", "slices.md", "slices.json"),
+        *("slices.csv", "slices.md", "slices.json", "missing_modalities.csv", "missing_modalities.md"),
     } <= artifacts(client, first["run_id"])
 
 

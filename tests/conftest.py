@@ -1,0 +1,20 @@
+"""What several folders of tests need."""
+
+from pathlib import Path
+
+import pytest
+
+from entailment.encoders.build import build_default_modules
+from entailment.errors import DownloadError
+from entailment.home import home
+
+
+@pytest.fixture(scope="session")
+def built_folder() -> Path:
+    """The folder with the real built-in modules: the home's, where they are kept from one run to the next."""
+    folder = home() / "encoders"
+    try:
+        build_default_modules(folder)
+    except DownloadError as error:
+        pytest.skip(str(error))
+    return folder
