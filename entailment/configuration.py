@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from entailment.errors import ConfigurationError
 
@@ -121,8 +121,13 @@ class Head(_Section):
     projection_units: Count = 256
     dropout: Share = 0.1
     modality_dropout: Share = 0.0
-    attention: Literal["none", "pooled"] = "none"
+    attention: Literal["none", "pooled", "sequence"] = "none"
     attention_dropout: Share = 0.2
+
+    @property
+    def sequences(self) -> bool:
+        """Whether the head takes the states of tokens and places, not one vector for each text and image."""
+        return self.attention == "sequence"
 
 
 class Training(_Section):
@@ -162,6 +167,15 @@ class Configuration(_Section):
     head: Head = Head()
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "Configuration":
+        if self.head.sequences and self.encoders.text.encode == "pair":
+            raise ValueError(
+                "head.attention: sequence lets two texts attend to each other, and encoders.text.encode: pair makes"
+                " one of them. Set encoders.text.encode to each, or head.attention to pooled or none."
+            )
+        return self
 
 
 PRESETS: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -289,7 +303,9 @@ def _explain(error: ValidationError, file: str, given: Mapping[str, Any]) -> str
     for fault in error.errors():
         key = ".".join(str(part) for part in fault["loc"])
         origin = "the command line" if key in given else file
-        if fault["type"] == "extra_forbidden":
+        if not key:
+            lines.append(f"{file}: {fault['ctx']['error']}")
+        elif fault["type"] == "extra_forbidden":
             lines.append(f"{origin}: there is no key '{key}'.{_nearest(key, _all_keys())}")
         else:
             lines.append(f"{origin}: {key}: {fault['msg']}. Received: {fault['input']!r}.")

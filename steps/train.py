@@ -48,6 +48,7 @@ def train(
         configuration.images.size,
         home() / "encoders",
         home() / "features",
+        sequences=configuration.head.sequences,
     )
     features = [featurizer.split(records.path, name) for name in ("train", "validation")]
     runs.log_feature_usage(featurizer.usage)

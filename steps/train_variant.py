@@ -43,7 +43,12 @@ def train_variant(
     outcome: dict[str, Any] = {"inputs": inputs, "loss": training.loss, "seed": seed}
     try:
         featurizer = configured_featurizer(
-            encoders, inputs, records.image_size, home() / "encoders", home() / "features"
+            encoders,
+            inputs,
+            records.image_size,
+            home() / "encoders",
+            home() / "features",
+            sequences=head.sequences,
         )
         result = train(records.path, featurizer, head, training, seed)
     except Exception as error:  # one variant must not lose the others

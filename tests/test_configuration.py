@@ -62,6 +62,10 @@ def test_later_sources_win(tmp_path):
             "encoders: {precision: half}",
             "encoders.precision: Input should be 'auto', 'float32' or 'bfloat16'",
         ),
+        (
+            "head: {attention: sequence}\nencoders: {text: {encode: pair}}",
+            "head.attention: sequence lets two texts attend to each other, and encoders.text.encode: pair",
+        ),
         ("inputs: sound", "inputs: Input should be 'multimodal', 'text' or 'image'"),
         ("- a\n- b", "must hold keys and values"),
         ("a: [", "is not valid YAML"),

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import numpy as np
     import tensorflow as tf
 
-_ROWS_AT_ONCE: Final = 1024
-"""Rows that a head answers together."""
+_ROWS_AT_ONCE: Final = 256
+"""Rows that a head answers together: of sequences they hold 100 MB."""
 
 EpochSink = Callable[[int, Mapping[str, float]], None]
 """Called after each epoch with its number (from 0) and its figures."""
@@ -67,7 +67,7 @@ def train_head(
     import keras
 
     make_deterministic(seed)
-    model = build_head({name: column.shape[1] for name, column in train.inputs.items()}, head)
+    model = build_head({name: column.shape[1:] for name, column in train.inputs.items()}, head)
     trained = logits_model(model)
     loss = build_loss(config, train.labels)
     trained.compile(
@@ -104,7 +104,7 @@ def batches(features: SplitFeatures, size: int, seed: int) -> "tf.data.Dataset":
     def load(rows: Any) -> tuple[dict[str, Any], Any]:
         *columns, labels = tf.numpy_function(read, [rows], [tf.float32] * len(names) + [tf.int64])
         shaped = {
-            name: tf.ensure_shape(column, (None, features.inputs[name].shape[1]))
+            name: tf.ensure_shape(column, (None, *features.inputs[name].shape[1:]))
             for name, column in zip(names, columns, strict=True)
         }
         return shaped, tf.ensure_shape(labels, (None,))
