@@ -41,7 +41,7 @@ def evaluate(
     """Computes figures, predictions and pictures of the test split and logs them to the run of `train`."""
     runs.expect(tracked_run)
     featurizer = configured_featurizer(
-        encoders,
+        head.tuned(encoders),
         inputs,
         records.image_size,
         home() / "encoders",

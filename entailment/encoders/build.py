@@ -320,7 +320,7 @@ def _module(
     signature: Any,
     layers: Sequence[Sequence["tf.Variable"]],
 ) -> "tf.train.Checkpoint":
-    """A callable module with the attributes that TF-Hub's reusable SavedModels have, and `layers`.
+    """A callable module with the attributes that TF-Hub's reusable SavedModels have, and `layer_variables`.
 
     `layers` are the variables of each layer, from the first to the last: what is trained when the last N are.
     """
@@ -328,6 +328,6 @@ def _module(
 
     module = tf.train.Checkpoint()
     module.variables = module.trainable_variables = list(variables.values())
-    module.layers = [list(layer) for layer in layers]
+    module.layer_variables = [list(layer) for layer in layers]
     module.__call__ = tf.function(call, input_signature=[signature], autograph=False)
     return module

@@ -63,14 +63,19 @@ class TextPacker:
         """
         import tensorflow as tf
 
-        tokens = []
-        for texts in [texts_1] if texts_2 is None else [texts_1, texts_2]:
-            # JSON lets half of a surrogate pair through, which UTF-8 cannot hold.
-            encoded = [text.encode("utf-8", "replace") for text in texts]
-            tokens.append(self._module.tokenize(tf.constant(encoded, tf.string)))
+        sides = [texts_1] if texts_2 is None else [texts_1, texts_2]
+        # JSON lets half of a surrogate pair through, which UTF-8 cannot hold.
+        encoded = [[text.encode("utf-8", "replace") for text in texts] for texts in sides]
+        return self.packed([tf.constant(texts, tf.string) for texts in encoded], length)
+
+    def packed(self, texts: "Sequence[tf.Tensor]", length: int | None = None) -> "dict[str, tf.Tensor]":
+        """The same for one or two tensors of UTF-8 strings [n], also inside a graph."""
+        import tensorflow as tf
+
+        tokens = [self._module.tokenize(side) for side in texts]
         seq_length = tf.constant(length or self.sequence_length)
-        packed: dict[str, tf.Tensor] = self._module.bert_pack_inputs(tokens, seq_length=seq_length)
-        return packed
+        ids: dict[str, tf.Tensor] = self._module.bert_pack_inputs(tokens, seq_length=seq_length)
+        return ids
 
 
 class TextEncoder:

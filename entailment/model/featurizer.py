@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -101,6 +101,8 @@ class Featurizer:
         """Encodes what the stores lack, reading each row that holds some of it once, and looks all up."""
         import numpy as np
 
+        if not self._channels:
+            return {}
         stores = self._stores or [channel.store(None) for channel in self._channels]
         keys = [channel.keys(index) for channel in self._channels]
         wanted = [store.missing(key.reshape(-1)) for store, key in zip(stores, keys, strict=True)]
@@ -246,16 +248,26 @@ class _Pool:
 
 
 def configured_featurizer(
-    config: Encoders, inputs: Inputs, image_size: int, encoders: Path, store: Path, *, sequences: bool = False
+    config: Encoders,
+    inputs: Inputs,
+    image_size: int,
+    encoders: Path,
+    store: Path | None,
+    *,
+    sequences: bool = False,
+    without: Container[str] = (),
 ) -> Featurizer:
     """The featurizer of a training run: the encoders that `inputs` needs, found or built below `encoders`.
 
     With `sequences` it gives the states of tokens and of places in the picture, not one vector for each input.
+    `without` leaves out the encoder of texts (`text`) or of images (`image`): those that are trained.
     """
-    text = load_text_encoder(config, encoders, sequences=sequences) if inputs != "image" else None
-    image = (
-        load_image_encoder(config, image_size, encoders, sequences=sequences) if inputs != "text" else None
-    )
+    handles = config.handles(inputs).keys()
+    text = image = None
+    if "text" in handles and "text" not in without:
+        text = load_text_encoder(config, encoders, sequences=sequences)
+    if "image" in handles and "image" not in without:
+        image = load_image_encoder(config, image_size, encoders, sequences=sequences)
     return Featurizer(text, image, pair=config.text.encode == "pair", store=store, progress=True)
 
 
