@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from entailment.errors import ConfigurationError
 
@@ -19,6 +19,7 @@ Inputs = Literal["multimodal", "text", "image"]
 Loss = Literal["cross_entropy", "weighted", "focal"]
 MissingImages = Literal["mask", "drop", "error"]
 Precision = Literal["auto", "float32", "bfloat16"]
+Trainable = Literal["all"] | Annotated[int, Field(ge=0, strict=True)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -90,16 +91,18 @@ class TextEncoder(_Section):
     output: str = "pooled_output"
     sequence_length: Annotated[int, Field(ge=8, le=512)] = 128
     encode: Literal["each", "pair"] = "each"
+    trainable: Trainable = 0
 
 
 class ImageEncoder(_Section):
     """The image encoder: a TF-Hub handle, a local folder or a built-in name."""
 
     encoder: str = "efficientnet-lite0"
+    trainable: Trainable = 0
 
 
 class Encoders(_Section):
-    """The frozen networks that turn texts and images into features."""
+    """The networks that turn texts and images into features."""
 
     precision: Precision = "auto"
     text: TextEncoder = TextEncoder()
@@ -112,6 +115,11 @@ class Encoders(_Section):
             {"image": self.image.encoder} if inputs != "text" else {}
         )
 
+    def trained(self, inputs: Inputs) -> dict[str, Trainable]:
+        """The encoders that `inputs` needs and that are trained, `text` or `image`, each with how much of it."""
+        amounts = {"text": self.text.trainable, "image": self.image.trainable}
+        return {role: amounts[role] for role in self.handles(inputs) if amounts.get(role)}
+
 
 class Head(_Section):
     """The network trained on the features."""
@@ -121,8 +129,13 @@ class Head(_Section):
     projection_units: Count = 256
     dropout: Share = 0.1
     modality_dropout: Share = 0.0
-    attention: Literal["none", "pooled"] = "none"
+    attention: Literal["none", "pooled", "sequence"] = "none"
     attention_dropout: Share = 0.2
+
+    @property
+    def sequences(self) -> bool:
+        """Whether the head takes the states of tokens and places, not one vector for each text and image."""
+        return self.attention == "sequence"
 
 
 class Training(_Section):
@@ -136,6 +149,7 @@ class Training(_Section):
     epochs: Count = 40
     batch_size: Count = 32
     learning_rate: Positive = 0.001
+    encoder_learning_rate: Positive = 0.00002
     patience: Annotated[int, Field(ge=0)] = 10
 
 
@@ -162,6 +176,20 @@ class Configuration(_Section):
     head: Head = Head()
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "Configuration":
+        if self.head.sequences and self.encoders.text.encode == "pair":
+            raise ValueError(
+                "head.attention: sequence lets two texts attend to each other, and encoders.text.encode: pair makes"
+                " one of them. Set encoders.text.encode to each, or head.attention to pooled or none."
+            )
+        if self.head.sequences and (self.encoders.text.trainable or self.encoders.image.trainable):
+            raise ValueError(
+                "head.attention: sequence takes frozen encoders. Set encoders.text.trainable and"
+                " encoders.image.trainable to 0, or head.attention to pooled or none."
+            )
+        return self
 
 
 PRESETS: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -289,7 +317,9 @@ def _explain(error: ValidationError, file: str, given: Mapping[str, Any]) -> str
     for fault in error.errors():
         key = ".".join(str(part) for part in fault["loc"])
         origin = "the command line" if key in given else file
-        if fault["type"] == "extra_forbidden":
+        if not key:
+            lines.append(f"{file}: {fault['ctx']['error']}")
+        elif fault["type"] == "extra_forbidden":
             lines.append(f"{origin}: there is no key '{key}'.{_nearest(key, _all_keys())}")
         else:
             lines.append(f"{origin}: {key}: {fault['msg']}. Received: {fault['input']!r}.")

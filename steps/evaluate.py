@@ -13,6 +13,7 @@ from entailment.evaluation.markdown import table_records
 from entailment.evaluation.report import evaluate_split
 from entailment.home import home
 from entailment.model.featurizer import configured_featurizer
+from entailment.model.head import takes_sequences
 from entailment.model.training import TrainedHead
 from materializers.report import ReportMaterializer
 from steps.train import code
@@ -40,7 +41,12 @@ def evaluate(
     """Computes figures, predictions and pictures of the test split and logs them to the run of `train`."""
     runs.expect(tracked_run)
     featurizer = configured_featurizer(
-        encoders, inputs, records.image_size, home() / "encoders", home() / "features"
+        head.tuned(encoders),
+        inputs,
+        records.image_size,
+        home() / "encoders",
+        home() / "features",
+        sequences=takes_sequences(head.model),
     )
     evaluated = evaluate_split(records.path, head, featurizer, split_report["counts"], config, seed, splits)
     runs.log_feature_usage(featurizer.usage)

@@ -1,4 +1,4 @@
-"""Step 5: encode every text and image once and train the head on the features."""
+"""Step 5: encode every text and image once and train the head on the features, or encoders with it."""
 
 from dataclasses import asdict
 from typing import Annotated, Any
@@ -8,9 +8,10 @@ from zenml.config import CachePolicy
 
 from entailment.configuration import Configuration
 from entailment.data.records import RecordsFolder, read_manifest
-from entailment.home import home
+from entailment.home import home, scratch
+from entailment.model.end_to_end import train_model
 from entailment.model.featurizer import configured_featurizer
-from entailment.model.training import TrainedHead, train_head
+from entailment.model.training import TrainedHead
 from materializers.head import HeadMaterializer
 from materializers.report import ReportMaterializer
 from steps.code_fingerprint import code_fingerprint
@@ -48,14 +49,11 @@ def train(
         configuration.images.size,
         home() / "encoders",
         home() / "features",
+        sequences=configuration.head.sequences,
+        without=configuration.encoders.trained(configuration.inputs),
     )
-    features = [featurizer.split(records.path, name) for name in ("train", "validation")]
+    head = train_model(
+        records.path, featurizer, configuration, home() / "encoders", scratch(), runs.log_epoch
+    )
     runs.log_feature_usage(featurizer.usage)
-    head = train_head(
-        *features,
-        configuration.head,
-        configuration.training,
-        configuration.seed,
-        runs.log_epoch,
-    )
     return head, {"run_id": run_id, "features": asdict(featurizer.usage)}

@@ -1,17 +1,19 @@
 """A step of the comparison: train one variant with one seed."""
 
 import logging
+import tempfile
+from pathlib import Path
 from typing import Annotated, Any
 
 import pandas as pd
 from zenml import step
 from zenml.config import CachePolicy
 
-from entailment.configuration import Encoders, Head, Inputs, Training
+from entailment.configuration import Configuration, Encoders, Head, Images, Inputs, Training
 from entailment.data.records import RecordsFolder
 from entailment.errors import EntailmentError
 from entailment.evaluation.report import prediction_table
-from entailment.home import home
+from entailment.home import home, scratch
 from entailment.model.featurizer import configured_featurizer
 from entailment.model.variants import train_variant as train
 from materializers.pairs import PairsMaterializer
@@ -42,10 +44,25 @@ def train_variant(
     """Gives the training's course and the test split's predictions; a failure is an outcome with its reason."""
     outcome: dict[str, Any] = {"inputs": inputs, "loss": training.loss, "seed": seed}
     try:
-        featurizer = configured_featurizer(
-            encoders, inputs, records.image_size, home() / "encoders", home() / "features"
+        config = Configuration(
+            seed=seed,
+            inputs=inputs,
+            images=Images(size=records.image_size),
+            encoders=encoders,
+            head=head,
+            training=training,
         )
-        result = train(records.path, featurizer, head, training, seed)
+        featurizer = configured_featurizer(
+            encoders,
+            inputs,
+            records.image_size,
+            home() / "encoders",
+            home() / "features",
+            sequences=head.sequences,
+            without=encoders.trained(inputs),
+        )
+        with tempfile.TemporaryDirectory(dir=scratch()) as tuned:
+            result = train(records.path, featurizer, config, home() / "encoders", Path(tuned))
     except Exception as error:  # one variant must not lose the others
         reason = str(error) if isinstance(error, EntailmentError) else f"{type(error).__name__}: {error}"
         _LOG.exception("%s with %s, seed %d, failed.", inputs, training.loss, seed)

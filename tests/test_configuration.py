@@ -62,6 +62,14 @@ def test_later_sources_win(tmp_path):
             "encoders: {precision: half}",
             "encoders.precision: Input should be 'auto', 'float32' or 'bfloat16'",
         ),
+        (
+            "head: {attention: sequence}\nencoders: {text: {encode: pair}}",
+            "head.attention: sequence lets two texts attend to each other, and encoders.text.encode: pair",
+        ),
+        (
+            "head: {attention: sequence}\nencoders: {image: {trainable: all}}",
+            "head.attention: sequence takes frozen encoders",
+        ),
         ("inputs: sound", "inputs: Input should be 'multimodal', 'text' or 'image'"),
         ("- a\n- b", "must hold keys and values"),
         ("a: [", "is not valid YAML"),
@@ -103,3 +111,19 @@ def test_wrong_assignments_are_named(assignment, expected):
     with pytest.raises(ConfigurationError) as caught:
         parse_assignments([assignment])
     assert expected in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "trained"),
+    [("multimodal", {"text": 2, "image": "all"}), ("text", {"text": 2}), ("image", {"image": "all"})],
+)
+def test_trained_encoders_are_those_of_the_inputs(inputs, trained):
+    overrides = {"inputs": inputs, "encoders.text.trainable": 2, "encoders.image.trainable": "all"}
+    assert load_configuration(None, overrides=overrides).encoders.trained(inputs) == trained
+    assert Configuration().encoders.trained(inputs) == {}
+
+
+@pytest.mark.parametrize("value", [True, -1, "some", 1.5])
+def test_how_much_of_an_encoder_is_trained_is_a_count_or_all(value):
+    with pytest.raises(ConfigurationError, match=r"encoders\.text\.trainable"):
+        load_configuration(None, overrides={"encoders.text.trainable": value})

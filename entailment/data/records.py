@@ -38,9 +38,10 @@ _SHUFFLED_BYTES: Final = 2**26
 """Records among which the next one of a shuffled split is drawn: as many as fit in this."""
 ABSENT: Final = b""
 """The key of an empty text or an absent image in an index: numpy's S16 strips the zero bytes in the file."""
-_TOKENS: Final = ("input_word_ids", "input_mask", "input_type_ids")
-_IMAGE: Final = ("image_1", "image_2")
-_PRESENT: Final = ("image_present_1", "image_present_2")
+TOKENS: Final = ("input_word_ids", "input_mask", "input_type_ids")
+IMAGE: Final = ("image_1", "image_2")
+IMAGE_PRESENT: Final = ("image_present_1", "image_present_2")
+ROW: Final = "row"
 _KEY_BYTES: Final = 16
 _NO_KEY: Final = bytes(_KEY_BYTES)
 _TEXT_KEY: Final = ("text_key_1", "text_key_2")
@@ -220,8 +221,12 @@ def read_rows(folder: Path, split: str, rows: "np.ndarray | None" = None) -> Ite
         yield from _rows_of(batch)
 
 
-def records_dataset(folder: Path, split: str, shuffle_seed: int | None = None) -> "tf.data.Dataset":
-    """One split as a tf.data pipeline of parsed examples, images decoded to uint8 [size, size, 3].
+def records_dataset(
+    folder: Path, split: str, shuffle_seed: int | None = None, *, with_images: bool = True
+) -> "tf.data.Dataset":
+    """One split as a tf.data pipeline of parsed examples, images decoded to uint8 [size, size, 3] or left out.
+
+    Each example also has `row`, its position in the split's index.
 
     Without a seed in the order of writing. With one, for training: files read in turn and shuffled, the examples
     shuffled within what 64 MiB hold; the order changes from one pass over the same dataset to the next, and is the
@@ -237,10 +242,12 @@ def records_dataset(folder: Path, split: str, shuffle_seed: int | None = None) -
     _verify(folder, entries)
     size, spec = manifest["image_size"], _feature_spec(manifest["sequence_length"])
 
-    def parse(serialized: "tf.Tensor") -> "dict[str, tf.Tensor]":
-        example = tf.io.parse_single_example(serialized, spec)
-        for name in _IMAGE:
-            png = example[name]
+    def parse(row: "tf.Tensor", serialized: "tf.Tensor") -> "dict[str, tf.Tensor]":
+        example = tf.io.parse_single_example(serialized, spec) | {ROW: row}
+        for name in IMAGE:
+            png = example.pop(name)
+            if not with_images:
+                continue
             example[name] = tf.cond(
                 tf.strings.length(png) > 0,
                 lambda png=png: tf.ensure_shape(tf.io.decode_png(png, channels=3), (size, size, 3)),
@@ -250,11 +257,12 @@ def records_dataset(folder: Path, split: str, shuffle_seed: int | None = None) -
 
     names = [str(folder / entry["name"]) for entry in entries]
     if shuffle_seed is None:
-        records = tf.data.TFRecordDataset(names)
+        records = tf.data.TFRecordDataset(names).enumerate()
     else:
-        files = tf.data.Dataset.from_tensor_slices(names).shuffle(len(names), shuffle_seed)
-        records = files.interleave(
-            tf.data.TFRecordDataset,
+        starts = [sum(entry["rows"] for entry in entries[:number]) for number in range(len(entries))]
+        files = tf.data.Dataset.from_tensor_slices((names, tf.constant(starts, tf.int64)))
+        records = files.shuffle(len(names), shuffle_seed).interleave(
+            lambda name, start: tf.data.TFRecordDataset(name).enumerate(start),
             cycle_length=_FILES_AT_ONCE,
             num_parallel_calls=tf.data.AUTOTUNE,
             deterministic=True,
@@ -307,11 +315,11 @@ _AGAIN: Final = "Run again with --no-cache: it is written anew."
 def _feature_spec(length: int) -> "dict[str, tf.io.FixedLenFeature]":
     import tensorflow as tf
 
-    spec = {name: tf.io.FixedLenFeature([], tf.string) for name in (*ID, *TEXT, *_IMAGE)}
-    spec |= {name: tf.io.FixedLenFeature([], tf.int64) for name in _PRESENT}
+    spec = {name: tf.io.FixedLenFeature([], tf.string) for name in (*ID, *TEXT, *IMAGE)}
+    spec |= {name: tf.io.FixedLenFeature([], tf.int64) for name in IMAGE_PRESENT}
     spec[LABEL] = tf.io.FixedLenFeature([], tf.int64)
     if length:
-        spec |= {f"{n}_{side}": tf.io.FixedLenFeature([length], tf.int64) for n in _TOKENS for side in (1, 2)}
+        spec |= {f"{n}_{side}": tf.io.FixedLenFeature([length], tf.int64) for n in TOKENS for side in (1, 2)}
     return spec
 
 
@@ -337,7 +345,7 @@ def _file_entry(path: Path, rows: int) -> dict[str, Any]:
 def _rows_of(batch: "dict[str, np.ndarray]") -> Iterator[Row]:
     import tensorflow as tf
 
-    columns = [batch[name].tolist() for name in (*ID, *TEXT, *_IMAGE, LABEL)]
+    columns = [batch[name].tolist() for name in (*ID, *TEXT, *IMAGE, LABEL)]
     for id_1, id_2, text_1, text_2, image_1, image_2, label in zip(*columns, strict=True):
         first, second = (
             tf.io.decode_png(png, channels=3).numpy() if png else None for png in (image_1, image_2)
@@ -421,8 +429,8 @@ def _examples(
     ]
     for side in (0, 1):
         pngs, image_keys = zip(*images[side], strict=True)
-        strings[_IMAGE[side]] = pngs
-        integers[_PRESENT[side]] = np.array([[bool(png)] for png in pngs])
+        strings[IMAGE[side]] = pngs
+        integers[IMAGE_PRESENT[side]] = np.array([[bool(png)] for png in pngs])
         keys.append(image_keys)
         if text:
             tokens = text.pack(chunk[TEXT[side]].tolist())

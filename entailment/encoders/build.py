@@ -7,7 +7,7 @@ instead of 7 s, because no large constants have to be folded when the graph is o
 an approximate GELU, which moves MiniLM's states by 0.003: not the published model.)
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Weights = Mapping[str, np.ndarray]
 
-GRAPH_VERSION = 2
+GRAPH_VERSION = 3
 """Raise it with every change of a graph below: modules of another version are built anew."""
 
 LITE_FILE = "network.tflite"
@@ -94,7 +94,7 @@ def _write(name: str, kept: Path, aside: Path) -> None:
     module = built_in.make(kept / built_in.file)
     tf.saved_model.save(module, str(aside))
     if built_in.lite:
-        (aside / LITE_FILE).write_bytes(_lite_network(module))
+        (aside / LITE_FILE).write_bytes(lite_network(module))
     # It holds a random number: without it a process that builds the same way writes the same files.
     (aside / "fingerprint.pb").unlink()
     record = read_json(kept / f"{built_in.weights}.json")
@@ -104,7 +104,8 @@ def _write(name: str, kept: Path, aside: Path) -> None:
     write_json(aside / "module.json", {"name": name, **source, **facts})
 
 
-def _lite_network(module: "tf.train.Checkpoint") -> bytes:
+def lite_network(module: "tf.train.Checkpoint") -> bytes:
+    """An image module's call as a TensorFlow Lite file holds it."""
     import tensorflow as tf
 
     function = module.__call__.get_concrete_function()
@@ -231,7 +232,9 @@ def bert_module(weights: Weights, heads: int) -> "tf.train.Checkpoint":
         return {"pooled_output": pooled, "sequence_output": x}
 
     names = ("input_word_ids", "input_mask", "input_type_ids")
-    return _module(v, encode, {name: tf.TensorSpec([None, None], tf.int32, name=name) for name in names})
+    signature = {name: tf.TensorSpec([None, None], tf.int32, name=name) for name in names}
+    blocks = [[v[name] for name in v if name.startswith(f"encoder.layer.{i}.")] for i in range(layers)]
+    return _module(v, encode, signature, blocks)
 
 
 def _fused_bert(weights: Weights, heads: int) -> dict[str, np.ndarray]:
@@ -257,7 +260,8 @@ def _fused_bert(weights: Weights, heads: int) -> dict[str, np.ndarray]:
 def lite0_module(weights: Weights) -> "tf.train.Checkpoint":
     """EfficientNet-Lite0 without its classifier, of the weights of its PyTorch checkpoint, for images of any size.
 
-    Called on float32 [n, height, width, 3], RGB in 0..1, it gives the globally averaged features [n, 1280].
+    Called on float32 [n, height, width, 3], RGB in 0..1, it gives the globally averaged features [n, 1280]; its
+    `feature_map` gives them before that, [n, ceil(height / 32), ceil(width / 32), 1280].
     """
     import tensorflow as tf
 
@@ -273,16 +277,21 @@ def lite0_module(weights: Weights) -> "tf.train.Checkpoint":
         x = tf.nn.bias_add(x, v[f"{name}.bias"])
         return x if name.endswith("_project_conv") else tf.nn.relu6(x)
 
-    def encode(images: Any) -> Any:
+    def feature_map(images: Any) -> Any:
         x = convolved((images * 255 - 127) / 128, "_conv_stem", stride=2)
         for i, stride in enumerate(LITE0_STRIDES):
             block = f"_blocks.{i}"
             y = convolved(x, f"{block}._expand_conv") if f"{block}._expand_conv.bias" in v else x
             y = convolved(convolved(y, f"{block}._depthwise_conv", stride), f"{block}._project_conv")
             x = x + y if stride == 1 and x.shape[-1] == y.shape[-1] else y
-        return tf.reduce_mean(convolved(x, "_conv_head"), axis=[1, 2])
+        return convolved(x, "_conv_head")
 
-    return _module(v, encode, tf.TensorSpec([None, None, None, 3], tf.float32, name="images"))
+    images = tf.TensorSpec([None, None, None, 3], tf.float32, name="images")
+    blocks = [[v[name] for name in v if name.startswith(f"_blocks.{i}.")] for i in range(len(LITE0_STRIDES))]
+    blocks[-1] += [v[name] for name in v if name.startswith("_conv_head.")]
+    module = _module(v, lambda images: tf.reduce_mean(feature_map(images), axis=[1, 2]), images, blocks)
+    module.feature_map = tf.function(feature_map, input_signature=[images], autograph=False)
+    return module
 
 
 def _folded_lite0(weights: Weights) -> dict[str, np.ndarray]:
@@ -306,12 +315,19 @@ def _folded_lite0(weights: Weights) -> dict[str, np.ndarray]:
 
 
 def _module(
-    variables: Mapping[str, "tf.Variable"], call: Callable[[Any], Any], signature: Any
+    variables: Mapping[str, "tf.Variable"],
+    call: Callable[[Any], Any],
+    signature: Any,
+    layers: Sequence[Sequence["tf.Variable"]],
 ) -> "tf.train.Checkpoint":
-    """A callable module with the attributes that TF-Hub's reusable SavedModels have."""
+    """A callable module with the attributes that TF-Hub's reusable SavedModels have, and `layer_variables`.
+
+    `layers` are the variables of each layer, from the first to the last: what is trained when the last N are.
+    """
     import tensorflow as tf
 
     module = tf.train.Checkpoint()
     module.variables = module.trainable_variables = list(variables.values())
+    module.layer_variables = [list(layer) for layer in layers]
     module.__call__ = tf.function(call, input_signature=[signature], autograph=False)
     return module

@@ -47,14 +47,21 @@ class Usage:
 
 
 class StoredFeatures:
-    """Vectors that lie in a store, taken by position: `features[rows]` is float32 [len(rows), width]."""
+    """Vectors that lie in a store, taken by position: `features[rows]` is float32 [len(rows), *shape]."""
 
     def __init__(
-        self, vectors: "Sequence[np.ndarray | None]", shard: "np.ndarray", row: "np.ndarray", width: int
+        self,
+        vectors: "Sequence[np.ndarray | None]",
+        shard: "np.ndarray",
+        row: "np.ndarray",
+        shape: tuple[int, ...],
     ) -> None:
-        """`shard` and `row`, int [n], say where each vector lies in `vectors`; shard -1 is a vector of zeros."""
+        """`shard` and `row`, int [n], say where each vector lies in `vectors`; shard -1 is a vector of zeros.
+
+        `shape` is what a vector, which lies flat in the store, is given out as.
+        """
         self._vectors, self._shard, self._row = vectors, shard, row
-        self.shape = (len(shard), width)
+        self.shape = (len(shard), *shape)
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -63,11 +70,11 @@ class StoredFeatures:
         import numpy as np
 
         shard, row = self._shard[rows], self._row[rows]
-        taken = np.zeros((len(shard), self.shape[1]), np.float32)
+        taken = np.zeros((len(shard), *self.shape[1:]), np.float32)
         for number in np.unique(shard[shard >= 0]):
             here, vectors = shard == number, self._vectors[number]
             assert vectors is not None
-            taken[here] = vectors[row[here]]
+            taken[here] = vectors[row[here]].reshape(-1, *self.shape[1:])
         return taken
 
 
@@ -146,15 +153,17 @@ class FeatureStore:
         self._index = None
         self.usage += Usage(seconds_spent=seconds)
 
-    def at(self, keys: "np.ndarray") -> StoredFeatures:
+    def at(self, keys: "np.ndarray", shape: tuple[int, ...] = ()) -> StoredFeatures:
         """The vectors of keys that `missing` was asked for and that were added since, in their order.
 
-        The empty key gives zeros. Raises KeyError on another key.
+        They are given out in `shape`, which holds `width` numbers; flat if none is given. The empty key gives
+        zeros. Raises KeyError on another key.
         """
         shard, row = self._find(keys)
         if ((shard < 0) & (keys != b"")).any():
             raise KeyError("a key that is not in the store")
-        return StoredFeatures([stored.vectors for stored in self._shards], shard, row, self.width)
+        vectors = [stored.vectors for stored in self._shards]
+        return StoredFeatures(vectors, shard, row, shape or (self.width,))
 
     def _find(self, keys: "np.ndarray") -> "tuple[np.ndarray, np.ndarray]":
         """Number of the shard (-1: none) and row in it of each key."""

@@ -70,24 +70,28 @@ def fingerprint_of(**parts: str | int) -> str:
     return hashlib.sha256(described.encode()).hexdigest()
 
 
-def output_width(path: Path, call: Callable[[], Any]) -> int:
-    """The width of what `call`, a trial of the module in `path` on one input, gives: an array [1, width].
+def output_shape(path: Path, call: Callable[[], Any], *, sequence: bool = False) -> tuple[int, ...]:
+    """The shape, for one input, of what `call`, a trial of the module in `path` on one input, gives.
 
-    Raises EncoderError when the module does not take that input or gives something else.
+    [width] of an array [1, width], or [length, width] of [1, length, width] where a `sequence` is expected. Raises
+    EncoderError when the module does not take that input or gives something else.
     """
     try:
         shape = tuple(call().shape)
+    except EncoderError:
+        raise
     except Exception as error:  # a foreign module fails on an input of another form in its own way
         raise EncoderError(
             f"{path}: the module cannot be called as an encoder of this kind: {_first_line(error)}. "
             "Check that text, preprocessor and image handles are not mixed up, the sizes, and the output's name."
         ) from error
-    if len(shape) != 2 or shape[0] != 1:
+    if len(shape) != (3 if sequence else 2) or shape[0] != 1:
+        expected, what = ("[1, length, width]", "a sequence") if sequence else ("[1, width]", "one vector")
         raise EncoderError(
-            f"{path}: for one input the module must give [1, width]. Received: {list(shape)}. "
-            "Name a module, or an output of it, that gives one vector for each input."
+            f"{path}: for one input the module must give {expected}. Received: {list(shape)}. "
+            f"Name a module, or an output of it, that gives {what} for each input."
         )
-    return int(shape[1])
+    return tuple(int(size) for size in shape[1:])
 
 
 def _downloaded(url: str, folder: Path) -> Path:

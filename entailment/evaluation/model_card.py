@@ -123,7 +123,21 @@ def _encoders(encoders: Mapping[str, Mapping[str, Any]]) -> str:
             ]
         )
     table = markdown_table(["role", "encoder", "origin", "licence", "SHA-256 of the weights"], rows)
+    trained = [
+        f"of `{record['handle']}` {'everything' if record['tuned'] == 'all' else _layers(record['tuned'])}"
+        for record in encoders.values()
+        if "tuned" in record
+    ]
+    if trained:
+        return (
+            f"With the head was trained: {'; '.join(trained)}. All else is frozen. The SHA-256 is that of the "
+            f"weights before it.\n\n{table}"
+        )
     return f"Frozen networks that the features come from; only the head on top was trained.\n\n{table}"
+
+
+def _layers(count: int) -> str:
+    return "the last layer" if count == 1 else f"the last {count} layers"
 
 
 def _figures(report: Mapping[str, Any], split_report: Mapping[str, Any], confidence: str) -> str:

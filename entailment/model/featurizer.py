@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from entailment.encoders.image import ImageEncoder
     from entailment.encoders.text import TextEncoder
 
-_TEXTS_AT_ONCE: Final = 4096
-"""Texts in one shard of the store: enough to sort them by length, little to lose when the process is killed."""
-_PIXEL_BYTES_AT_ONCE: Final = 2**26
-"""Bytes of the decoded images in one shard: bounds what is held whole."""
+_INPUTS_AT_ONCE: Final = 4096
+"""At most, in one shard of the store: enough to sort texts by length, little to lose when the process is killed."""
+_BYTES_AT_ONCE: Final = 2**26
+"""Bytes of the decoded images, or of the vectors, in one shard: bounds what is held whole."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -30,9 +30,10 @@ class SplitFeatures:
     """One split, ready for the head."""
 
     inputs: "Mapping[str, np.ndarray | StoredFeatures]"
-    """By input name of the head: float32 [n, width], zero where absent; `*_present` float32 [n, 1].
+    """By input name of the head: float32 [n, width], or a sequence [n, length, width], zero where absent; `*_present`
+    float32 [n, 1].
 
-    Both kinds give float32 [k, width] for `[rows]` and have a shape; stored ones are read when they are taken.
+    Both kinds give the same for `[rows]` and have a shape; stored ones are read when they are taken.
     """
     labels: "np.ndarray"
     """int64 [n], positions in LABELS."""
@@ -100,6 +101,8 @@ class Featurizer:
         """Encodes what the stores lack, reading each row that holds some of it once, and looks all up."""
         import numpy as np
 
+        if not self._channels:
+            return {}
         stores = self._stores or [channel.store(None) for channel in self._channels]
         keys = [channel.keys(index) for channel in self._channels]
         wanted = [store.missing(key.reshape(-1)) for store, key in zip(stores, keys, strict=True)]
@@ -115,7 +118,7 @@ class Featurizer:
         for pool, store, key, channel in zip(pools, stores, keys, self._channels, strict=True):
             pool.encode()
             for side, name in enumerate(channel.names):
-                inputs[name] = store.at(key[:, side])
+                inputs[name] = store.at(key[:, side], channel.encoder.shape)
                 inputs[f"{name}_present"] = (key[:, side] != b"").astype(np.float32)[:, None]
         return inputs
 
@@ -132,7 +135,7 @@ class _Channel:
     @property
     def at_once(self) -> int:
         """How many inputs are encoded and stored together."""
-        return _TEXTS_AT_ONCE
+        return min(_INPUTS_AT_ONCE, max(1, int(_BYTES_AT_ONCE // (4 * self.encoder.width))))
 
     def store(self, folder: Path | None) -> FeatureStore:
         fingerprint = self.encoder.fingerprint
@@ -149,7 +152,7 @@ class _Channel:
         raise NotImplementedError
 
     def encode(self, values: Sequence[Any]) -> "np.ndarray":
-        """float32 [n, width]."""
+        """float32 [n, *shape of the encoder]."""
         raise NotImplementedError
 
 
@@ -192,7 +195,7 @@ class _ImageChannel(_Channel):
 
     @property
     def at_once(self) -> int:
-        return max(1, int(_PIXEL_BYTES_AT_ONCE // (3 * self.encoder.size**2)))
+        return min(super().at_once, max(1, int(_BYTES_AT_ONCE // (3 * self.encoder.size**2))))
 
     def keys(self, index: RecordsIndex) -> "np.ndarray":
         return index.images
@@ -239,34 +242,58 @@ class _Pool:
         start = time.monotonic()
         vectors = self._channel.encode(self._values)
         rows, sides = zip(*self._places, strict=True)
-        self._store.add(self._keys[list(rows), list(sides)], vectors, time.monotonic() - start)
+        flat = vectors.reshape(len(vectors), -1)
+        self._store.add(self._keys[list(rows), list(sides)], flat, time.monotonic() - start)
         self._places, self._values = [], []
 
 
 def configured_featurizer(
-    config: Encoders, inputs: Inputs, image_size: int, encoders: Path, store: Path
+    config: Encoders,
+    inputs: Inputs,
+    image_size: int,
+    encoders: Path,
+    store: Path | None,
+    *,
+    sequences: bool = False,
+    without: Container[str] = (),
 ) -> Featurizer:
-    """The featurizer of a training run: the encoders that `inputs` needs, found or built below `encoders`."""
-    text = load_text_encoder(config, encoders) if inputs != "image" else None
-    image = load_image_encoder(config, image_size, encoders) if inputs != "text" else None
+    """The featurizer of a training run: the encoders that `inputs` needs, found or built below `encoders`.
+
+    With `sequences` it gives the states of tokens and of places in the picture, not one vector for each input.
+    `without` leaves out the encoder of texts (`text`) or of images (`image`): those that are trained.
+    """
+    handles = config.handles(inputs).keys()
+    text = image = None
+    if "text" in handles and "text" not in without:
+        text = load_text_encoder(config, encoders, sequences=sequences)
+    if "image" in handles and "image" not in without:
+        image = load_image_encoder(config, image_size, encoders, sequences=sequences)
     return Featurizer(text, image, pair=config.text.encode == "pair", store=store, progress=True)
 
 
-def load_text_encoder(config: Encoders, folder: Path) -> "TextEncoder":
+def load_text_encoder(config: Encoders, folder: Path, *, sequences: bool = False) -> "TextEncoder":
     """The configured text encoder."""
     from entailment.encoders.text import TextEncoder
 
     text = config.text
     return TextEncoder(
-        text.encoder, text.preprocessor, folder, text.sequence_length, text.output, config.precision
+        text.encoder,
+        text.preprocessor,
+        folder,
+        text.sequence_length,
+        text.output,
+        config.precision,
+        sequences=sequences,
     )
 
 
-def load_image_encoder(config: Encoders, size: int, folder: Path) -> "ImageEncoder":
+def load_image_encoder(
+    config: Encoders, size: int, folder: Path, *, sequences: bool = False
+) -> "ImageEncoder":
     """The configured image encoder."""
     from entailment.encoders.image import ImageEncoder
 
-    return ImageEncoder(config.image.encoder, folder, size, config.precision)
+    return ImageEncoder(config.image.encoder, folder, size, config.precision, sequences=sequences)
 
 
 def _index_of(rows: Sequence[Row]) -> RecordsIndex:

@@ -1,26 +1,27 @@
 """Training the head on stored features."""
 
 import math
-from collections.abc import Callable, Mapping
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from entailment.configuration import Head, Training
+from entailment.configuration import Encoders, Head, Training
 from entailment.errors import DataError, EntailmentError
 from entailment.evaluation.calibration import fit_temperature
 from entailment.evaluation.metrics import macro_f1
 from entailment.files import read_json, write_json
 from entailment.model.featurizer import SplitFeatures
 from entailment.model.head import build_head, load_head, logits_model, set_temperature
-from entailment.model.losses import build_loss
+from entailment.model.losses import LossFunction, build_loss
 
 if TYPE_CHECKING:
     import numpy as np
     import tensorflow as tf
 
-_ROWS_AT_ONCE: Final = 1024
-"""Rows that a head answers together."""
+_ROWS_AT_ONCE: Final = 256
+"""Rows that a head answers together: of sequences they hold 100 MB."""
 
 EpochSink = Callable[[int, Mapping[str, float]], None]
 """Called after each epoch with its number (from 0) and its figures."""
@@ -36,6 +37,16 @@ class TrainedHead:
     """The epoch, from 0, whose weights were kept."""
     history: dict[str, list[float]] = field(default_factory=dict)
     """By name one figure an epoch: train_loss, val_loss, train_accuracy, val_accuracy, val_macro_f1."""
+    modules: dict[str, Path] = field(default_factory=dict)
+    """Folders of the encoders that were trained with it, `text` or `image`: its features are theirs."""
+
+    def tuned(self, config: Encoders) -> Encoders:
+        """The configured encoders with those that were trained in place of what they were trained from."""
+        update = {
+            role: getattr(config, role).model_copy(update={"encoder": str(folder), "trainable": 0})
+            for role, folder in self.modules.items()
+        }
+        return config.model_copy(update=update)
 
 
 def make_deterministic(seed: int) -> None:
@@ -67,7 +78,7 @@ def train_head(
     import keras
 
     make_deterministic(seed)
-    model = build_head({name: column.shape[1] for name, column in train.inputs.items()}, head)
+    model = build_head({name: column.shape[1:] for name, column in train.inputs.items()}, head)
     trained = logits_model(model)
     loss = build_loss(config, train.labels)
     trained.compile(
@@ -75,17 +86,84 @@ def train_head(
         loss=loss,
         metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
     )
-    recorder = _recorder(validation, loss, config, on_epoch)
+    course = Course(
+        lambda: predict(trained, validation), validation.labels, trained.weights, loss, config, on_epoch
+    )
+
+    def end(epoch: int, logs: Mapping[str, float]) -> None:
+        trained.stop_training = not course.goes_on(epoch, logs["loss"], logs["accuracy"])
+
     trained.fit(
         batches(train, config.batch_size, seed),
         epochs=config.epochs,
         shuffle=False,  # the dataset is shuffled already
         verbose=0,
-        callbacks=[recorder],
+        callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=end)],
     )
-    trained.set_weights(recorder.best_weights)
-    set_temperature(model, fit_temperature(predict(trained, validation), validation.labels))
-    return TrainedHead(model, recorder.best_epoch, recorder.history)
+    set_temperature(model, fit_temperature(course.restore(), validation.labels))
+    return TrainedHead(model, course.best_epoch, course.history)
+
+
+class Course:
+    """How a training goes: figures of every epoch, the best epoch's weights, and when to stop."""
+
+    def __init__(
+        self,
+        answer: "Callable[[], np.ndarray]",
+        labels: "np.ndarray",
+        weights: Sequence[Any],
+        loss: LossFunction,
+        config: Training,
+        on_epoch: EpochSink,
+    ) -> None:
+        """`answer` gives the logits of the validation rows, whose classes are `labels`, as they are now.
+
+        `weights` are the variables that the best epoch's values are kept of.
+        """
+        from tqdm import tqdm
+
+        self._answer, self._labels, self._weights = answer, labels, weights
+        self._loss, self._config, self._on_epoch = loss, config, on_epoch
+        self.history: dict[str, list[float]] = {}
+        self.best_epoch = 0
+        self._best = -1.0
+        self._best_weights: list[np.ndarray] = []
+        self._bar = tqdm(total=config.epochs, unit="epoch", desc="train")
+
+    def goes_on(self, epoch: int, loss: float, accuracy: float) -> bool:
+        """Ends an epoch with these figures of the training rows; False: stop here.
+
+        Raises EntailmentError when a figure is no finite number.
+        """
+        import numpy as np
+
+        logits = self._answer()
+        predicted = logits.argmax(axis=1)
+        figures = {
+            "train_loss": float(loss),
+            "train_accuracy": float(accuracy),
+            "val_loss": float(np.mean(self._loss(self._labels, logits))),
+            "val_accuracy": float((predicted == self._labels).mean()),
+            "val_macro_f1": macro_f1(self._labels, predicted),
+        }
+        _check_finite(figures, epoch)
+        for name, value in figures.items():
+            self.history.setdefault(name, []).append(value)
+        if figures["val_macro_f1"] > self._best:
+            self._best, self.best_epoch = figures["val_macro_f1"], epoch
+            self._best_weights = [weight.numpy() for weight in self._weights]
+        self._bar.set_postfix(loss=f"{figures['train_loss']:.3f}", val_f1=f"{figures['val_macro_f1']:.3f}")
+        self._bar.update()
+        self._on_epoch(epoch, figures)
+        patience = self._config.patience
+        return epoch + 1 < self._config.epochs and not (patience and epoch - self.best_epoch >= patience)
+
+    def restore(self) -> "np.ndarray":
+        """Brings the best epoch's weights back; what they answer on the validation rows."""
+        self._bar.close()
+        for weight, best in zip(self._weights, self._best_weights, strict=True):
+            weight.assign(best)
+        return self._answer()
 
 
 def batches(features: SplitFeatures, size: int, seed: int) -> "tf.data.Dataset":
@@ -104,7 +182,7 @@ def batches(features: SplitFeatures, size: int, seed: int) -> "tf.data.Dataset":
     def load(rows: Any) -> tuple[dict[str, Any], Any]:
         *columns, labels = tf.numpy_function(read, [rows], [tf.float32] * len(names) + [tf.int64])
         shaped = {
-            name: tf.ensure_shape(column, (None, features.inputs[name].shape[1]))
+            name: tf.ensure_shape(column, (None, *features.inputs[name].shape[1:]))
             for name, column in zip(names, columns, strict=True)
         }
         return shaped, tf.ensure_shape(labels, (None,))
@@ -125,8 +203,10 @@ def predict(model: Any, features: SplitFeatures) -> "np.ndarray":
 
 
 def save_trained(trained: TrainedHead, folder: Path) -> None:
-    """Writes `head.keras` and `training.json` into a new folder."""
+    """Writes `head.keras` and `training.json` into a new folder and moves the trained encoders there, if any."""
     folder.mkdir(parents=True)
+    for role, module in trained.modules.items():
+        shutil.move(module, folder / role)
     trained.model.save(folder / "head.keras")
     write_json(folder / "training.json", {"best_epoch": trained.best_epoch, "history": trained.history})
 
@@ -137,52 +217,14 @@ def load_trained(folder: Path) -> TrainedHead:
         record = read_json(folder / "training.json")
     except (OSError, ValueError) as error:
         raise DataError(f"{folder / 'training.json'} cannot be read: {error}. Train again.") from None
-    return TrainedHead(load_head(folder / "head.keras"), record["best_epoch"], record["history"])
-
-
-def _recorder(validation: SplitFeatures, loss: Any, config: Training, on_epoch: EpochSink) -> Any:
-    import keras
-    from tqdm import tqdm
-
-    class Recorder(keras.callbacks.Callback):
-        """Adds the validation macro-F1, keeps the best weights, stops when there is no progress."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.history: dict[str, list[float]] = {}
-            self.best = -1.0
-            self.best_epoch = 0
-            self.best_weights: list[Any] = []
-            self.bar = tqdm(total=config.epochs, unit="epoch", desc="train")
-
-        def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-            figures = {f"train_{name}": float(value) for name, value in (logs or {}).items()}
-            logits = predict(self.model, validation)
-            predicted = logits.argmax(axis=1)
-            figures["val_loss"] = float(keras.ops.mean(loss(validation.labels, logits)))
-            figures["val_accuracy"] = float((predicted == validation.labels).mean())
-            figures["val_macro_f1"] = macro_f1(validation.labels, predicted)
-            _check_finite(figures, epoch)
-            for name, value in figures.items():
-                self.history.setdefault(name, []).append(value)
-            if figures["val_macro_f1"] > self.best:
-                self.best, self.best_epoch = figures["val_macro_f1"], epoch
-                self.best_weights = self.model.get_weights()
-            self.bar.set_postfix(loss=f"{figures['train_loss']:.3f}", val_f1=f"{figures['val_macro_f1']:.3f}")
-            self.bar.update()
-            on_epoch(epoch, figures)
-            if config.patience and epoch - self.best_epoch >= config.patience:
-                self.model.stop_training = True
-
-        def on_train_end(self, logs: dict[str, float] | None = None) -> None:
-            self.bar.close()
-
-    return Recorder()
+    modules = {path.name: path for path in sorted(folder.iterdir()) if path.is_dir()}
+    return TrainedHead(load_head(folder / "head.keras"), record["best_epoch"], record["history"], modules)
 
 
 def _check_finite(figures: Mapping[str, float], epoch: int) -> None:
     for name, value in figures.items():
         if not math.isfinite(value):
             raise EntailmentError(
-                f"Training stopped in epoch {epoch + 1}: {name} is {value}. Lower training.learning_rate."
+                f"Training stopped in epoch {epoch + 1}: {name} is {value}. Lower training.learning_rate"
+                " (of encoders: training.encoder_learning_rate)."
             )

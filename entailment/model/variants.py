@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from entailment.configuration import Configuration, Head, Inputs, Loss, Training
+from entailment.configuration import Configuration, Inputs, Loss
+from entailment.model.end_to_end import train_model, tuned_featurizer
 from entailment.model.featurizer import Featurizer
-from entailment.model.training import TrainedHead, predict, train_head
+from entailment.model.training import TrainedHead, predict
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,13 +56,15 @@ def variants(inputs: Inputs | None = None, loss: Loss | None = None) -> list[Var
 
 
 def train_variant(
-    records: Path, featurizer: Featurizer, head: Head, training: Training, seed: int
+    records: Path, featurizer: Featurizer, config: Configuration, encoders: Path, tuned: Path
 ) -> VariantResult:
-    """Trains the configured head with this seed and lets it answer the test split.
+    """Trains the configured head and lets it answer the test split; arguments as those of `train_model`.
 
     Raises:
         EntailmentError: the loss is no longer a finite number, or the records are damaged.
     """
-    train, validation, test = (featurizer.split(records, name) for name in ("train", "validation", "test"))
-    trained = train_head(train, validation, head, training, seed)
+    trained = train_model(records, featurizer, config, encoders, tuned)
+    if trained.modules:
+        featurizer = tuned_featurizer(trained, config, encoders, None)
+    test = featurizer.split(records, "test")
     return VariantResult(trained, test.labels, predict(trained.model, test), test.ids)

@@ -16,12 +16,13 @@ SETTINGS: Final = "predictor.json"
 def write_package(folder: Path, head: TrainedHead, configuration: Configuration, encoders: Path) -> Path:
     """Writes everything that prediction needs into `folder`; it then works by itself, anywhere.
 
-    `encoders` is where the configured encoders are found or built.
+    `encoders` is where the configured encoders are found or built; those that were trained come from the head.
     """
     text = configuration.encoders.text
+    handles = head.tuned(configuration.encoders).handles(configuration.inputs)
     with written_aside(folder) as aside:
         aside.mkdir()
-        for name, handle in configuration.encoders.handles(configuration.inputs).items():
+        for name, handle in handles.items():
             shutil.copytree(resolve_handle(handle, encoders), aside / name)
         head.model.save(aside / "head.keras")
         settings = {
@@ -33,6 +34,7 @@ def write_package(folder: Path, head: TrainedHead, configuration: Configuration,
             "sequence_length": text.sequence_length,
             "text_output": text.output,
             "pair": text.encode == "pair",
+            "sequences": configuration.head.sequences,
         }
         (aside / SETTINGS).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
     return folder

@@ -38,10 +38,15 @@ class Predictor:
                 self._settings["sequence_length"],
                 self._settings["text_output"],
                 self._settings["precision"],
+                sequences=self._settings["sequences"],
             )
         if (folder / "image").is_dir():
             image = ImageEncoder(
-                str(folder / "image"), folder, self._settings["image_size"], self._settings["precision"]
+                str(folder / "image"),
+                folder,
+                self._settings["image_size"],
+                self._settings["precision"],
+                sequences=self._settings["sequences"],
             )
         self._featurizer = Featurizer(text, image, pair=self._settings["pair"], store=None)
         self._head = load_head(folder / "head.keras")

@@ -9,6 +9,7 @@ import numpy as np
 
 WIDTH, HEADS, LAYERS, POSITIONS = 16, 2, 2, 512
 IMAGE_WIDTH = 8
+CONVOLUTIONS = ("expand", "depthwise", "project")
 CHARACTERS = string.ascii_lowercase + string.digits
 VOCABULARY = [
     *("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"),
@@ -56,6 +57,42 @@ def write_random_modules(folder: Path) -> dict[str, str]:
     for name, module in modules.items():
         tf.saved_model.save(module, os.fspath(folder / name))
     return {name: str(folder / name) for name in modules}
+
+
+def random_lite0_weights(seed: int = 7) -> dict[str, np.ndarray]:
+    """Random tensors under the names of the checkpoint of EfficientNet-Lite0, 8 channels wide."""
+    from entailment.encoders.build import LITE0_STRIDES
+
+    rng = np.random.default_rng(seed)
+    width, shapes = IMAGE_WIDTH, {"_conv_stem": (IMAGE_WIDTH, 3, 3, 3)}
+    norms = {"_conv_stem": "_bn0", "_conv_head": "_bn1"}
+    for block in (f"_blocks.{i}." for i in range(len(LITE0_STRIDES))):
+        if block != "_blocks.0.":
+            shapes[f"{block}_expand_conv"] = (width, width, 1, 1)
+        shapes |= {
+            f"{block}_depthwise_conv": (width, 1, 3, 3),
+            f"{block}_project_conv": (width, width, 1, 1),
+        }
+        norms |= {f"{block}_{name}_conv": f"{block}_bn{i}" for i, name in enumerate(CONVOLUTIONS)}
+    shapes["_conv_head"] = (width, width, 1, 1)
+    weights = {f"{name}.weight": rng.normal(0, 0.5, shape) for name, shape in shapes.items()}
+    for name in shapes:
+        parts = {"weight": 1.0, "bias": 0.1, "running_mean": 0.0, "running_var": 1.0}
+        for part, value in parts.items():
+            weights[f"{norms[name]}.{part}"] = value + 0.05 * rng.random(width)
+    return {name: value.astype(np.float32) for name, value in weights.items()}
+
+
+def write_lite0_module(folder: Path) -> str:
+    """Writes a random EfficientNet-Lite0, which has a feature map, layers and a TensorFlow Lite file; its handle."""
+    import tensorflow as tf
+
+    from entailment.encoders.build import LITE_FILE, lite0_module, lite_network
+
+    module = lite0_module(random_lite0_weights())
+    tf.saved_model.save(module, os.fspath(folder))
+    (folder / LITE_FILE).write_bytes(lite_network(module))
+    return str(folder)
 
 
 def _image_module(seed: int = 7):

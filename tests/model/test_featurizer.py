@@ -8,7 +8,7 @@ from entailment.model.featurizer import Featurizer
 
 
 class Texts:
-    handle, fingerprint, width = "texts", "t" * 64, 2
+    handle, fingerprint, width, shape = "texts", "t" * 64, 2, (2,)
 
     def __init__(self):
         self.seen = []
@@ -23,7 +23,7 @@ class Texts:
 
 
 class Images:
-    handle, fingerprint, width, size = "images", "i" * 64, 1, 4
+    handle, fingerprint, width, shape, size = "images", "i" * 64, 1, (1,), 4
 
     def __init__(self):
         self.seen = []
@@ -79,3 +79,16 @@ def test_pairs_are_packed_and_their_order_matters(tmp_path, stored):
     assert texts.seen == [("aa", "b"), ("b", "aa")]
     assert inputs["text"].tolist() == [[2, 1], [1, 2], [0, 0]]
     assert set(inputs) == {"text", "text_present"}
+
+
+def test_sequences_are_kept_and_given_out_in_their_shape(tmp_path):
+    class Tokens(Texts):
+        width, shape = 6, (3, 2)
+
+        def encode(self, texts, progress=False):
+            return np.array([[[len(text), i] for i in range(3)] for text in texts], np.float32)
+
+    for _ in range(2):
+        inputs = Featurizer(Tokens(), None, pair=False, store=tmp_path).rows(ROWS)
+        assert inputs["text_2"].tolist()[0] == [[1, 0], [1, 1], [1, 2]]
+        assert inputs["text_1"].shape == (3, 3, 2) and not inputs["text_1"][2].any()

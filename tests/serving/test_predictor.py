@@ -15,7 +15,7 @@ from entailment.model.head import build_head
 from entailment.model.training import TrainedHead
 from entailment.serving.package import write_package
 from entailment.serving.predictor import Predictor
-from tests.encoders.random_modules import write_random_modules
+from tests.encoders.random_modules import write_lite0_module, write_random_modules
 
 SIZE = 32
 
@@ -32,7 +32,7 @@ def modules(tmp_path_factory):
     return write_random_modules(tmp_path_factory.mktemp("modules"))
 
 
-def predictor(folder, modules, inputs="multimodal", encode="each", precision="auto"):
+def predictor(folder, modules, inputs="multimodal", encode="each", precision="auto", attention="none"):
     configuration = load_configuration(
         None,
         overrides={
@@ -45,14 +45,22 @@ def predictor(folder, modules, inputs="multimodal", encode="each", precision="au
             "encoders.text.sequence_length": 16,
             "encoders.text.encode": encode,
             "encoders.image.encoder": modules["image"],
+            "head.attention": attention,
         },
     )
-    featurizer = configured_featurizer(configuration.encoders, inputs, SIZE, folder, folder / "features")
+    featurizer = configured_featurizer(
+        configuration.encoders,
+        inputs,
+        SIZE,
+        folder,
+        folder / "features",
+        sequences=configuration.head.sequences,
+    )
     from entailment.data.records import Row
 
     black = np.zeros((SIZE, SIZE, 3), np.uint8)
     sample = featurizer.rows([Row(("", ""), ("a", "b"), (black, black), 0)])
-    head = build_head({name: array.shape[1] for name, array in sample.items()}, configuration.head)
+    head = build_head({name: array.shape[1:] for name, array in sample.items()}, configuration.head)
     return Predictor(write_package(folder / "package", TrainedHead(head, 0), configuration, folder))
 
 
@@ -146,3 +154,15 @@ def test_packed_pairs_as_in_the_example(tmp_path, modules, inputs):
     answers = predictor(tmp_path, modules, inputs, "pair").predict(rows(text_1=["one", "one", None]))
     assert (answers["error"] == "").all()
     assert answers[list(PROBABILITY)].notna().all(axis=None)
+
+
+@pytest.mark.parametrize("inputs", ["multimodal", "text", "image"])
+def test_sequences_with_anything_missing(tmp_path, modules, inputs):
+    lite0 = write_lite0_module(tmp_path / "lite0")
+    model = predictor(tmp_path, {**modules, "image": lite0}, inputs, attention="sequence")
+    frame = rows(text_1=["one", "", "one"], image_2=[picture(2), b"", b""], text_2=["two", "", "two"])
+    answers = model.predict(frame)
+    assert (answers["error"] == "").all()
+    values = answers[list(PROBABILITY)].to_numpy()
+    assert np.isfinite(values).all()
+    assert (abs(values[0] - values[2]).max() > 1e-6) == (inputs != "text")

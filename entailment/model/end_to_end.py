@@ -1,0 +1,230 @@
+"""Training encoders together with the head, reading the records straight."""
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from entailment.configuration import Configuration
+from entailment.data.records import IMAGE, IMAGE_PRESENT, ROW, TOKENS, records_dataset
+from entailment.data.schema import LABEL, TEXT
+from entailment.encoders.text import TextPacker
+from entailment.encoders.trainable import TrainableEncoder
+from entailment.evaluation.calibration import fit_temperature
+from entailment.model.featurizer import Featurizer, SplitFeatures, configured_featurizer
+from entailment.model.head import build_head, logits_model, set_temperature
+from entailment.model.losses import build_loss
+from entailment.model.training import Course, EpochSink, TrainedHead, make_deterministic, train_head
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+    from entailment.model.losses import LossFunction
+
+
+def train_model(
+    records: Path,
+    featurizer: Featurizer,
+    config: Configuration,
+    encoders: Path,
+    tuned: Path,
+    on_epoch: EpochSink = lambda epoch, figures: None,
+) -> TrainedHead:
+    """Trains the configured head, on features alone or together with the encoders that are to be trained.
+
+    `featurizer` gives the features of the encoders that are not trained. Those that are come from `encoders`, where
+    they are found or built, and are written below the folder `tuned`, each in a new one.
+
+    Raises:
+        EntailmentError: the loss is no longer a finite number, the records are damaged, or an encoder cannot be
+            trained so.
+    """
+    train, validation = (featurizer.split(records, split) for split in ("train", "validation"))
+    if not config.encoders.trained(config.inputs):
+        return train_head(train, validation, config.head, config.training, config.seed, on_epoch)
+    make_deterministic(config.seed)
+    network = _Network(records, config, encoders)
+    return _train(network, {"train": train, "validation": validation}, config, tuned, on_epoch)
+
+
+def tuned_featurizer(
+    trained: TrainedHead, config: Configuration, encoders: Path, store: Path | None
+) -> Featurizer:
+    """The featurizer whose features a trained head takes: of the encoders that were trained with it, if any."""
+    return configured_featurizer(
+        trained.tuned(config.encoders),
+        config.inputs,
+        config.images.size,
+        encoders,
+        store,
+        sequences=config.head.sequences,
+    )
+
+
+class _Network:
+    """The trained encoders: from parsed records to the inputs of the head."""
+
+    def __init__(self, records: Path, config: Configuration, encoders: Path) -> None:
+        self._records, self._batch_size, self._seed = records, config.training.batch_size, config.seed
+        text = config.encoders.text
+        self._output = text.output
+        handles = config.encoders.handles(config.inputs)
+        self.encoders = {
+            role: TrainableEncoder(f"encoders.{role}.trainable", handles[role], encoders, trainable)
+            for role, trainable in config.encoders.trained(config.inputs).items()
+        }
+        self._packer = None
+        if "text" in self.encoders and text.encode == "pair":
+            self._packer = TextPacker(text.preprocessor, encoders, text.sequence_length)
+
+    def dataset(self, split: str, features: SplitFeatures, *, shuffled: bool) -> "tf.data.Dataset":
+        """Batches of (what the encoders take, by encoder; inputs of the head that are known; labels)."""
+        import tensorflow as tf
+
+        seed = self._seed if shuffled else None
+        rows = records_dataset(self._records, split, seed, with_images="image" in self.encoders)
+        names = list(features.inputs)
+
+        def read(numbers: "np.ndarray") -> "list[np.ndarray]":
+            taken = features.take(numbers)
+            return [taken[name] for name in names]
+
+        def prepare(batch: "dict[str, tf.Tensor]") -> Any:
+            columns = tf.numpy_function(read, [batch[ROW]], [tf.float32] * len(names)) if names else []
+            known = {
+                name: tf.ensure_shape(column, (None, *features.inputs[name].shape[1:]))
+                for name, column in zip(names, columns, strict=True)
+            }
+            given = {}
+            if "text" in self.encoders:
+                given["text"], present = self._texts(batch)
+                known |= present
+            if "image" in self.encoders:
+                pixels = tf.concat([batch[name] for name in IMAGE], axis=0)
+                given["image"] = tf.cast(pixels, tf.float32) / 255
+                known |= _presence(IMAGE, [batch[name] for name in IMAGE_PRESENT])
+            return given, known, batch[LABEL]
+
+        batches = rows.batch(self._batch_size)
+        return batches.map(prepare, tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
+
+    def inputs(self, given: "Mapping[str, Any]", known: "Mapping[str, tf.Tensor]") -> "dict[str, tf.Tensor]":
+        """All inputs of the head: what the encoders make of a batch, zero where absent, and what is known."""
+        import tensorflow as tf
+
+        inputs = dict(known)
+        for role, encoder in self.encoders.items():
+            vectors = encoder.module(given[role])
+            vectors = vectors[self._output] if role == "text" else vectors
+            names = ("text",) if role == "text" and self._packer else (f"{role}_1", f"{role}_2")
+            for name, part in zip(names, tf.split(vectors, len(names)), strict=True):
+                inputs[name] = part * known[f"{name}_present"]
+        return inputs
+
+    def _texts(self, batch: "Mapping[str, tf.Tensor]") -> "tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]":
+        """Token ids of the pairs, or of both texts one below the other, and which texts are there."""
+        import tensorflow as tf
+
+        there = [tf.strings.length(batch[name]) > 0 for name in TEXT]
+        if self._packer:
+            tokens = self._packer.packed([batch[name] for name in TEXT])
+            present = _presence(["text"], [there[0] & there[1]])
+        else:
+            sides = {name: [batch[f"{name}_1"], batch[f"{name}_2"]] for name in TOKENS}
+            tokens = {name: tf.cast(tf.concat(both, axis=0), tf.int32) for name, both in sides.items()}
+            present = _presence(TEXT, there)
+        if self.encoders["text"].any_length:
+            longest = tf.reduce_max(tf.reduce_sum(tokens["input_mask"], axis=1))
+            tokens = {name: ids[:, :longest] for name, ids in tokens.items()}
+        return tokens, present
+
+
+def _presence(names: Any, present: "list[tf.Tensor]") -> "dict[str, tf.Tensor]":
+    import tensorflow as tf
+
+    return {
+        f"{name}_present": tf.cast(there, tf.float32)[:, None]
+        for name, there in zip(names, present, strict=True)
+    }
+
+
+def _train(
+    network: _Network,
+    parts: Mapping[str, SplitFeatures],
+    config: Configuration,
+    tuned: Path,
+    on_epoch: EpochSink,
+) -> TrainedHead:
+    """Trains encoders and head with an Adam each; the best epoch of both is kept and written."""
+    import numpy as np
+    import tensorflow as tf
+
+    train = network.dataset("train", parts["train"], shuffled=True)
+    validation = network.dataset("validation", parts["validation"], shuffled=False)
+    given, known, _ = next(iter(validation))
+    widths = {name: tensor.shape[1] for name, tensor in network.inputs(given, known).items()}
+    model = build_head(widths, config.head)
+    head = logits_model(model)
+    loss = build_loss(config.training, parts["train"].labels)
+    step = _training_step(network, head, loss, config, train.element_spec)
+    answer = tf.function(
+        lambda given, known, labels: head(network.inputs(given, known), training=False),
+        input_signature=validation.element_spec,
+        autograph=False,
+    )
+    weights = [v for encoder in network.encoders.values() for v in encoder.variables] + head.weights
+    course = Course(
+        lambda: np.concatenate([answer(*batch).numpy() for batch in validation]),
+        parts["validation"].labels,
+        weights,
+        loss,
+        config.training,
+        on_epoch,
+    )
+    for epoch in range(config.training.epochs):
+        totals = np.sum([[float(figure) for figure in step(*batch)] for batch in train], axis=0)
+        rows = len(parts["train"].labels)
+        if not course.goes_on(epoch, totals[0] / rows, totals[1] / rows):
+            break
+    set_temperature(model, fit_temperature(course.restore(), parts["validation"].labels))
+    modules = {
+        role: encoder.save(Path(tempfile.mkdtemp(prefix=f"{role}-", dir=tuned)))
+        for role, encoder in network.encoders.items()
+    }
+    return TrainedHead(model, course.best_epoch, course.history, modules)
+
+
+def _training_step(
+    network: _Network, head: "keras.Model", loss: "LossFunction", config: Configuration, signature: Any
+) -> "tf.types.experimental.GenericFunction":
+    """One step on one batch: a function that gives the sum of the losses and the number of right answers."""
+    import keras
+    import tensorflow as tf
+
+    trained = [v for encoder in network.encoders.values() for v in encoder.variables]
+    optimizers = [
+        (keras.optimizers.Adam(config.training.encoder_learning_rate), trained),
+        (keras.optimizers.Adam(config.training.learning_rate), head.trainable_variables),
+    ]
+    for optimizer, variables in optimizers:
+        optimizer.build(variables)
+    own = [variable.value for variable in head.trainable_variables]
+
+    def step(given: Any, known: Any, labels: "tf.Tensor") -> "tuple[tf.Tensor, tf.Tensor]":
+        with tf.GradientTape() as tape:
+            logits = head(network.inputs(given, known), training=True)
+            losses = loss(labels, logits)
+            mean = tf.reduce_mean(losses)
+        # An output that is not used leaves its variables without a gradient.
+        unused = tf.UnconnectedGradients.ZERO
+        gradients = tape.gradient(mean, [*trained, *own], unconnected_gradients=unused)
+        gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
+        parts = gradients[: len(trained)], gradients[len(trained) :]
+        for (optimizer, variables), part in zip(optimizers, parts, strict=True):
+            optimizer.apply(part, variables)
+        right = tf.math.count_nonzero(tf.argmax(logits, axis=1) == labels)
+        return tf.reduce_sum(losses), right
+
+    return tf.function(step, input_signature=signature, autograph=False)
