@@ -23,9 +23,18 @@ Examples:
   python run_pipeline.py --dataset pairs.csv --images pictures/
   python run_pipeline.py --dataset pairs.csv --inputs text
   python run_pipeline.py compare --seeds 3       every loss with every kind of input
+  python run_pipeline.py crossval --folds 5      one configuration, every row judged once
   python run_pipeline.py ui                      look at all runs in the browser
   python run_pipeline.py promote 3               make version 3 the champion
   python run_pipeline.py cache                   what the store of features holds
+"""
+
+_CROSSVAL_EXAMPLES = """
+\b
+Examples:
+  python run_pipeline.py crossval
+  python run_pipeline.py crossval --folds 10 --dataset pairs.csv --inputs text
+  python run_pipeline.py crossval --config recipe.yaml --dataset pairs.csv --json
 """
 
 
@@ -133,6 +142,38 @@ def compare(seeds: int, stack: str | None, no_cache: bool, as_json: bool, **opti
         else:
             print(comparison_summary(result), file=results)
         if any("error" in variant for variant in result.variants):
+            sys.exit(1)
+
+
+@cli.command(epilog=_CROSSVAL_EXAMPLES)
+@_run_options
+@click.option(
+    "--folds",
+    type=click.IntRange(2, 100),
+    default=5,
+    show_default=True,
+    help="How many parts, each judged once.",
+)
+def crossval(folds: int, stack: str | None, no_cache: bool, as_json: bool, **options: Any) -> None:
+    """Judge one configuration by stratified k-fold cross-validation over all rows of the data set.
+
+    Every row is answered by a model that was not trained on it. Prints each fold, mean and standard deviation,
+    and the macro-F1 of all answers pooled. Registers nothing. Exit code 1 when a fold failed; the others are in the
+    table all the same.
+    """
+    with _results(as_json) as results:
+        configuration = _configuration(options)
+        _use_stack(stack)
+        from pipelines.cross_validation import run_cross_validation
+        from pipelines.summary import cross_validation_summary
+
+        result = run_cross_validation(configuration, folds, use_cache=not no_cache)
+        if as_json:
+            each = [fold.get("metrics") or {"error": fold["error"]} for fold in result.folds]
+            _print_json(results, {"folds": each, "mean": result.mean, "parent_run_id": result.parent_run_id})
+        else:
+            print(cross_validation_summary(result), file=results)
+        if any("error" in fold for fold in result.folds):
             sys.exit(1)
 
 

@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from entailment.data.image_paths import MISSING, OK, UNREADABLE
+from entailment.data.schema import LABELS
 from entailment.encoders.feature_store import Usage
+from entailment.evaluation.cross_validation import FIGURES, INTERVAL, POOLED
 from entailment.home import PROJECT
 from pipelines.comparison import ComparisonResult
+from pipelines.cross_validation import CrossValidationResult
 from pipelines.training import TrainingResult
 from tracking.experiment import REGISTERED_MODEL
 
@@ -42,12 +45,11 @@ def training_summary(result: TrainingResult) -> str:
 
 def comparison_summary(result: ComparisonResult) -> str:
     """The table of variants, what it says of the baseline, and how to see it in the browser."""
-    generated = "GENERATED, not real tweets; " if result.source["generated"] else ""
     form = "{:<28} {:>8} {:>8} {:>7} {:>17} {:>8}  {}"
     heads = ("variant", "accuracy", "macro-F1", "+-", "interval", "balanced", "differs from the best")
     lines = [
-        f"Done      {result.steps - result.cached} of {result.steps} steps ran, the others were cached",
-        f"Data      {result.source['name']} ({generated}{result.source['rows']} pairs)",
+        _done_line(result),
+        _data_line(result.source),
         form.format(*heads),
     ]
     for row in result.table:
@@ -59,6 +61,44 @@ def comparison_summary(result: ComparisonResult) -> str:
         figures = [f"{row[name]:.3f}" for name in ("accuracy", "macro_f1", "balanced_accuracy")]
         lines.append(form.format(row["variant"], *figures[:2], spread, interval, figures[2], row["differs"]))
     return "\n".join([*lines, f"Next      {_command(f'ui --run {result.parent_run_id}')}"])
+
+
+def cross_validation_summary(result: CrossValidationResult) -> str:
+    """The table of folds, the pooled figure with its interval, and how to see it in the browser."""
+    form = "{:<6} {:>5} {:>8} {:>8} {:>8} {:>8} {:>16} {:>10} {:>15}"
+    heads = [
+        "fold",
+        "rows",
+        "macro-F1",
+        "accuracy",
+        "baseline",
+        "balanced",
+        *(f"F1 {label}" for label in LABELS),
+    ]
+    lines = [_done_line(result), _data_line(result.source), form.format(*heads)]
+    for row in result.table:
+        if row["error"]:
+            lines.append(f"{row['fold']:<6} FAILED: {row['error']}")
+            continue
+        figures = ["" if row[name] is None else f"{row[name]:.3f}" for name in FIGURES]
+        size = "" if row["rows"] is None else f"{row['rows']:.0f}"
+        lines.append(form.format(row["fold"], size, *figures))
+    pooled = next(row for row in result.table if row["fold"] == POOLED)
+    if pooled["macro_f1"] is not None:
+        low, high = (pooled[name] for name in INTERVAL)
+        lines.append(
+            f"Pooled    macro-F1 {pooled['macro_f1']:.3f} ({result.confidence:.0%} interval {low:.3f} to {high:.3f})"
+        )
+    return "\n".join([*lines, f"Next      {_command(f'ui --run {result.parent_run_id}')}"])
+
+
+def _done_line(result: ComparisonResult | CrossValidationResult) -> str:
+    return f"Done      {result.steps - result.cached} of {result.steps} steps ran, the others were cached"
+
+
+def _data_line(source: dict[str, Any]) -> str:
+    generated = "GENERATED, not real tweets; " if source["generated"] else ""
+    return f"Data      {source['name']} ({generated}{source['rows']} pairs)"
 
 
 def _steps_line(cached: list[str], total: int) -> str:

@@ -9,7 +9,7 @@ from zenml.config import CachePolicy
 
 from entailment.configuration import Encoders, Head, Inputs, Training
 from entailment.data.records import RecordsFolder
-from entailment.errors import EntailmentError
+from entailment.errors import reason
 from entailment.evaluation.report import prediction_table
 from entailment.home import home
 from entailment.model.featurizer import configured_featurizer
@@ -47,9 +47,8 @@ def train_variant(
         )
         result = train(records.path, featurizer, head, training, seed)
     except Exception as error:  # one variant must not lose the others
-        reason = str(error) if isinstance(error, EntailmentError) else f"{type(error).__name__}: {error}"
         _LOG.exception("%s with %s, seed %d, failed.", inputs, training.loss, seed)
-        return outcome | {"error": reason}, pd.DataFrame({"id_1": pd.Series([], dtype="str")})
+        return outcome | {"error": reason(error)}, pd.DataFrame({"id_1": pd.Series([], dtype="str")})
     trained = result.trained
     course = {"error": None, "best_epoch": trained.best_epoch, "history": trained.history}
     table = prediction_table(result.ids, result.probabilities)

@@ -47,6 +47,18 @@ def log_table(table: "pd.DataFrame", name: str, markdown: str) -> None:
     mlflow.log_text(markdown, f"{name}.md")
 
 
+def log_metrics(figures: Mapping[str, float]) -> None:
+    """Logs final figures to the active run."""
+    mlflow.log_metrics(dict(figures))
+
+
+def log_predictions(predictions: "pd.DataFrame") -> None:
+    """Logs a table of predictions to the active run as `predictions.parquet`."""
+    with tempfile.TemporaryDirectory() as scratch:
+        predictions.to_parquet(Path(scratch) / "predictions.parquet", index=False)
+        mlflow.log_artifacts(scratch)
+
+
 def log_epoch(epoch: int, figures: Mapping[str, float]) -> None:
     """Logs one epoch's figures while training goes on."""
     mlflow.log_metrics(dict(figures), step=epoch)
@@ -78,8 +90,8 @@ def log_evaluation(evaluated: EvaluatedSplit) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         for name, figure in evaluated.figures.items():
             save_figure(figure, Path(scratch) / name)
-        evaluated.predictions.to_parquet(Path(scratch) / "predictions.parquet", index=False)
         mlflow.log_artifacts(scratch)
+    log_predictions(evaluated.predictions)
 
 
 def expect(tracked: Mapping[str, Any]) -> None:

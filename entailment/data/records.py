@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from entailment.configuration import MissingImages
 from entailment.data.examples import serialized_examples
-from entailment.data.schema import ID, IMAGE_PATH, IMAGE_STATUS, LABEL, LABEL_INDEX_COLUMN, SPLITS, TEXT
+from entailment.data.schema import ID, IMAGE_PATH, IMAGE_STATUS, LABEL, LABEL_INDEX_COLUMN, TEXT
 from entailment.data.split import SPLIT_COLUMN
 from entailment.errors import DataError, ImageError
 from entailment.files import read_json, sha256_of_file, write_json, written_aside
@@ -114,7 +114,7 @@ def content_key(data: bytes) -> bytes:
 def write_records(
     frame: "pd.DataFrame", folder: Path, spec: RecordsSpec, text: "TextPacker | None"
 ) -> dict[str, Any]:
-    """Writes every split as sharded TFRecord files and a manifest; the folder appears whole or not at all.
+    """Writes every split there is as sharded TFRecord files and a manifest; the folder appears whole or not at all.
 
     Args:
         frame: pairs with resolved image paths and the column `split`.
@@ -141,7 +141,7 @@ def write_records(
     }
     with written_aside(folder) as aside, tqdm(total=len(frame), unit="pair", desc="records") as bar:
         aside.mkdir()
-        for split in SPLITS:
+        for split in frame[SPLIT_COLUMN].unique().tolist():
             rows = np.flatnonzero(frame[SPLIT_COLUMN] == split)
             shards = range(0, len(rows), spec.rows_per_shard)
             files = []

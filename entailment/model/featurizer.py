@@ -43,6 +43,14 @@ class SplitFeatures:
         """The inputs of some rows, in their order."""
         return {name: column[rows] for name, column in self.inputs.items()}
 
+    def select(self, rows: "np.ndarray") -> "SplitFeatures":
+        """Some rows, int [k], in their order, as a split of their own; stored features are still not read."""
+        inputs = {
+            name: column.select(rows) if isinstance(column, StoredFeatures) else column[rows]
+            for name, column in self.inputs.items()
+        }
+        return SplitFeatures(inputs, self.labels[rows], self.ids.iloc[rows].reset_index(drop=True))
+
 
 class Featurizer:
     """Encodes rows with the encoders it is given."""

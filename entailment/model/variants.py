@@ -1,12 +1,13 @@
-"""The variants that a comparison trains: every loss with every kind of input."""
+"""The variants that a comparison trains, every loss with every kind of input, and training one of them or a fold."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from entailment.configuration import Configuration, Head, Inputs, Loss, Training
-from entailment.model.featurizer import Featurizer
-from entailment.model.training import TrainedHead, predict, train_head
+from entailment.data.split import UNDIVIDED, FoldRows
+from entailment.model.featurizer import Featurizer, SplitFeatures
+from entailment.model.training import EpochSink, TrainedHead, predict, train_head
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,15 +34,15 @@ class Variant:
 
 @dataclass(frozen=True)
 class VariantResult:
-    """What training one variant with one seed gave."""
+    """What training on some rows and answering others gave."""
 
     trained: TrainedHead
     labels: "np.ndarray"
-    """int64 [n], the test split's true classes, positions in LABELS."""
+    """int64 [n], the answered rows' true classes, positions in LABELS."""
     probabilities: "np.ndarray"
-    """float32 [n, 3] of the test split."""
+    """float32 [n, 3] of the answered rows."""
     ids: "pd.DataFrame"
-    """Columns id_1 and id_2 of the test split."""
+    """Columns id_1 and id_2 of the answered rows."""
 
 
 def variants(inputs: Inputs | None = None, loss: Loss | None = None) -> list[Variant]:
@@ -63,5 +64,27 @@ def train_variant(
         EntailmentError: the loss is no longer a finite number, or the records are damaged.
     """
     train, validation, test = (featurizer.split(records, name) for name in ("train", "validation", "test"))
-    trained = train_head(train, validation, head, training, seed)
+    return train_and_answer(train, validation, test, head, training, seed)
+
+
+def train_fold(
+    records: Path, featurizer: Featurizer, rows: FoldRows, head: Head, training: Training, seed: int
+) -> VariantResult:
+    """The same for one fold of records that are not divided into splits (`fold_pairs`)."""
+    features = featurizer.split(records, UNDIVIDED)
+    train, validation, test = (features.select(part) for part in (rows.train, rows.validation, rows.test))
+    return train_and_answer(train, validation, test, head, training, seed)
+
+
+def train_and_answer(
+    train: SplitFeatures,
+    validation: SplitFeatures,
+    test: SplitFeatures,
+    head: Head,
+    training: Training,
+    seed: int,
+    on_epoch: EpochSink = lambda epoch, figures: None,
+) -> VariantResult:
+    """Trains a head on some rows and lets it answer others. Raises EntailmentError as `train_head` does."""
+    trained = train_head(train, validation, head, training, seed, on_epoch)
     return VariantResult(trained, test.labels, predict(trained.model, test), test.ids)
