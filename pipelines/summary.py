@@ -9,10 +9,12 @@ from entailment.data.image_paths import MISSING, OK, UNREADABLE
 from entailment.data.schema import LABELS
 from entailment.encoders.feature_store import Usage
 from entailment.evaluation.cross_validation import FIGURES, INTERVAL, POOLED
+from entailment.evaluation.tuning_table import changes
 from entailment.home import PROJECT
 from pipelines.comparison import ComparisonResult
 from pipelines.cross_validation import CrossValidationResult
 from pipelines.training import TrainingResult
+from pipelines.tuning import TuningResult
 from tracking.experiment import REGISTERED_MODEL
 
 _STATUSES = (OK, MISSING, UNREADABLE)
@@ -92,7 +94,28 @@ def cross_validation_summary(result: CrossValidationResult) -> str:
     return "\n".join([*lines, f"Next      {_command(f'ui --run {result.parent_run_id}')}"])
 
 
-def _done_line(result: ComparisonResult | CrossValidationResult) -> str:
+def tuning_summary(result: TuningResult) -> str:
+    """How many trials there are, the best one, what it changes, and the command that trains it."""
+    count = {state: result.states.count(state) for state in ("complete", "pruned", "failed")}
+    ended = ", ".join(f"{number} {state}" for state, number in count.items() if number)
+    start = "not known" if result.started_with is None else f"{result.started_with:.3f}"
+    changed = changes(result.best, result.start)
+    lines = [
+        _done_line(result),
+        _data_line(result.source),
+        f"Study     {result.study}: {len(result.states)} trials ({ended}), {result.earlier} of them from before",
+        f"Best      macro-F1 {result.value:.3f} on the validation folds (trial {result.number}); the starting"
+        f" configuration {start}",
+        f"Changed   {changed[0] if changed else 'nothing: the starting configuration is the best so far'}",
+        *(f"          {change}" for change in changed[1:]),
+        f"Written   {result.output}",
+        f"Next      {_command(f'train --config {_shortest(result.output)}')}",
+        f"          {_command(f'ui --run {result.parent_run_id}')}",
+    ]
+    return "\n".join(lines)
+
+
+def _done_line(result: ComparisonResult | CrossValidationResult | TuningResult) -> str:
     return f"Done      {result.steps - result.cached} of {result.steps} steps ran, the others were cached"
 
 

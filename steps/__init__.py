@@ -7,6 +7,7 @@ from steps.fold import fold
 from steps.ingest import ingest
 from steps.register import register
 from steps.resolve_image_paths import resolve_image_paths
+from steps.search import search
 from steps.split import split
 from steps.train import train
 from steps.train_fold import train_fold
@@ -21,6 +22,7 @@ __all__ = [
     "ingest",
     "register",
     "resolve_image_paths",
+    "search",
     "split",
     "train",
     "train_fold",

@@ -57,6 +57,7 @@ def crossval(
         seed=configuration.seed,
     )
     tags = runs.facts(configuration, source, encoder_state) | {"folds": str(len(folds))}
+    runs.log_tags({"folds": tags["folds"]})
     listed = []
     for outcome in outcomes:
         number = outcome["fold"]

@@ -47,6 +47,11 @@ def log_table(table: "pd.DataFrame", name: str, markdown: str) -> None:
     mlflow.log_text(markdown, f"{name}.md")
 
 
+def log_tags(tags: Mapping[str, str]) -> None:
+    """Adds tags to the active run."""
+    mlflow.set_tags(dict(tags))
+
+
 def log_metrics(figures: Mapping[str, float]) -> None:
     """Logs final figures to the active run."""
     mlflow.log_metrics(dict(figures))
