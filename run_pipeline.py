@@ -23,9 +23,28 @@ Examples:
   python run_pipeline.py --dataset pairs.csv --images pictures/
   python run_pipeline.py --dataset pairs.csv --inputs text
   python run_pipeline.py compare --seeds 3       every loss with every kind of input
+  python run_pipeline.py crossval --folds 5      one configuration, every row judged once
+  python run_pipeline.py tune --trials 20        search for a better configuration
   python run_pipeline.py ui                      look at all runs in the browser
   python run_pipeline.py promote 3               make version 3 the champion
   python run_pipeline.py cache                   what the store of features holds
+"""
+
+_CROSSVAL_EXAMPLES = """
+\b
+Examples:
+  python run_pipeline.py crossval
+  python run_pipeline.py crossval --folds 10 --dataset pairs.csv --inputs text
+  python run_pipeline.py crossval --config recipe.yaml --dataset pairs.csv --json
+"""
+
+_TUNE_EXAMPLES = """
+\b
+Examples:
+  python run_pipeline.py tune --trials 50
+  python run_pipeline.py tune --trials 50        50 more of the same search
+  python run_pipeline.py tune --trials 30 --dataset pairs.csv --inputs text --output better.yaml
+  python run_pipeline.py tune --loss focal --set head.pair_features=true   leave these two as they are
 """
 
 
@@ -136,6 +155,87 @@ def compare(seeds: int, stack: str | None, no_cache: bool, as_json: bool, **opti
             sys.exit(1)
 
 
+@cli.command(epilog=_CROSSVAL_EXAMPLES)
+@_run_options
+@click.option(
+    "--folds",
+    type=click.IntRange(2, 100),
+    default=5,
+    show_default=True,
+    help="How many parts, each judged once.",
+)
+def crossval(folds: int, stack: str | None, no_cache: bool, as_json: bool, **options: Any) -> None:
+    """Judge one configuration by stratified k-fold cross-validation over all rows of the data set.
+
+    Every row is answered by a model that was not trained on it. Prints each fold, mean and standard deviation,
+    and the macro-F1 of all answers pooled. Registers nothing. Exit code 1 when a fold failed; the others are in the
+    table all the same.
+    """
+    with _results(as_json) as results:
+        configuration = _configuration(options)
+        _use_stack(stack)
+        from pipelines.cross_validation import run_cross_validation
+        from pipelines.summary import cross_validation_summary
+
+        result = run_cross_validation(configuration, folds, use_cache=not no_cache)
+        if as_json:
+            each = [fold.get("metrics") or {"error": fold["error"]} for fold in result.folds]
+            _print_json(results, {"folds": each, "mean": result.mean, "parent_run_id": result.parent_run_id})
+        else:
+            print(cross_validation_summary(result), file=results)
+        if any("error" in fold for fold in result.folds):
+            sys.exit(1)
+
+
+@cli.command(epilog=_TUNE_EXAMPLES)
+@_run_options
+@click.option(
+    "--trials", type=click.IntRange(1, 10_000), default=20, show_default=True, help="How many more."
+)
+@click.option(
+    "--folds",
+    type=click.IntRange(2, 100),
+    default=3,
+    show_default=True,
+    help="Validation folds of each trial.",
+)
+@click.option(
+    "--output", type=click.Path(path_type=Path), help="Where the best goes [tuned.yaml in the home folder]."
+)
+def tune(
+    trials: int,
+    folds: int,
+    output: Path | None,
+    stack: str | None,
+    no_cache: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Search for a better configuration, judged by macro-F1 on validation folds; the test split is not read.
+
+    The first trial is the given configuration; what is given on the command line is not changed. Called again with
+    the same data and configuration, the search goes on where it ended; Ctrl-C loses the trial that is going only.
+    Writes the best configuration to a file for `train --config`. Registers nothing.
+    """
+    with _results(as_json) as results:
+        configuration, given = _configuration(options), list(_given(options))
+        _use_stack(stack)
+        from entailment.configuration import dotted
+        from entailment.home import home
+        from pipelines.summary import tuning_summary
+        from pipelines.tuning import run_tuning
+
+        target = (output or home() / "tuned.yaml").expanduser().resolve()
+        result = run_tuning(configuration, trials, folds, target, fixed=given, use_cache=not no_cache)
+        if as_json:
+            best = {"trial": result.number, "value": result.value, "configuration": dotted(result.best)}
+            counts = {"trials": len(result.states), "earlier": result.earlier}
+            ids = {"parent_run_id": result.parent_run_id, "study": result.study, "output": str(target)}
+            _print_json(results, {**ids, **counts, "start": result.started_with, "best": best})
+        else:
+            print(tuning_summary(result), file=results)
+
+
 @cli.command()
 @click.argument("version")
 @click.option("--why", default="by hand", show_default=True, help="The reason, kept with the version.")
@@ -228,12 +328,17 @@ def _bytes(size: str) -> int:
 
 def _configuration(options: dict[str, Any]) -> Any:
     """The validated configuration that the options of a run name."""
-    from entailment.configuration import DEFAULT_FILE, load_configuration, parse_assignments
+    from entailment.configuration import DEFAULT_FILE, load_configuration
     from entailment.home import PROJECT
 
-    file = options["config"] or PROJECT / DEFAULT_FILE
-    overrides = _overrides(options) | parse_assignments(options["assignments"])
-    return load_configuration(file, options["preset"], overrides)
+    return load_configuration(options["config"] or PROJECT / DEFAULT_FILE, options["preset"], _given(options))
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    """The configuration's keys, dotted, that the options of a run set."""
+    from entailment.configuration import parse_assignments
+
+    return _overrides(options) | parse_assignments(options["assignments"])
 
 
 def _overrides(options: dict[str, Any]) -> dict[str, Any]:

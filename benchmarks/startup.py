@@ -50,9 +50,7 @@ def core(home: Path) -> None:
         packer = TextPacker(text.preprocessor, home / "encoders", text.sequence_length)
         spec = RecordsSpec(config.images.size, limit, config.records.rows_per_shard, "mask", True)
         write_records(splits, records, spec, packer)
-        featurizer = configured_featurizer(
-            config.encoders, config.inputs, config.images.size, home / "encoders", home / "features"
-        )
+        featurizer = configured_featurizer(config, home / "encoders", home / "features")
         train, validation = (featurizer.split(records, name) for name in ("train", "validation"))
         head = train_head(train, validation, config.head, config.training, config.seed)
         counts = split_report(splits)["counts"]

@@ -275,6 +275,23 @@ def dotted(section: BaseModel, prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def with_values(configuration: Configuration, values: Mapping[str, Any]) -> Configuration:
+    """The configuration with other values for some dotted keys. Raises ConfigurationError as `load_configuration`."""
+    nested = configuration.model_dump()
+    for key, value in values.items():
+        _put(nested, key, value)
+    try:
+        return Configuration.model_validate(nested)
+    except ValidationError as error:
+        raise ConfigurationError(_explain(error, "the configuration", values)) from None
+
+
+def as_yaml(configuration: Configuration, comment: str) -> str:
+    """Every key as YAML that `load_configuration` reads back to an equal configuration, below a comment."""
+    lines = "".join(f"# {line}".rstrip() + "\n" for line in comment.splitlines())
+    return f"{lines}\n{yaml.safe_dump(configuration.model_dump(mode='json'), sort_keys=False)}"
+
+
 def _read_yaml(file: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))

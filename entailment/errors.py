@@ -7,6 +7,11 @@ class EntailmentError(Exception):
     exit_code = 1
 
 
+def reason(error: Exception) -> str:
+    """Why something failed, in one text: the message alone of an error of ours, else behind its kind."""
+    return str(error) if isinstance(error, EntailmentError) else f"{type(error).__name__}: {error}"
+
+
 class ConfigurationError(EntailmentError):
     """A configuration key or value, or a command-line option, is wrong."""
 

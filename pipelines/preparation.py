@@ -1,5 +1,6 @@
 """What every pipeline begins with: the state of the disk, and the steps from raw pairs to records."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,15 +37,20 @@ class Prepared:
     records: Any
 
 
-def prepare(configuration: Configuration, state: InputState) -> Prepared:
-    """Ingest, resolve images, split, write records; to be called inside a pipeline."""
+def prepare(
+    configuration: Configuration, state: InputState, divide: Callable[[Any], tuple[Any, Any]] | None = None
+) -> Prepared:
+    """Ingest, resolve images, split, write records; to be called inside a pipeline.
+
+    `divide`, if given, is called with the resolved pairs in place of the step `split` and gives the same two outputs.
+    """
     config, inputs = configuration, configuration.inputs
     missing = config.images.missing if inputs != "text" else "mask"
     pairs, source = ingest(config.dataset, config.tweets, config.ingest, inputs, state.content)
     resolved, image_report = resolve_image_paths(
         pairs, source, inputs, missing, config.images.max_pixels, state.images
     )
-    splits, split_report = split(resolved, config.split, config.seed)
+    splits, split_report = divide(resolved) if divide else split(resolved, config.split, config.seed)
     records = write_tfrecords(
         splits,
         inputs,

@@ -8,10 +8,14 @@ from typing import Any
 from entailment.data.image_paths import MISSING, OK, UNREADABLE
 from entailment.data.schema import LABELS
 from entailment.encoders.feature_store import Usage
-from entailment.evaluation.comparison import FIGURES
+from entailment.evaluation.comparison import FIGURES as COMPARED
+from entailment.evaluation.cross_validation import FIGURES, INTERVAL, POOLED
+from entailment.evaluation.tuning_table import changes
 from entailment.home import PROJECT
 from pipelines.comparison import ComparisonResult
+from pipelines.cross_validation import CrossValidationResult
 from pipelines.training import TrainingResult
+from pipelines.tuning import TuningResult
 from tracking.experiment import REGISTERED_MODEL
 
 _STATUSES = (OK, MISSING, UNREADABLE)
@@ -44,7 +48,6 @@ def training_summary(result: TrainingResult) -> str:
 
 def comparison_summary(result: ComparisonResult) -> str:
     """The table of variants, what it says of the baseline, and how to see it in the browser."""
-    generated = "GENERATED, not real tweets; " if result.source["generated"] else ""
     form = "{:<26} {:>8} {:>8} {:>6} {:>15} {:>8} {:>15}  {}"
     classes = "/".join(label[0] for label in LABELS)
     heads = (
@@ -58,8 +61,8 @@ def comparison_summary(result: ComparisonResult) -> str:
         "differs from best",
     )
     lines = [
-        f"Done      {result.steps - result.cached} of {result.steps} steps ran, the others were cached",
-        f"Data      {result.source['name']} ({generated}{result.source['rows']} pairs)",
+        _done_line(result),
+        _data_line(result.source),
         form.format(*heads),
     ]
     for row in result.table:
@@ -68,11 +71,70 @@ def comparison_summary(result: ComparisonResult) -> str:
             continue
         spread = "" if row["macro_f1_std"] is None else f"{row['macro_f1_std']:.3f}"
         interval = f"{row['macro_f1_ci_low']:.3f} to {row['macro_f1_ci_high']:.3f}"
-        accuracy, macro_f1, balanced = (f"{row[name]:.3f}" for name in FIGURES[:3])
-        classes = " / ".join(f"{row[name]:.2f}".removeprefix("0") for name in FIGURES[3:])
+        accuracy, macro_f1, balanced = (f"{row[name]:.3f}" for name in COMPARED[:3])
+        classes = " / ".join(f"{row[name]:.2f}".removeprefix("0") for name in COMPARED[3:])
         figures = (accuracy, macro_f1, spread, interval, balanced, classes)
         lines.append(form.format(row["variant"], *figures, row["differs"]))
     return "\n".join([*lines, f"Next      {_command(f'ui --run {result.parent_run_id}')}"])
+
+
+def cross_validation_summary(result: CrossValidationResult) -> str:
+    """The table of folds, the pooled figure with its interval, and how to see it in the browser."""
+    form = "{:<6} {:>5} {:>8} {:>8} {:>8} {:>8} {:>16} {:>10} {:>15}"
+    heads = [
+        "fold",
+        "rows",
+        "macro-F1",
+        "accuracy",
+        "baseline",
+        "balanced",
+        *(f"F1 {label}" for label in LABELS),
+    ]
+    lines = [_done_line(result), _data_line(result.source), form.format(*heads)]
+    for row in result.table:
+        if row["error"]:
+            lines.append(f"{row['fold']:<6} FAILED: {row['error']}")
+            continue
+        figures = ["" if row[name] is None else f"{row[name]:.3f}" for name in FIGURES]
+        size = "" if row["rows"] is None else f"{row['rows']:.0f}"
+        lines.append(form.format(row["fold"], size, *figures))
+    pooled = next(row for row in result.table if row["fold"] == POOLED)
+    if pooled["macro_f1"] is not None:
+        low, high = (pooled[name] for name in INTERVAL)
+        lines.append(
+            f"Pooled    macro-F1 {pooled['macro_f1']:.3f} ({result.confidence:.0%} interval {low:.3f} to {high:.3f})"
+        )
+    return "\n".join([*lines, f"Next      {_command(f'ui --run {result.parent_run_id}')}"])
+
+
+def tuning_summary(result: TuningResult) -> str:
+    """How many trials there are, the best one, what it changes, and the command that trains it."""
+    count = {state: result.states.count(state) for state in ("complete", "pruned", "failed")}
+    ended = ", ".join(f"{number} {state}" for state, number in count.items() if number)
+    start = "not known" if result.started_with is None else f"{result.started_with:.3f}"
+    changed = changes(result.best, result.start)
+    lines = [
+        _done_line(result),
+        _data_line(result.source),
+        f"Study     {result.study}: {len(result.states)} trials ({ended}), {result.earlier} of them from before",
+        f"Best      macro-F1 {result.value:.3f} on the validation folds (trial {result.number}); the starting"
+        f" configuration {start}",
+        f"Changed   {changed[0] if changed else 'nothing: the starting configuration is the best so far'}",
+        *(f"          {change}" for change in changed[1:]),
+        f"Written   {result.output}",
+        f"Next      {_command(f'train --config {_shortest(result.output)}')}",
+        f"          {_command(f'ui --run {result.parent_run_id}')}",
+    ]
+    return "\n".join(lines)
+
+
+def _done_line(result: ComparisonResult | CrossValidationResult | TuningResult) -> str:
+    return f"Done      {result.steps - result.cached} of {result.steps} steps ran, the others were cached"
+
+
+def _data_line(source: dict[str, Any]) -> str:
+    generated = "GENERATED, not real tweets; " if source["generated"] else ""
+    return f"Data      {source['name']} ({generated}{source['rows']} pairs)"
 
 
 def _steps_line(cached: list[str], total: int) -> str:

@@ -58,10 +58,7 @@ def training(configuration: Configuration, state: InputState) -> None:
         prepared.splits,
         prepared.split_report,
         tracked_run,
-        config.evaluation,
-        config.encoders,
-        config.inputs,
-        config.seed,
+        config,
     )
     register(head, prepared.splits, prepared.split_report, prepared.source, report, tracked_run, config)
 

@@ -14,7 +14,8 @@ from stacks.local import artifact_folder, is_active
 from tracking.registry import result_exists, run_exists
 
 _TOGETHER = ("train", "evaluate", "register")
-_COMPARISON = "compare"
+_PARENTS = {"compare": ("comparison", "variants"), "crossval": ("cross_validation", "folds")}
+"""Steps that write a parent run and children: their output, and where in it the children are listed."""
 _PAGE = 500
 _LOG = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ def forget_lost_results() -> None:
     client = Client()
     cacheable = _cacheable(client)
     lost = [step for step in cacheable if not _files_exist(step)]
-    lost += [step for step in cacheable if step not in lost and not _comparison_exists(step)]
+    lost += [step for step in cacheable if step not in lost and not _children_exist(step)]
     by_run: dict[Any, dict[str, Any]] = {}
     for step in cacheable:
         if step.name in _TOGETHER:
@@ -70,12 +71,13 @@ def _files_exist(step: Any) -> bool:
     return all(uri.is_dir() and any(uri.iterdir()) for uri in _uris(step))
 
 
-def _comparison_exists(step: Any) -> bool:
-    """Whether the runs that a comparison logged are still there; True for every other step."""
-    if step.name != _COMPARISON:
+def _children_exist(step: Any) -> bool:
+    """Whether the parent and the children that a step logged are still there; True for steps that log none."""
+    if step.name not in _PARENTS:
         return True
-    result = step.outputs["comparison"][0].load()
-    ids = [result["parent_run_id"], *(variant["run_id"] for variant in result["variants"])]
+    output, children = _PARENTS[step.name]
+    result = step.outputs[output][0].load()
+    ids = [result["parent_run_id"], *(child["run_id"] for child in result[children])]
     return all(run_exists(run_id) for run_id in ids)
 
 

@@ -1,23 +1,31 @@
 """The steps, one file each: read the inputs, call the core, log, return."""
 
 from steps.compare import compare
+from steps.crossval import crossval
 from steps.evaluate import evaluate
+from steps.fold import fold
 from steps.ingest import ingest
 from steps.register import register
 from steps.resolve_image_paths import resolve_image_paths
+from steps.search import search
 from steps.split import split
 from steps.train import train
+from steps.train_fold import train_fold
 from steps.train_variant import train_variant
 from steps.write_tfrecords import write_tfrecords
 
 __all__ = [
     "compare",
+    "crossval",
     "evaluate",
+    "fold",
     "ingest",
     "register",
     "resolve_image_paths",
+    "search",
     "split",
     "train",
+    "train_fold",
     "train_variant",
     "write_tfrecords",
 ]

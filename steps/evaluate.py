@@ -7,13 +7,12 @@ import pandas as pd
 from zenml import step
 from zenml.config import CachePolicy
 
-from entailment.configuration import Encoders, Evaluation, Inputs
+from entailment.configuration import Configuration
 from entailment.data.records import RecordsFolder
 from entailment.evaluation.markdown import table_records
 from entailment.evaluation.report import evaluate_split
 from entailment.home import home
-from entailment.model.featurizer import configured_featurizer
-from entailment.model.head import takes_sequences
+from entailment.model.end_to_end import tuned_featurizer
 from entailment.model.training import TrainedHead
 from materializers.report import ReportMaterializer
 from steps.train import code
@@ -33,22 +32,20 @@ def evaluate(
     splits: pd.DataFrame,
     split_report: dict[str, Any],
     tracked_run: dict[str, Any],
-    config: Evaluation,
-    encoders: Encoders,
-    inputs: Inputs,
-    seed: int,
+    configuration: Configuration,
 ) -> Annotated[dict[str, Any], "report"]:
     """Computes figures, predictions and pictures of the test split and logs them to the run of `train`."""
     runs.expect(tracked_run)
-    featurizer = configured_featurizer(
-        head.tuned(encoders),
-        inputs,
-        records.image_size,
-        home() / "encoders",
-        home() / "features",
-        sequences=takes_sequences(head.model),
+    featurizer = tuned_featurizer(head, configuration, home() / "encoders", home() / "features")
+    evaluated = evaluate_split(
+        records.path,
+        head,
+        featurizer,
+        split_report["counts"],
+        configuration.evaluation,
+        configuration.seed,
+        splits,
     )
-    evaluated = evaluate_split(records.path, head, featurizer, split_report["counts"], config, seed, splits)
     runs.log_feature_usage(featurizer.usage)
     runs.log_evaluation(evaluated)
     return {

@@ -9,7 +9,7 @@ from zenml.config import CachePolicy
 from entailment.configuration import Configuration
 from entailment.data.records import RecordsFolder, read_manifest
 from entailment.home import home, scratch
-from entailment.model.end_to_end import train_model
+from entailment.model.end_to_end import Workplace, train_model
 from entailment.model.featurizer import configured_featurizer
 from entailment.model.training import TrainedHead
 from materializers.head import HeadMaterializer
@@ -43,17 +43,9 @@ def train(
     run_id = runs.log_start(configuration, source, encoder_state)
     undecodable = {"undecodable": read_manifest(records.path)["unreadable"]}
     runs.log_reports({"image_report": image_report | undecodable, "split_report": split_report})
-    featurizer = configured_featurizer(
-        configuration.encoders,
-        configuration.inputs,
-        configuration.images.size,
-        home() / "encoders",
-        home() / "features",
-        sequences=configuration.head.sequences,
-        without=configuration.encoders.trained(configuration.inputs),
-    )
-    head = train_model(
-        records.path, featurizer, configuration, home() / "encoders", scratch(), runs.log_epoch
-    )
+    featurizer = configured_featurizer(configuration, home() / "encoders", home() / "features")
+    features = [featurizer.split(records.path, name) for name in ("train", "validation")]
+    place = Workplace(records.path, home() / "encoders", scratch())
+    head = train_model(*features, configuration, place, runs.log_epoch)
     runs.log_feature_usage(featurizer.usage)
     return head, {"run_id": run_id, "features": asdict(featurizer.usage)}

@@ -11,9 +11,10 @@ from zenml.config import CachePolicy
 
 from entailment.configuration import Configuration, Encoders, Head, Images, Inputs, Training
 from entailment.data.records import RecordsFolder
-from entailment.errors import EntailmentError
+from entailment.errors import reason
 from entailment.evaluation.report import prediction_table
 from entailment.home import home, scratch
+from entailment.model.end_to_end import Workplace
 from entailment.model.featurizer import configured_featurizer
 from entailment.model.variants import train_variant as train
 from materializers.pairs import PairsMaterializer
@@ -44,29 +45,16 @@ def train_variant(
     """Gives the training's course and the test split's predictions; a failure is an outcome with its reason."""
     outcome: dict[str, Any] = {"inputs": inputs, "loss": training.loss, "seed": seed}
     try:
+        images = Images(size=records.image_size)
         config = Configuration(
-            seed=seed,
-            inputs=inputs,
-            images=Images(size=records.image_size),
-            encoders=encoders,
-            head=head,
-            training=training,
+            seed=seed, inputs=inputs, images=images, encoders=encoders, head=head, training=training
         )
-        featurizer = configured_featurizer(
-            encoders,
-            inputs,
-            records.image_size,
-            home() / "encoders",
-            home() / "features",
-            sequences=head.sequences,
-            without=encoders.trained(inputs),
-        )
+        featurizer = configured_featurizer(config, home() / "encoders", home() / "features")
         with tempfile.TemporaryDirectory(dir=scratch()) as tuned:
-            result = train(records.path, featurizer, config, home() / "encoders", Path(tuned))
+            result = train(featurizer, config, Workplace(records.path, home() / "encoders", Path(tuned)))
     except Exception as error:  # one variant must not lose the others
-        reason = str(error) if isinstance(error, EntailmentError) else f"{type(error).__name__}: {error}"
         _LOG.exception("%s with %s, seed %d, failed.", inputs, training.loss, seed)
-        return outcome | {"error": reason}, pd.DataFrame({"id_1": pd.Series([], dtype="str")})
+        return outcome | {"error": reason(error)}, pd.DataFrame({"id_1": pd.Series([], dtype="str")})
     trained = result.trained
     course = {"error": None, "best_epoch": trained.best_epoch, "history": trained.history}
     table = prediction_table(result.ids, result.probabilities)

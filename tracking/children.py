@@ -36,6 +36,8 @@ class Child:
     """By file name."""
     failed: str = ""
     """Why there is no result; the run is then marked as failed."""
+    stopped: bool = False
+    """Whether it was ended early on purpose; the run is then marked as killed."""
 
 
 def log_child(child: Child) -> str:
@@ -49,8 +51,8 @@ def log_child(child: Child) -> str:
         for name, report in child.reports.items():
             mlflow.log_dict(report, name)
         log_figures(child.figures)
-    if child.failed:
-        MlflowClient().set_terminated(run.info.run_id, "FAILED")
+    if child.failed or child.stopped:
+        MlflowClient().set_terminated(run.info.run_id, "FAILED" if child.failed else "KILLED")
     return str(run.info.run_id)
 
 

@@ -65,6 +65,23 @@ def log_comparison(
     mlflow.set_tags(tags | {MLFLOW_RUN_NOTE: markdown[:_NOTE]})
 
 
+def log_tags(tags: Mapping[str, str]) -> None:
+    """Adds tags to the active run."""
+    mlflow.set_tags(dict(tags))
+
+
+def log_metrics(figures: Mapping[str, float]) -> None:
+    """Logs final figures to the active run."""
+    mlflow.log_metrics(dict(figures))
+
+
+def log_predictions(predictions: "pd.DataFrame") -> None:
+    """Logs a table of predictions to the active run as `predictions.parquet`."""
+    with tempfile.TemporaryDirectory() as scratch:
+        predictions.to_parquet(Path(scratch) / "predictions.parquet", index=False)
+        mlflow.log_artifacts(scratch)
+
+
 def log_epoch(epoch: int, figures: Mapping[str, float]) -> None:
     """Logs one epoch's figures while training goes on."""
     mlflow.log_metrics(dict(figures), step=epoch)
@@ -98,8 +115,8 @@ def log_evaluation(evaluated: EvaluatedSplit) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         for name, figure in evaluated.figures.items():
             save_figure(figure, Path(scratch) / name)
-        evaluated.predictions.to_parquet(Path(scratch) / "predictions.parquet", index=False)
         mlflow.log_artifacts(scratch)
+    log_predictions(evaluated.predictions)
 
 
 def expect(tracked: Mapping[str, Any]) -> None:

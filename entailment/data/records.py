@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from entailment.configuration import MissingImages
 from entailment.data.examples import serialized_examples
-from entailment.data.schema import ID, IMAGE_PATH, IMAGE_STATUS, LABEL, LABEL_INDEX_COLUMN, SPLITS, TEXT
+from entailment.data.schema import ID, IMAGE_PATH, IMAGE_STATUS, LABEL, LABEL_INDEX_COLUMN, TEXT
 from entailment.data.split import SPLIT_COLUMN
 from entailment.errors import DataError, ImageError
 from entailment.files import read_json, sha256_of_file, write_json, written_aside
@@ -115,7 +115,7 @@ def content_key(data: bytes) -> bytes:
 def write_records(
     frame: "pd.DataFrame", folder: Path, spec: RecordsSpec, text: "TextPacker | None"
 ) -> dict[str, Any]:
-    """Writes every split as sharded TFRecord files and a manifest; the folder appears whole or not at all.
+    """Writes every split there is as sharded TFRecord files and a manifest; the folder appears whole or not at all.
 
     Args:
         frame: pairs with resolved image paths and the column `split`.
@@ -142,7 +142,7 @@ def write_records(
     }
     with written_aside(folder) as aside, tqdm(total=len(frame), unit="pair", desc="records") as bar:
         aside.mkdir()
-        for split in SPLITS:
+        for split in frame[SPLIT_COLUMN].unique().tolist():
             rows = np.flatnonzero(frame[SPLIT_COLUMN] == split)
             shards = range(0, len(rows), spec.rows_per_shard)
             files = []
@@ -222,11 +222,17 @@ def read_rows(folder: Path, split: str, rows: "np.ndarray | None" = None) -> Ite
 
 
 def records_dataset(
-    folder: Path, split: str, shuffle_seed: int | None = None, *, with_images: bool = True
+    folder: Path,
+    split: str,
+    shuffle_seed: int | None = None,
+    *,
+    rows: "np.ndarray | None" = None,
+    with_images: bool = True,
 ) -> "tf.data.Dataset":
     """One split as a tf.data pipeline of parsed examples, images decoded to uint8 [size, size, 3] or left out.
 
-    Each example also has `row`, its position in the split's index.
+    Each example also has `row`, its position in the split's index; `rows`, int [k], are the positions of those that
+    are wanted, all if not given.
 
     Without a seed in the order of writing. With one, for training: files read in turn and shuffled, the examples
     shuffled within what 64 MiB hold; the order changes from one pass over the same dataset to the next, and is the
@@ -267,10 +273,14 @@ def records_dataset(
             num_parallel_calls=tf.data.AUTOTUNE,
             deterministic=True,
         )
-        rows = manifest["splits"][split]["rows"]
-        row_bytes = max(1, sum(entry["bytes"] for entry in entries) // rows)
+    total = manifest["splits"][split]["rows"]
+    if rows is not None:
+        wanted = tf.scatter_nd(rows[:, None], tf.ones(len(rows), tf.bool), tf.constant([total], tf.int64))
+        records = records.filter(lambda row, _: wanted[row])
+    if shuffle_seed is not None:
+        row_bytes = max(1, sum(entry["bytes"] for entry in entries) // total)
         # Serialized, not decoded: as many more rows fit.
-        records = records.shuffle(min(rows, max(1, _SHUFFLED_BYTES // row_bytes)), shuffle_seed)
+        records = records.shuffle(min(total, max(1, _SHUFFLED_BYTES // row_bytes)), shuffle_seed)
     return records.map(parse, tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
 
 

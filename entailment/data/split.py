@@ -1,7 +1,8 @@
-"""Dividing pairs into train, validation and test."""
+"""Dividing pairs into train, validation and test, or into the folds of a cross-validation."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from entailment.configuration import Split
@@ -15,8 +16,20 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 SPLIT_COLUMN: Final = "split"
+FOLD_COLUMN: Final = "fold"
+UNDIVIDED: Final = "all"
+"""The one split of records whose rows are chosen by number, as the folds' are."""
 _ROWS_AT_ONCE: Final = 2**16
 """Rows of which Python objects are made at once."""
+
+
+@dataclass(frozen=True)
+class FoldRows:
+    """What one fold of a cross-validation trains on, stops by and is judged on: row numbers, int64, no two alike."""
+
+    train: "np.ndarray"
+    validation: "np.ndarray"
+    test: "np.ndarray"
 
 
 def split_pairs(pairs: "pd.DataFrame", config: Split, seed: int) -> "pd.DataFrame":
@@ -29,30 +42,88 @@ def split_pairs(pairs: "pd.DataFrame", config: Split, seed: int) -> "pd.DataFram
         DataError: a class has too few rows, a split would be empty, or ids or texts are shared between splits
             while `split.on_leak` is `error`.
     """
-    order = _stratified(pairs, config, seed) if config.method == "stratified" else _hashed(pairs, config)
-    for name in SPLITS:
-        if len(order[name]) == 0:
-            raise DataError(
-                f"The {name} split would be empty: {len(pairs)} rows are too few for split.test_fraction="
-                f"{config.test_fraction} and split.validation_fraction={config.validation_fraction}."
-            )
-    frame = _in_order(pairs, order)
-    if config.on_leak == "error" and any((leaks := shared_between_splits(frame)).values()):
-        raise DataError(
-            f"The splits share {_describe(leaks)} (split.on_leak is error). Remove the repeated posts."
-        )
+    frame = _in_order(pairs, _rows_by_split(pairs, config, seed))
+    _check_leaks(frame, SPLIT_COLUMN, config)
     return frame
 
 
-def split_report(frame: "pd.DataFrame") -> dict[str, Any]:
-    """Class counts of each split, and how many ids and texts lie in more than one split."""
+def fold_pairs(
+    pairs: "pd.DataFrame", config: Split, folds: int, seed: int, *, without_test: bool = False
+) -> "pd.DataFrame":
+    """The pairs in file order with the columns `split` (always UNDIVIDED) and `fold` ("1" to `folds`).
+
+    `without_test` leaves out the rows that `split_pairs` makes the test split: what a search may look at.
+
+    Raises:
+        DataError: a class has fewer rows than there are folds, or ids or texts are shared between folds while
+            `split.on_leak` is `error`; with `without_test` also what `split_pairs` raises.
+    """
+    import numpy as np
+    import pandas as pd
+
+    if without_test:
+        order = _rows_by_split(pairs, config, seed)
+        pairs = pairs.iloc[np.sort(np.concatenate([order["train"], order["validation"]]))]
+    frame = pairs.reset_index(drop=True)
+    number = np.empty(len(frame), np.int64)
+    for fold, rows in enumerate(fold_rows(frame[LABEL_INDEX_COLUMN].to_numpy(), folds, seed), 1):
+        number[rows.test] = fold
+    columns = {SPLIT_COLUMN: np.repeat(UNDIVIDED, len(frame)), FOLD_COLUMN: number.astype(str)}
+    frame = frame.assign(**{name: pd.array(values, dtype="str") for name, values in columns.items()})
+    _check_leaks(frame, FOLD_COLUMN, config)
+    return frame
+
+
+def fold_rows(
+    labels: "np.ndarray", folds: int, seed: int, validation_fraction: float = 0.0
+) -> list[FoldRows]:
+    """Stratified k-fold cross-validation: which rows each fold trains on, stops by and is judged on.
+
+    The folds are those of scikit-learn's `StratifiedKFold(folds, shuffle=True, random_state=seed)` on the rows in
+    file order, whatever `split.method` is: every row is judged once. `validation_fraction` of a fold's remaining
+    rows, stratified by label with the same seed, are its validation rows, and the rest its training rows. With 0 the
+    fold itself is its validation rows: for a search, which judges by them.
+
+    Args:
+        labels: class indices, int [n], in file order.
+
+    Raises:
+        DataError: a class has fewer rows than there are folds, or too few for the validation share.
+    """
+    import numpy as np
+    from sklearn.model_selection import StratifiedKFold, train_test_split
+
+    counts = np.bincount(labels, minlength=len(LABELS))
+    told = ", ".join(f"{label} {count}" for label, count in zip(LABELS, counts, strict=True))
+    if len(labels) < folds or (counts[counts > 0] < folds).any():
+        raise DataError(
+            f"The rows are too few for {folds} folds: every class needs at least {folds}, and there are {told}."
+            " Add rows or give fewer --folds."
+        )
+    made = []
+    for rest, fold in StratifiedKFold(folds, shuffle=True, random_state=seed).split(labels, labels):
+        train, validation = rest, fold
+        if validation_fraction:
+            try:
+                train, validation = train_test_split(
+                    rest, test_size=validation_fraction, random_state=seed, stratify=labels[rest]
+                )
+            except ValueError as error:
+                raise DataError(
+                    f"The rows are too few for {folds} folds with validation rows of their own ({told}): {error} Add"
+                    " rows, raise split.validation_fraction or give fewer --folds."
+                ) from None
+        made.append(FoldRows(np.sort(train), np.sort(validation), fold))
+    return made
+
+
+def split_report(frame: "pd.DataFrame", column: str = SPLIT_COLUMN) -> dict[str, Any]:
+    """Class counts of each split, and how many ids and texts lie in more than one; of the folds by FOLD_COLUMN."""
     counts = {
-        name: {
-            label: int(((frame[SPLIT_COLUMN] == name) & (frame[LABEL] == label)).sum()) for label in LABELS
-        }
-        for name in SPLITS
+        str(name): {label: int(((frame[column] == name) & (frame[LABEL] == label)).sum()) for label in LABELS}
+        for name in (SPLITS if column == SPLIT_COLUMN else sorted(frame[column].unique(), key=int))
     }
-    return {"counts": counts, "shared": shared_between_splits(frame)}
+    return {"counts": counts, "shared": shared_between_splits(frame, column)}
 
 
 def leak_warning(report: Mapping[str, Any]) -> str | None:
@@ -63,9 +134,27 @@ def leak_warning(report: Mapping[str, Any]) -> str | None:
     return f"LEAK: the splits share {_describe(shared)}; test figures will look better than they are."
 
 
-def shared_between_splits(frame: "pd.DataFrame") -> dict[str, int]:
-    """Number of distinct ids and of distinct texts that occur in more than one split."""
-    return {"ids": _shared(frame, ID), "texts": _shared(frame, TEXT)}
+def shared_between_splits(frame: "pd.DataFrame", column: str = SPLIT_COLUMN) -> dict[str, int]:
+    """Number of distinct ids and of distinct texts that occur under more than one value of `column`."""
+    return {"ids": _shared(frame, ID, column), "texts": _shared(frame, TEXT, column)}
+
+
+def _check_leaks(frame: "pd.DataFrame", column: str, config: Split) -> None:
+    if config.on_leak == "error" and any((leaks := shared_between_splits(frame, column)).values()):
+        raise DataError(
+            f"The {column}s share {_describe(leaks)} (split.on_leak is error). Remove the repeated posts."
+        )
+
+
+def _rows_by_split(pairs: "pd.DataFrame", config: Split, seed: int) -> "dict[str, np.ndarray]":
+    order = _stratified(pairs, config, seed) if config.method == "stratified" else _hashed(pairs, config)
+    for name in SPLITS:
+        if len(order[name]) == 0:
+            raise DataError(
+                f"The {name} split would be empty: {len(pairs)} rows are too few for split.test_fraction="
+                f"{config.test_fraction} and split.validation_fraction={config.validation_fraction}."
+            )
+    return order
 
 
 def _in_order(pairs: "pd.DataFrame", order: "Mapping[str, np.ndarray]") -> "pd.DataFrame":
@@ -77,13 +166,14 @@ def _in_order(pairs: "pd.DataFrame", order: "Mapping[str, np.ndarray]") -> "pd.D
     return frame.assign(**{SPLIT_COLUMN: pd.array(names, dtype="str")})
 
 
-def _shared(frame: "pd.DataFrame", columns: tuple[str, str]) -> int:
+def _shared(frame: "pd.DataFrame", columns: tuple[str, str], by: str) -> int:
     import numpy as np
+    import pandas as pd
     import pyarrow as pa
     import pyarrow.compute as pc
 
     digests = pa.chunked_array([part for name in columns for part in _digests(frame[name])], pa.binary(16))
-    split = pc.index_in(pa.array(frame[SPLIT_COLUMN]), pa.array(SPLITS)).to_numpy()
+    split, _ = pd.factorize(frame[by])
     table = pa.table({"value": digests, "split": np.tile(split, 2)})
     ranges = table.group_by("value").aggregate([("split", "min"), ("split", "max")])
     return int(pc.sum(pc.not_equal(ranges["split_min"], ranges["split_max"])).as_py() or 0)

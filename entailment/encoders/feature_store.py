@@ -5,6 +5,7 @@ a changed byte is found before a shard is used, and processes that add shards at
 each other. A shard's time of change is the time of its last use.
 """
 
+import copy
 import hashlib
 import logging
 import os
@@ -76,6 +77,13 @@ class StoredFeatures:
             assert vectors is not None
             taken[here] = vectors[row[here]].reshape(-1, *self.shape[1:])
         return taken
+
+    def select(self, rows: "np.ndarray") -> "StoredFeatures":
+        """The vectors of some rows, int [k], in their order; still not read."""
+        chosen = copy.copy(self)
+        chosen._shard, chosen._row = self._shard[rows], self._row[rows]
+        chosen.shape = (len(rows), *self.shape[1:])
+        return chosen
 
 
 class _Shard:

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,71 +25,78 @@ if TYPE_CHECKING:
     from entailment.model.losses import LossFunction
 
 
+@dataclass(frozen=True)
+class Workplace:
+    """The folders that training reads and writes."""
+
+    records: Path
+    encoders: Path
+    """Where encoders are found or built."""
+    tuned: Path
+    """Where encoders that were trained are written, each in a new folder."""
+
+
 def train_model(
-    records: Path,
-    featurizer: Featurizer,
+    train: SplitFeatures,
+    validation: SplitFeatures,
     config: Configuration,
-    encoders: Path,
-    tuned: Path,
+    place: Workplace,
     on_epoch: EpochSink = lambda epoch, figures: None,
 ) -> TrainedHead:
     """Trains the configured head, on features alone or together with the encoders that are to be trained.
 
-    `featurizer` gives the features of the encoders that are not trained. Those that are come from `encoders`, where
-    they are found or built, and are written below the folder `tuned`, each in a new one.
+    `train` and `validation` are rows of the records in `place` with the features of the frozen encoders.
 
     Raises:
         EntailmentError: the loss is no longer a finite number, the records are damaged, or an encoder cannot be
             trained so.
     """
-    train, validation = (featurizer.split(records, split) for split in ("train", "validation"))
     if not config.encoders.trained(config.inputs):
         return train_head(train, validation, config.head, config.training, config.seed, on_epoch)
     make_deterministic(config.seed)
-    network = _Network(records, config, encoders)
-    return _train(network, {"train": train, "validation": validation}, config, tuned, on_epoch)
+    network = _Network(config, place)
+    return _train(network, {"train": train, "validation": validation}, config, place.tuned, on_epoch)
 
 
 def tuned_featurizer(
     trained: TrainedHead, config: Configuration, encoders: Path, store: Path | None
 ) -> Featurizer:
     """The featurizer whose features a trained head takes: of the encoders that were trained with it, if any."""
-    return configured_featurizer(
-        trained.tuned(config.encoders),
-        config.inputs,
-        config.images.size,
-        encoders,
-        store,
-        sequences=config.head.sequences,
-    )
+    tuned = config.model_copy(update={"encoders": trained.tuned(config.encoders)})
+    return configured_featurizer(tuned, encoders, store)
 
 
 class _Network:
     """The trained encoders: from parsed records to the inputs of the head."""
 
-    def __init__(self, records: Path, config: Configuration, encoders: Path) -> None:
-        self._records, self._batch_size, self._seed = records, config.training.batch_size, config.seed
+    def __init__(self, config: Configuration, place: Workplace) -> None:
+        self._records, self._batch_size, self._seed = place.records, config.training.batch_size, config.seed
         text = config.encoders.text
         self._output = text.output
         handles = config.encoders.handles(config.inputs)
         self.encoders = {
-            role: TrainableEncoder(f"encoders.{role}.trainable", handles[role], encoders, trainable)
+            role: TrainableEncoder(f"encoders.{role}.trainable", handles[role], place.encoders, trainable)
             for role, trainable in config.encoders.trained(config.inputs).items()
         }
         self._packer = None
         if "text" in self.encoders and text.encode == "pair":
-            self._packer = TextPacker(text.preprocessor, encoders, text.sequence_length)
+            self._packer = TextPacker(text.preprocessor, place.encoders, text.sequence_length)
 
-    def dataset(self, split: str, features: SplitFeatures, *, shuffled: bool) -> "tf.data.Dataset":
+    def dataset(self, features: SplitFeatures, *, shuffled: bool) -> "tf.data.Dataset":
         """Batches of (what the encoders take, by encoder; inputs of the head that are known; labels)."""
+        import numpy as np
         import tensorflow as tf
 
         seed = self._seed if shuffled else None
-        rows = records_dataset(self._records, split, seed, with_images="image" in self.encoders)
+        rows = records_dataset(
+            self._records, features.split, seed, rows=features.rows, with_images="image" in self.encoders
+        )
         names = list(features.inputs)
 
         def read(numbers: "np.ndarray") -> "list[np.ndarray]":
-            taken = features.take(numbers)
+            taken = features.take(
+                numbers if features.rows is None else np.searchsorted(features.rows, numbers)
+            )
             return [taken[name] for name in names]
 
         def prepare(batch: "dict[str, tf.Tensor]") -> Any:
@@ -161,8 +169,8 @@ def _train(
     import numpy as np
     import tensorflow as tf
 
-    train = network.dataset("train", parts["train"], shuffled=True)
-    validation = network.dataset("validation", parts["validation"], shuffled=False)
+    train = network.dataset(parts["train"], shuffled=True)
+    validation = network.dataset(parts["validation"], shuffled=False)
     given, known, _ = next(iter(validation))
     widths = {name: tensor.shape[1] for name, tensor in network.inputs(given, known).items()}
     model = build_head(widths, config.head)

@@ -2,12 +2,12 @@
 
 import logging
 import time
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from entailment.configuration import Encoders, Inputs
+from entailment.configuration import Configuration, Encoders
 from entailment.data.records import RecordsIndex, Row, content_key, read_index, read_rows
 from entailment.encoders.feature_store import FeatureStore, StoredFeatures, Usage
 
@@ -39,10 +39,24 @@ class SplitFeatures:
     """int64 [n], positions in LABELS."""
     ids: "pd.DataFrame"
     """Columns id_1 and id_2."""
+    split: str = ""
+    """The split of the records that the rows are of; "" where they are of none."""
+    rows: "np.ndarray | None" = None
+    """int64 [n]: positions of the rows in that split, ascending; None: all of it."""
 
     def take(self, rows: "np.ndarray | slice") -> "dict[str, np.ndarray]":
         """The inputs of some rows, in their order."""
         return {name: column[rows] for name, column in self.inputs.items()}
+
+    def select(self, rows: "np.ndarray") -> "SplitFeatures":
+        """Some rows, int [k] ascending, as a split of their own; stored features are still not read."""
+        inputs = {
+            name: column.select(rows) if isinstance(column, StoredFeatures) else column[rows]
+            for name, column in self.inputs.items()
+        }
+        ids = self.ids.iloc[rows].reset_index(drop=True)
+        rows_of_split = rows if self.rows is None else self.rows[rows]
+        return SplitFeatures(inputs, self.labels[rows], ids, self.split, rows_of_split)
 
 
 class Featurizer:
@@ -88,7 +102,7 @@ class Featurizer:
             after.misses - before.misses,
             time.monotonic() - start,
         )
-        return SplitFeatures(inputs, index.labels, index.ids)
+        return SplitFeatures(inputs, index.labels, index.ids, split)
 
     def rows(self, rows: Sequence[Row]) -> "dict[str, np.ndarray]":
         """Inputs of the head for some rows, in their order; names and shapes as in SplitFeatures."""
@@ -247,28 +261,21 @@ class _Pool:
         self._places, self._values = [], []
 
 
-def configured_featurizer(
-    config: Encoders,
-    inputs: Inputs,
-    image_size: int,
-    encoders: Path,
-    store: Path | None,
-    *,
-    sequences: bool = False,
-    without: Container[str] = (),
-) -> Featurizer:
-    """The featurizer of a training run: the encoders that `inputs` needs, found or built below `encoders`.
+def configured_featurizer(config: Configuration, encoders: Path, store: Path | None) -> Featurizer:
+    """The featurizer of a training run: the encoders that it needs and does not train, found or built in `encoders`.
 
-    With `sequences` it gives the states of tokens and of places in the picture, not one vector for each input.
-    `without` leaves out the encoder of texts (`text`) or of images (`image`): those that are trained.
+    For a head that attends to sequences it gives the states of tokens and of places in the picture, not one vector
+    for each input.
     """
-    handles = config.handles(inputs).keys()
+    frozen = config.encoders.handles(config.inputs).keys() - config.encoders.trained(config.inputs).keys()
+    sequences = config.head.sequences
     text = image = None
-    if "text" in handles and "text" not in without:
-        text = load_text_encoder(config, encoders, sequences=sequences)
-    if "image" in handles and "image" not in without:
-        image = load_image_encoder(config, image_size, encoders, sequences=sequences)
-    return Featurizer(text, image, pair=config.text.encode == "pair", store=store, progress=True)
+    if "text" in frozen:
+        text = load_text_encoder(config.encoders, encoders, sequences=sequences)
+    if "image" in frozen:
+        image = load_image_encoder(config.encoders, config.images.size, encoders, sequences=sequences)
+    pair = config.encoders.text.encode == "pair"
+    return Featurizer(text, image, pair=pair, store=store, progress=True)
 
 
 def load_text_encoder(config: Encoders, folder: Path, *, sequences: bool = False) -> "TextEncoder":

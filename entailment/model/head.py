@@ -127,11 +127,6 @@ def _found_in_each_other(
     return found
 
 
-def takes_sequences(head: "keras.Model") -> bool:
-    """Whether a head takes the states of tokens and places rather than one vector for each input."""
-    return any(len(tensor.shape) == 3 for tensor in head.inputs)
-
-
 def logits_model(head: "keras.Model") -> "keras.Model":
     """The same network and weights up to the logits, float32 [n, 3]: what a loss is computed from."""
     import keras

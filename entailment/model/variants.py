@@ -1,13 +1,13 @@
-"""The variants that a comparison trains: every loss with every kind of input."""
+"""The variants that a comparison trains, every loss with every kind of input, and training one of them or a fold."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from entailment.configuration import Configuration, Inputs, Loss
-from entailment.model.end_to_end import train_model, tuned_featurizer
-from entailment.model.featurizer import Featurizer
-from entailment.model.training import TrainedHead, predict
+from entailment.data.split import UNDIVIDED, FoldRows
+from entailment.model.end_to_end import Workplace, train_model, tuned_featurizer
+from entailment.model.featurizer import Featurizer, SplitFeatures
+from entailment.model.training import EpochSink, TrainedHead, predict
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,15 +34,15 @@ class Variant:
 
 @dataclass(frozen=True)
 class VariantResult:
-    """What training one variant with one seed gave."""
+    """What training on some rows and answering others gave."""
 
     trained: TrainedHead
     labels: "np.ndarray"
-    """int64 [n], the test split's true classes, positions in LABELS."""
+    """int64 [n], the answered rows' true classes, positions in LABELS."""
     probabilities: "np.ndarray"
-    """float32 [n, 3] of the test split."""
+    """float32 [n, 3] of the answered rows."""
     ids: "pd.DataFrame"
-    """Columns id_1 and id_2 of the test split."""
+    """Columns id_1 and id_2 of the answered rows."""
 
 
 def variants(inputs: Inputs | None = None, loss: Loss | None = None) -> list[Variant]:
@@ -55,16 +55,39 @@ def variants(inputs: Inputs | None = None, loss: Loss | None = None) -> list[Var
     ]
 
 
-def train_variant(
-    records: Path, featurizer: Featurizer, config: Configuration, encoders: Path, tuned: Path
-) -> VariantResult:
-    """Trains the configured head and lets it answer the test split; arguments as those of `train_model`.
+def train_variant(featurizer: Featurizer, config: Configuration, place: Workplace) -> VariantResult:
+    """Trains the configured model and lets it answer the test split; arguments as those of `train_model`.
 
     Raises:
         EntailmentError: the loss is no longer a finite number, or the records are damaged.
     """
-    trained = train_model(records, featurizer, config, encoders, tuned)
+    train, validation, test = (
+        featurizer.split(place.records, name) for name in ("train", "validation", "test")
+    )
+    return train_and_answer(train, validation, test, config, place)
+
+
+def train_fold(
+    featurizer: Featurizer, rows: FoldRows, config: Configuration, place: Workplace
+) -> VariantResult:
+    """The same for one fold of records that are not divided into splits (`fold_pairs`)."""
+    features = featurizer.split(place.records, UNDIVIDED)
+    train, validation, test = (features.select(part) for part in (rows.train, rows.validation, rows.test))
+    return train_and_answer(train, validation, test, config, place)
+
+
+def train_and_answer(
+    train: SplitFeatures,
+    validation: SplitFeatures,
+    test: SplitFeatures,
+    config: Configuration,
+    place: Workplace,
+    on_epoch: EpochSink = lambda epoch, figures: None,
+) -> VariantResult:
+    """Trains the configured model on some rows and lets it answer others. Raises as `train_model` does."""
+    trained = train_model(train, validation, config, place, on_epoch)
     if trained.modules:
-        featurizer = tuned_featurizer(trained, config, encoders, None)
-    test = featurizer.split(records, "test")
+        featurizer = tuned_featurizer(trained, config, place.encoders, None)
+        answered = featurizer.split(place.records, test.split)
+        test = answered if test.rows is None else answered.select(test.rows)
     return VariantResult(trained, test.labels, predict(trained.model, test), test.ids)

@@ -9,7 +9,16 @@ from sklearn.model_selection import train_test_split
 
 from entailment.configuration import Split
 from entailment.data.schema import LABELS, SPLITS
-from entailment.data.split import leak_warning, shared_between_splits, split_pairs, split_report
+from entailment.data.split import (
+    FOLD_COLUMN,
+    UNDIVIDED,
+    fold_pairs,
+    fold_rows,
+    leak_warning,
+    shared_between_splits,
+    split_pairs,
+    split_report,
+)
 from entailment.errors import DataError
 
 
@@ -133,3 +142,77 @@ def test_columns_keep_their_types_and_split_is_text():
     splits = split_pairs(pairs, Split(), 0)
     assert splits.dtypes.to_dict() == {**pairs.dtypes.to_dict(), "split": pd.Series(dtype="str").dtype}
     assert splits.index.tolist() == list(range(60))
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(60, 200), st.integers(0, 1000), st.integers(2, 6))
+def test_every_row_is_judged_once_by_rows_that_are_not_it(n, seed, folds):
+    labels = np.random.default_rng(seed).permutation(np.arange(n) % 3)
+    made = fold_rows(labels, folds, seed, 0.25)
+    assert sorted(np.concatenate([rows.test for rows in made])) == list(range(n))
+    for rows in made:
+        parts = np.concatenate([rows.train, rows.validation, rows.test])
+        assert sorted(parts) == list(range(n))
+        counts = np.bincount(labels[rows.test], minlength=3)
+        assert counts.max() - counts.min() <= 2
+        assert len(rows.validation) == int(np.ceil(0.25 * (n - len(rows.test))))
+
+
+def test_folds_are_those_of_scikit_learn_in_file_order():
+    from sklearn.model_selection import StratifiedKFold
+
+    labels = np.random.default_rng(0).choice(3, 90, p=[0.2, 0.2, 0.6])
+    expected = StratifiedKFold(4, shuffle=True, random_state=9).split(labels, labels)
+    for rows, (rest, test) in zip(fold_rows(labels, 4, 9, 0.1), expected, strict=True):
+        assert (rows.test == test).all()
+        train, validation = train_test_split(rest, test_size=0.1, random_state=9, stratify=labels[rest])
+        assert (rows.train == train).all() and (rows.validation == validation).all()
+    assert any(
+        (a.test != b.test).any() for a, b in zip(*(fold_rows(labels, 3, s) for s in (1, 2)), strict=True)
+    )
+
+
+def test_for_a_search_the_fold_itself_is_the_validation():
+    for rows in fold_rows(np.arange(30) % 3, 3, 0):
+        assert (rows.validation == rows.test).all()
+        assert not set(rows.train) & set(rows.test)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([0] * 4 + [1, 2] * 20, r"too few for 5 folds: .* at least 5, and there are Contradictory 4"),
+        ([0, 1, 2], "too few for 5 folds"),
+        ([0, 1, 2] * 5, r"validation rows of their own \(Contradictory 5"),
+    ],
+)
+def test_too_few_rows_of_a_class_for_the_folds_are_explained(labels, message):
+    with pytest.raises(DataError, match=message):
+        fold_rows(np.array(labels), 5, 0, 0.05)
+
+
+def test_pairs_with_their_folds_stay_in_file_order():
+    pairs = frame(np.arange(60) % 3)
+    folded = fold_pairs(pairs, Split(), 5, 7)
+    assert folded["id_1"].tolist() == pairs["id_1"].tolist()
+    assert set(folded["split"]) == {UNDIVIDED}
+    for number, rows in enumerate(fold_rows(pairs["label_index"].to_numpy(), 5, 7), 1):
+        assert np.flatnonzero(folded["fold"] == str(number)).tolist() == rows.test.tolist()
+    report = split_report(folded, FOLD_COLUMN)
+    assert report["counts"] == {str(n): dict.fromkeys(LABELS, 4) for n in range(1, 6)}
+    assert report["shared"] == {"ids": 0, "texts": 0}
+
+
+def test_pairs_shared_between_folds_are_a_leak():
+    pairs = frame(np.arange(60) % 3).assign(text_1="the same")
+    assert "LEAK" in leak_warning(split_report(fold_pairs(pairs, Split(), 5, 7), FOLD_COLUMN))
+    with pytest.raises(DataError, match="The folds share 1 texts"):
+        fold_pairs(pairs, Split(on_leak="error"), 5, 7)
+
+
+@pytest.mark.parametrize("method", ["stratified", "hash"])
+def test_a_search_s_pairs_hold_no_row_of_the_test_split(method):
+    pairs, config = frame(np.arange(300) % 3), Split(method=method, test_fraction=0.2)
+    splits, folded = split_pairs(pairs, config, 3), fold_pairs(pairs, config, 4, 3, without_test=True)
+    assert sorted(folded["id_1"]) == sorted(ids(splits, "train") + ids(splits, "validation"))
+    assert folded["id_1"].tolist() == [name for name in pairs["id_1"] if name in set(folded["id_1"])]

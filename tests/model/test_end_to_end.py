@@ -13,7 +13,7 @@ from entailment.encoders.text import TextPacker
 from entailment.encoders.trainable import TrainableEncoder
 from entailment.errors import EncoderError, EntailmentError
 from entailment.files import read_json, write_json
-from entailment.model.end_to_end import train_model, tuned_featurizer
+from entailment.model.end_to_end import Workplace, train_model, tuned_featurizer
 from entailment.model.featurizer import configured_featurizer
 from entailment.model.head import logits_model, temperature_of
 from entailment.model.losses import build_loss
@@ -85,16 +85,10 @@ def configured(modules, inputs, **settings):
 
 
 def trained_with(records, config, folder):
-    featurizer = configured_featurizer(
-        config.encoders,
-        config.inputs,
-        SIZE,
-        folder,
-        folder / "features",
-        without=config.encoders.trained(config.inputs),
-    )
+    featurizer = configured_featurizer(config, folder, folder / "features")
     (folder / "tuned").mkdir(parents=True)
-    return train_model(records, featurizer, config, folder, folder / "tuned")
+    features = [featurizer.split(records, split) for split in ("train", "validation")]
+    return train_model(*features, config, Workplace(records, folder, folder / "tuned"))
 
 
 TEXT, IMAGE = "encoders.text.trainable", "encoders.image.trainable"

@@ -1,10 +1,11 @@
 """The featurizer: each distinct input once, absent inputs zero, order kept."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from entailment.data.records import Row
-from entailment.model.featurizer import Featurizer
+from entailment.model.featurizer import Featurizer, SplitFeatures, _index_of
 
 
 class Texts:
@@ -92,3 +93,18 @@ def test_sequences_are_kept_and_given_out_in_their_shape(tmp_path):
         inputs = Featurizer(Tokens(), None, pair=False, store=tmp_path).rows(ROWS)
         assert inputs["text_2"].tolist()[0] == [[1, 0], [1, 1], [1, 2]]
         assert inputs["text_1"].shape == (3, 3, 2) and not inputs["text_1"][2].any()
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_selected_rows_are_those_rows_in_that_order(tmp_path, stored):
+    featurizer = Featurizer(Texts(), None, pair=False, store=tmp_path if stored else None)
+    inputs = featurizer._inputs(_index_of(ROWS), lambda numbers: [ROWS[n] for n in numbers])
+    ids = pd.DataFrame({"id_1": ["1", "3", "5"], "id_2": ["2", "4", "6"]})
+    whole = SplitFeatures(inputs, np.array([0, 1, 2]), ids)
+    chosen = whole.select(np.array([2, 0]))
+    assert chosen.labels.tolist() == [2, 0]
+    assert chosen.ids["id_1"].tolist() == ["5", "1"] and chosen.ids.index.tolist() == [0, 1]
+    for name, column in chosen.inputs.items():
+        assert column.shape == (2, whole.inputs[name].shape[1])
+        assert (column[:] == whole.inputs[name][:][[2, 0]]).all()
+    assert (chosen.select(np.array([1])).take(slice(0, 1))["text_2"] == whole.inputs["text_2"][:][:1]).all()

@@ -95,7 +95,8 @@ def test_no_option_of_the_head_is_left_out_above():
     (marked,) = test_an_option_changes_the_answers_and_survives_saving.pytestmark
     tried = {name for head, training, _ in marked.args[1] for name in (*head, *training)}
     assert set(Configuration().head.model_dump()) <= tried
-    assert set(Configuration().training.model_dump()) - tried == {"epochs", "patience"}  # in test_training.py
+    elsewhere = {"epochs", "patience", "encoder_learning_rate"}  # test_training.py, test_end_to_end.py
+    assert set(Configuration().training.model_dump()) - tried == elsewhere
 
 
 def test_the_hidden_layers_drop_the_configured_share():

@@ -48,14 +48,7 @@ def predictor(folder, modules, inputs="multimodal", encode="each", precision="au
             "head.attention": attention,
         },
     )
-    featurizer = configured_featurizer(
-        configuration.encoders,
-        inputs,
-        SIZE,
-        folder,
-        folder / "features",
-        sequences=configuration.head.sequences,
-    )
+    featurizer = configured_featurizer(configuration, folder, folder / "features")
     from entailment.data.records import Row
 
     black = np.zeros((SIZE, SIZE, 3), np.uint8)

@@ -1,0 +1,135 @@
+"""The last step of the cross-validation: figures of every fold and of all answers pooled, in MLflow."""
+
+from typing import Annotated, Any
+
+import pandas as pd
+from zenml import step
+from zenml.config import CachePolicy
+
+from entailment.configuration import Configuration
+from entailment.data.schema import LABELS, PROBABILITY
+from entailment.evaluation.cross_validation import (
+    CrossValidation,
+    FoldAnswers,
+    cross_validation,
+    cross_validation_figure,
+    cross_validation_markdown,
+)
+from entailment.evaluation.figures import confusion_matrix_figure, training_curves_figure
+from entailment.evaluation.metrics import confusion_counts
+from materializers.report import ReportMaterializer
+from steps.code_fingerprint import code_fingerprint
+from tracking import runs
+from tracking.children import Child, log_child, log_figures
+from tracking.experiment import TRACKER_SETTINGS
+
+
+def code() -> str:
+    """What this step's code consists of now."""
+    return code_fingerprint(__name__)
+
+
+@step(
+    experiment_tracker=True,
+    settings=TRACKER_SETTINGS,
+    output_materializers={"cross_validation": ReportMaterializer},
+    cache_policy=CachePolicy(cache_func=code),
+)
+def crossval(
+    outcomes: list[dict[str, Any]],
+    predictions: list[pd.DataFrame],
+    source: dict[str, Any],
+    fold_report: dict[str, Any],
+    configuration: Configuration,
+    encoder_state: dict[str, str],
+) -> Annotated[dict[str, Any], "cross_validation"]:
+    """Logs a parent run with pooled figures and a child run for each fold; gives their ids and figures."""
+    parent = runs.log_start(configuration, source, encoder_state)
+    evaluation = configuration.evaluation
+    folds = {
+        outcome["fold"]: outcome["error"] or _answers(outcome, table)
+        for outcome, table in zip(outcomes, predictions, strict=True)
+    }
+    summary = cross_validation(
+        folds,
+        bootstrap_samples=evaluation.bootstrap_samples,
+        confidence=evaluation.confidence,
+        seed=configuration.seed,
+    )
+    tags = runs.facts(configuration, source, encoder_state) | {"folds": str(len(folds))}
+    runs.log_tags({"folds": tags["folds"]})
+    listed = []
+    for outcome in outcomes:
+        number = outcome["fold"]
+        child = _child(configuration, tags, outcome, folds[number], summary.folds[number])
+        entry = {"error": outcome["error"]} if outcome["error"] else {"metrics": summary.folds[number]}
+        listed.append({"fold": number, "run_id": log_child(child)} | entry)
+    runs.log_reports({"fold_report": fold_report})
+    _log_pooled(summary, evaluation.confidence)
+    runs.log_predictions(_out_of_fold(outcomes, predictions))
+    rows = summary.table.astype(object).where(summary.table.notna(), None).to_dict("records")
+    return {"parent_run_id": parent, "folds": listed, "mean": summary.mean, "table": rows}
+
+
+def _answers(outcome: dict[str, Any], table: pd.DataFrame) -> FoldAnswers:
+    probabilities = table[list(PROBABILITY)].to_numpy()
+    return FoldAnswers(table["true_index"].to_numpy(), probabilities, tuple(outcome["train_counts"]))
+
+
+def _child(
+    configuration: Configuration,
+    tags: dict[str, str],
+    outcome: dict[str, Any],
+    answers: FoldAnswers | str,
+    metrics: dict[str, float] | str,
+) -> Child:
+    name, tags = f"fold {outcome['fold']}", tags | {"fold": str(outcome["fold"])}
+    if isinstance(answers, str) or isinstance(metrics, str):
+        return Child(name, configuration, tags, {}, failed=outcome["error"])
+    confusion = confusion_counts(answers.labels, answers.probabilities.argmax(axis=1))
+    return Child(
+        name,
+        configuration,
+        tags,
+        {f"test_{figure}": value for figure, value in metrics.items()},
+        outcome["history"],
+        {"confusion_matrix.json": {"labels": list(LABELS), "counts": confusion.tolist()}},
+        {
+            "confusion_matrix.png": confusion_matrix_figure(confusion, _title(name, metrics)),
+            "training_curves.png": training_curves_figure(outcome["history"]),
+        },
+    )
+
+
+def _title(of: str, metrics: dict[str, float]) -> str:
+    figures = f"macro-F1 {metrics['macro_f1']:.2f}, accuracy {metrics['accuracy']:.2f}"
+    return f"{of}: {figures} (baseline {metrics['majority_accuracy']:.2f})"
+
+
+def _log_pooled(summary: CrossValidation, confidence: float) -> None:
+    """Means and deviations under `test_`, figures of all answers together under `pooled_`."""
+    table = summary.table
+    runs.log_table(table, "crossval", cross_validation_markdown(table, confidence))
+    figures = {"crossval.png": cross_validation_figure(table, confidence)}
+    if summary.pooled:
+        title = _title("all folds", summary.pooled)
+        figures["confusion_matrix.png"] = confusion_matrix_figure(summary.confusion, title)
+        runs.log_reports({"confusion_matrix": {"labels": list(LABELS), "counts": summary.confusion.tolist()}})
+    runs.log_metrics(
+        {f"test_{name}": value for name, value in summary.mean.items()}
+        | {f"test_{name}_std": value for name, value in summary.std.items()}
+        | {f"pooled_{name}": value for name, value in summary.pooled.items()}
+    )
+    log_figures(figures)
+
+
+def _out_of_fold(outcomes: list[dict[str, Any]], predictions: list[pd.DataFrame]) -> pd.DataFrame:
+    """The answers of all folds in file order, each with its true label and its fold."""
+    tables = [
+        table.assign(true_label=[LABELS[index] for index in table["true_index"]], fold=outcome["fold"])
+        for outcome, table in zip(outcomes, predictions, strict=True)
+        if not outcome["error"]
+    ]
+    if not tables:
+        return pd.DataFrame()
+    return pd.concat(tables).sort_values("row", ignore_index=True).drop(columns=["row", "true_index"])

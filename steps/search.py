@@ -1,0 +1,95 @@
+"""The last step of the search: try configurations, each a child run in MLflow."""
+
+import logging
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+from zenml import step
+
+from entailment.configuration import Configuration, dotted
+from entailment.data.records import RecordsFolder
+from entailment.data.split import UNDIVIDED, fold_rows
+from entailment.evaluation.tuning_table import tuning_markdown, tuning_table
+from entailment.home import home, scratch
+from entailment.model import tuning
+from entailment.model.end_to_end import Workplace
+from entailment.model.featurizer import configured_featurizer
+from materializers.report import ReportMaterializer
+from tracking import runs
+from tracking.children import Child, log_child
+from tracking.experiment import TRACKER_SETTINGS
+
+_LOG = logging.getLogger(__name__)
+
+
+# Never taken from the cache: it asks for trials beyond those that there are.
+@step(
+    experiment_tracker=True,
+    settings=TRACKER_SETTINGS,
+    output_materializers={"tuning": ReportMaterializer},
+    enable_cache=False,
+)
+def search(
+    records: RecordsFolder,
+    source: dict[str, Any],
+    fold_report: dict[str, Any],
+    configuration: Configuration,
+    encoder_state: dict[str, str],
+    folds: int,
+    trials: int,
+    fixed: list[str],
+) -> Annotated[dict[str, Any], "tuning"]:
+    """Goes on with the study of these records and this configuration; gives its trials and the best one."""
+    parent = runs.log_start(configuration, source, encoder_state)
+    name = tuning.study_name(configuration, fixed, folds, records.sha256, encoder_state)
+    tags = {"study": name, "folds": str(folds)}
+    runs.log_tags(tags)
+    runs.log_reports({"fold_report": fold_report})
+    featurizer = configured_featurizer(configuration, home() / "encoders", home() / "features")
+    features = featurizer.split(records.path, UNDIVIDED)
+    rows = fold_rows(features.labels, folds, configuration.seed)
+
+    def log(trial: tuning.Trial) -> None:
+        facts = runs.facts(trial.configuration, source, encoder_state)
+        log_child(_child(trial, facts | tags))
+
+    with tempfile.TemporaryDirectory(dir=scratch()) as tuned:
+        place = Workplace(records.path, home() / "encoders", Path(tuned))
+        found = tuning.search(
+            home() / "tuning.db",
+            name,
+            configuration,
+            trials,
+            lambda tried, on_epoch: tuning.judged_on_folds(features, rows, tried, place, on_epoch),
+            fixed=fixed,
+            on_trial=log,
+        )
+    best = found.best
+    table = tuning_table(found.trials, configuration)
+    runs.log_table(table, "tuning", tuning_markdown(table))
+    runs.log_metrics({f"best_validation_{tuning.OBJECTIVE}": best.value})
+    return {
+        "parent_run_id": parent,
+        "study": name,
+        "earlier": found.earlier,
+        "states": [trial.state for trial in found.trials],
+        "started_with": next(
+            (trial.value for trial in found.trials if trial.configuration == configuration), None
+        ),
+        "best": {"number": best.number, "value": best.value, "configuration": dotted(best.configuration)},
+    }
+
+
+def _child(trial: tuning.Trial, tags: dict[str, str]) -> Child:
+    value = "" if trial.value is None else f"{trial.value:.3f}"
+    _LOG.info("Trial %d: %s %s", trial.number, trial.state, value or trial.error)
+    return Child(
+        f"trial {trial.number}",
+        trial.configuration,
+        tags | {"trial": str(trial.number), "state": trial.state},
+        {f"validation_{figure}": number for figure, number in trial.metrics.items()},
+        trial.curves,
+        failed=trial.error,
+        stopped=trial.state == "pruned",
+    )
