@@ -1,4 +1,4 @@
-"""A trained head as a `.keras` file."""
+"""A trained head as a `.keras` file, with the encoders that were trained with it."""
 
 import tempfile
 from pathlib import Path
@@ -13,13 +13,13 @@ _NAME = "head"
 
 
 class HeadMaterializer(FolderMaterializer):
-    """Stores the model (`.keras`) and the history of its training (JSON)."""
+    """Stores the model (`.keras`), the history of its training (JSON) and trained encoders (SavedModel)."""
 
     ASSOCIATED_TYPES: ClassVar[tuple[type[Any], ...]] = (TrainedHead,)
     ASSOCIATED_ARTIFACT_TYPE: ClassVar[ArtifactType] = ArtifactType.MODEL
 
     def save(self, data: TrainedHead) -> None:
-        """Writes model and history."""
+        """Writes model and history and moves trained encoders there."""
         # Beside the target where it is local, so that moving it there is a renaming.
         parent = self.uri if Path(self.uri).is_dir() else None
         with tempfile.TemporaryDirectory(dir=parent) as scratch:

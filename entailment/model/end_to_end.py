@@ -15,7 +15,14 @@ from entailment.evaluation.calibration import fit_temperature
 from entailment.model.featurizer import Featurizer, SplitFeatures, configured_featurizer
 from entailment.model.head import build_head, logits_model, set_temperature
 from entailment.model.losses import build_loss
-from entailment.model.training import Course, EpochSink, TrainedHead, make_deterministic, train_head
+from entailment.model.training import (
+    Course,
+    EpochSink,
+    TrainedHead,
+    check_finite,
+    make_deterministic,
+    train_head,
+)
 
 if TYPE_CHECKING:
     import keras
@@ -192,9 +199,13 @@ def _train(
         on_epoch,
     )
     for epoch in range(config.training.epochs):
-        totals = np.sum([[float(figure) for figure in step(*batch)] for batch in train], axis=0)
+        summed, right = 0.0, 0
+        for number, batch in enumerate(train, start=1):
+            losses, hits = step(*batch)
+            summed, right = summed + float(losses), right + int(hits)
+            check_finite({"train_loss": summed}, f"epoch {epoch + 1}, step {number}")
         rows = len(parts["train"].labels)
-        if not course.goes_on(epoch, totals[0] / rows, totals[1] / rows):
+        if not course.goes_on(epoch, summed / rows, right / rows):
             break
     set_temperature(model, fit_temperature(course.restore(), parts["validation"].labels))
     modules = {

@@ -146,7 +146,7 @@ class Course:
             "val_accuracy": float((predicted == self._labels).mean()),
             "val_macro_f1": macro_f1(self._labels, predicted),
         }
-        _check_finite(figures, epoch)
+        check_finite(figures, f"epoch {epoch + 1}")
         for name, value in figures.items():
             self.history.setdefault(name, []).append(value)
         if figures["val_macro_f1"] > self._best:
@@ -221,10 +221,11 @@ def load_trained(folder: Path) -> TrainedHead:
     return TrainedHead(load_head(folder / "head.keras"), record["best_epoch"], record["history"], modules)
 
 
-def _check_finite(figures: Mapping[str, float], epoch: int) -> None:
+def check_finite(figures: Mapping[str, float], when: str) -> None:
+    """Raises EntailmentError, saying which and when, where a figure is no finite number."""
     for name, value in figures.items():
         if not math.isfinite(value):
             raise EntailmentError(
-                f"Training stopped in epoch {epoch + 1}: {name} is {value}. Lower training.learning_rate"
+                f"Training stopped in {when}: {name} is {value}. Lower training.learning_rate"
                 " (of encoders: training.encoder_learning_rate)."
             )

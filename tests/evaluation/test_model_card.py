@@ -190,3 +190,12 @@ def test_the_command_gives_the_same_configuration_again():
     assert set(words[3::2]) == {"--set"} and len(words[4::2]) == len(overrides)
     assert load_configuration(None, overrides=parse_assignments(words[4::2])) == configuration
     assert training_command(load_configuration(None)) == "python run_pipeline.py train"
+
+
+@pytest.mark.parametrize(
+    ("tuned", "said"), [("all", "everything"), (1, "the last layer"), (3, "the last 3 layers")]
+)
+def test_encoders_that_were_trained_are_said(tuned, said):
+    text = card(encoders={"text": MINILM | {"tuned": tuned}, "image": {"handle": "elsewhere"}})
+    assert f"With the head was trained: of `minilm` {said}. All else is frozen" in text
+    assert "only the head on top was trained" not in text

@@ -1,5 +1,6 @@
 """The contract of every materializer: what is loaded equals what was saved, in open files, with a stable hash."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from zenml.enums import StackComponentType
 
 from entailment.configuration import Head
 from entailment.data.records import RecordsFolder, RecordsSpec, read_rows, write_records
+from entailment.files import sha256_of_folder
 from entailment.model.head import build_head
 from entailment.model.training import TrainedHead
 from materializers.head import HeadMaterializer
@@ -69,8 +71,19 @@ def head(tmp_path):
     return TrainedHead(build_head(widths, Head(projection_units=4)), 1, {"train_loss": [0.5, 0.25]})
 
 
+def head_with_encoder(tmp_path):
+    module = tmp_path / "text-tuned"
+    (module / "variables").mkdir(parents=True)
+    for name in ("module.json", "variables/weights.json"):
+        (module / name).write_text(f'"{name}"')
+    return replace(head(tmp_path), modules={"text": module})
+
+
 def content(value):
     """What must be the same after a round trip."""
+    if isinstance(value, TrainedHead) and value.modules:
+        hashes = {role: sha256_of_folder(module) for role, module in value.modules.items()}
+        return hashes, content(replace(value, modules={}))
     if isinstance(value, TrainedHead):
         inputs = {"text": np.ones((2, 4), np.float32), "text_present": np.ones((2, 1), np.float32)}
         return value.best_epoch, value.history, value.model.predict(inputs, verbose=0).tolist()
@@ -88,6 +101,7 @@ def content(value):
         (ReportMaterializer, report),
         (RecordsMaterializer, records),
         (HeadMaterializer, head),
+        (HeadMaterializer, head_with_encoder),
     ],
 )
 def test_round_trip(materializer, make, store, tmp_path):
@@ -104,11 +118,11 @@ def test_round_trip(materializer, make, store, tmp_path):
     assert files and {path.suffix for path in files} <= OPEN_FORMATS
 
 
-@pytest.mark.parametrize("make", [records, head])
+@pytest.mark.parametrize("make", [records, head, head_with_encoder])
 def test_a_store_elsewhere_gets_copies(make, store, tmp_path, monkeypatch):
     """As on S3: the store is not local, so that files are copied there and back."""
     monkeypatch.setattr("materializers.folder.LocalArtifactStore", type("Other", (), {}))
-    materializer = {records: RecordsMaterializer, head: HeadMaterializer}[make]
+    materializer = RecordsMaterializer if make is records else HeadMaterializer
     data = make(tmp_path)
     expected = content(data)
     folder = tmp_path / "store" / "artifact"
