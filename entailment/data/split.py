@@ -25,7 +25,7 @@ _ROWS_AT_ONCE: Final = 2**16
 
 @dataclass(frozen=True)
 class FoldRows:
-    """What one fold of a cross-validation trains on, stops by and is judged on: row numbers, int64, no two alike."""
+    """What one fold of a cross-validation trains on, stops by and is judged on: row numbers, int64, ascending."""
 
     train: "np.ndarray"
     validation: "np.ndarray"
