@@ -91,7 +91,8 @@ def study_name(
     """
     settings = {key: value for key, value in dotted(configuration).items() if not key.startswith(_NOT_JUDGED)}
     space = [(d.key, d.choices, d.low, d.high, d.log) for d in SPACE]
-    described = json.dumps([settings, sorted(fixed), folds, records, dict(encoders), space], sort_keys=True)
+    stay = sorted(dimension.key for dimension in SPACE if dimension.key in fixed)
+    described = json.dumps([settings, stay, folds, records, dict(encoders), space], sort_keys=True)
     return f"{configuration.inputs}-{hashlib.sha256(described.encode()).hexdigest()[:16]}"
 
 
