@@ -13,6 +13,7 @@ from entailment.home import home
 from entailment.model import tuning
 from entailment.model.featurizer import configured_featurizer
 from materializers.report import ReportMaterializer
+from steps.interruptions import INTERRUPTIONS
 from tracking import runs
 from tracking.children import Child, log_child
 from tracking.experiment import TRACKER_SETTINGS
@@ -65,6 +66,7 @@ def search(
         lambda tried, on_epoch: tuning.judged_on_folds(features, rows, tried, on_epoch),
         fixed=fixed,
         on_trial=log,
+        interruptions=INTERRUPTIONS,
     )
     best = found.best
     table = tuning_table(found.trials, configuration)

@@ -20,6 +20,7 @@ from entailment.model.variants import train_fold as train
 from materializers.pairs import PairsMaterializer
 from materializers.report import ReportMaterializer
 from steps.code_fingerprint import code_fingerprint
+from steps.interruptions import INTERRUPTIONS
 
 _LOG = logging.getLogger(__name__)
 
@@ -53,6 +54,8 @@ def train_fold(
             encoders, inputs, records.image_size, home() / "encoders", home() / "features"
         )
         result = train(records.path, featurizer, rows, head, training, seed)
+    except INTERRUPTIONS:
+        raise
     except Exception as error:  # one fold must not lose the others
         _LOG.exception("Fold %d failed.", fold)
         return {"fold": fold, "error": reason(error)}, pd.DataFrame({"id_1": pd.Series([], dtype="str")})

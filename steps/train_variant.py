@@ -17,6 +17,7 @@ from entailment.model.variants import train_variant as train
 from materializers.pairs import PairsMaterializer
 from materializers.report import ReportMaterializer
 from steps.code_fingerprint import code_fingerprint
+from steps.interruptions import INTERRUPTIONS
 
 _LOG = logging.getLogger(__name__)
 
@@ -46,6 +47,8 @@ def train_variant(
             encoders, inputs, records.image_size, home() / "encoders", home() / "features"
         )
         result = train(records.path, featurizer, head, training, seed)
+    except INTERRUPTIONS:
+        raise
     except Exception as error:  # one variant must not lose the others
         _LOG.exception("%s with %s, seed %d, failed.", inputs, training.loss, seed)
         return outcome | {"error": reason(error)}, pd.DataFrame({"id_1": pd.Series([], dtype="str")})

@@ -82,17 +82,22 @@ def test_where_every_trial_failed_the_last_reason_is_told(tmp_path):
         _ = search(tmp_path / "t.db", "s", START, 2, fails).best
 
 
-def test_an_interruption_keeps_the_finished_trials(tmp_path):
+class StoppedError(Exception):
+    """What an orchestrator raises to end a step."""
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, StoppedError])
+def test_an_interruption_keeps_the_finished_trials(interruption, tmp_path):
     calls = []
 
     def interrupted(configuration, on_epoch):
         calls.append(configuration)
         if len(calls) == 3:
-            raise KeyboardInterrupt
+            raise interruption
         return objective(configuration, on_epoch)
 
-    with pytest.raises(KeyboardInterrupt):
-        search(tmp_path / "t.db", "s", START, 9, interrupted)
+    with pytest.raises(interruption):
+        search(tmp_path / "t.db", "s", START, 9, interrupted, interruptions=(StoppedError,))
     found = search(tmp_path / "t.db", "s", START, 1, objective)
     assert found.earlier == 3
     assert [trial.state for trial in found.trials] == ["complete", "complete", "failed", "complete"]
