@@ -16,6 +16,7 @@ from entailment.model import tuning
 from entailment.model.end_to_end import Workplace
 from entailment.model.featurizer import configured_featurizer
 from materializers.report import ReportMaterializer
+from steps.interruptions import INTERRUPTIONS
 from tracking import runs
 from tracking.children import Child, log_child
 from tracking.experiment import TRACKER_SETTINGS
@@ -64,6 +65,7 @@ def search(
             lambda tried, on_epoch: tuning.judged_on_folds(features, rows, tried, place, on_epoch),
             fixed=fixed,
             on_trial=log,
+            interruptions=INTERRUPTIONS,
         )
     best = found.best
     table = tuning_table(found.trials, configuration)

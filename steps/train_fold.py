@@ -23,6 +23,7 @@ from entailment.model.variants import train_fold as train
 from materializers.pairs import PairsMaterializer
 from materializers.report import ReportMaterializer
 from steps.code_fingerprint import code_fingerprint
+from steps.interruptions import INTERRUPTIONS
 
 _LOG = logging.getLogger(__name__)
 
@@ -60,6 +61,8 @@ def train_fold(
         with tempfile.TemporaryDirectory(dir=scratch()) as tuned:
             place = Workplace(records.path, home() / "encoders", Path(tuned))
             result = train(featurizer, rows, config, place)
+    except INTERRUPTIONS:
+        raise
     except Exception as error:  # one fold must not lose the others
         _LOG.exception("Fold %d failed.", fold)
         return {"fold": fold, "error": reason(error)}, pd.DataFrame({"id_1": pd.Series([], dtype="str")})

@@ -20,6 +20,7 @@ from entailment.model.variants import train_variant as train
 from materializers.pairs import PairsMaterializer
 from materializers.report import ReportMaterializer
 from steps.code_fingerprint import code_fingerprint
+from steps.interruptions import INTERRUPTIONS
 
 _LOG = logging.getLogger(__name__)
 
@@ -52,6 +53,8 @@ def train_variant(
         featurizer = configured_featurizer(config, home() / "encoders", home() / "features")
         with tempfile.TemporaryDirectory(dir=scratch()) as tuned:
             result = train(featurizer, config, Workplace(records.path, home() / "encoders", Path(tuned)))
+    except INTERRUPTIONS:
+        raise
     except Exception as error:  # one variant must not lose the others
         _LOG.exception("%s with %s, seed %d, failed.", inputs, training.loss, seed)
         return outcome | {"error": reason(error)}, pd.DataFrame({"id_1": pd.Series([], dtype="str")})

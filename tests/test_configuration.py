@@ -4,7 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from entailment.configuration import PRESETS, Configuration, dotted, load_configuration, parse_assignments
+from entailment.configuration import (
+    PRESETS,
+    Configuration,
+    as_yaml,
+    dotted,
+    load_configuration,
+    parse_assignments,
+    with_values,
+)
 from entailment.errors import ConfigurationError
 
 PROJECT = Path(__file__).parent.parent
@@ -127,3 +135,19 @@ def test_trained_encoders_are_those_of_the_inputs(inputs, trained):
 def test_how_much_of_an_encoder_is_trained_is_a_count_or_all(value):
     with pytest.raises(ConfigurationError, match=r"encoders\.text\.trainable"):
         load_configuration(None, overrides={"encoders.text.trainable": value})
+
+
+def test_other_values_leave_the_rest_and_are_validated():
+    changed = with_values(Configuration(), {"training.epochs": 3, "inputs": "text"})
+    expected = dotted(Configuration()) | {"training.epochs": 3, "inputs": "text"}
+    assert dotted(changed) == expected
+    with pytest.raises(ConfigurationError, match=r"training.epochs: .* Received: 0"):
+        with_values(Configuration(), {"training.epochs": 0})
+
+
+def test_a_configuration_written_as_yaml_is_read_back(tmp_path):
+    values = {"training.class_weights": (1.0, 2.0, 3.0), "training.learning_rate": 0.00012345678901234567}
+    configuration = with_values(Configuration(), values)
+    (tmp_path / "c.yaml").write_text(as_yaml(configuration, "How it was made:\nby hand"))
+    assert load_configuration(tmp_path / "c.yaml") == configuration
+    assert (tmp_path / "c.yaml").read_text().startswith("# How it was made:\n# by hand\n\nseed: 42\n")

@@ -55,8 +55,8 @@ def fold_pairs(
     `without_test` leaves out the rows that `split_pairs` makes the test split: what a search may look at.
 
     Raises:
-        DataError: a class has fewer rows than there are folds, or ids or texts are shared between folds while
-            `split.on_leak` is `error`; with `without_test` also what `split_pairs` raises.
+        DataError: what `fold_rows` raises, or ids or texts are shared between folds while `split.on_leak` is
+            `error`; with `without_test` also what `split_pairs` raises.
     """
     import numpy as np
     import pandas as pd
@@ -66,7 +66,8 @@ def fold_pairs(
         pairs = pairs.iloc[np.sort(np.concatenate([order["train"], order["validation"]]))]
     frame = pairs.reset_index(drop=True)
     number = np.empty(len(frame), np.int64)
-    for fold, rows in enumerate(fold_rows(frame[LABEL_INDEX_COLUMN].to_numpy(), folds, seed), 1):
+    share = 0.0 if without_test else config.validation_fraction
+    for fold, rows in enumerate(fold_rows(frame[LABEL_INDEX_COLUMN].to_numpy(), folds, seed, share), 1):
         number[rows.test] = fold
     columns = {SPLIT_COLUMN: np.repeat(UNDIVIDED, len(frame)), FOLD_COLUMN: number.astype(str)}
     frame = frame.assign(**{name: pd.array(values, dtype="str") for name, values in columns.items()})

@@ -92,7 +92,8 @@ def study_name(
     """
     settings = {key: value for key, value in dotted(configuration).items() if not key.startswith(_NOT_JUDGED)}
     space = [(d.key, d.choices, d.low, d.high, d.log) for d in SPACE]
-    described = json.dumps([settings, sorted(fixed), folds, records, dict(encoders), space], sort_keys=True)
+    stay = sorted(dimension.key for dimension in SPACE if dimension.key in fixed)
+    described = json.dumps([settings, stay, folds, records, dict(encoders), space], sort_keys=True)
     return f"{configuration.inputs}-{hashlib.sha256(described.encode()).hexdigest()[:16]}"
 
 
@@ -105,6 +106,7 @@ def search(
     *,
     fixed: Collection[str] = (),
     on_trial: Callable[[Trial], None] = lambda trial: None,
+    interruptions: tuple[type[Exception], ...] = (),
 ) -> Search:
     """Tries `trials` more configurations; `on_trial` is called after each. The first of a study is `start` itself.
 
@@ -115,13 +117,14 @@ def search(
         storage: the SQLite file, made if absent.
         name: the study in it that is begun or gone on with. No other process may be working on it.
         fixed: keys that are not to be changed.
+        interruptions: exceptions that end the search, as Ctrl-C does, instead of failing a trial.
     """
     study = _opened(storage, name)
     earlier = len(study.get_trials(deepcopy=False))
     if not any(trial.state.name != "FAIL" for trial in study.get_trials(deepcopy=False)):
         study.enqueue_trial(starting_values(start, fixed))
     for _ in range(trials):
-        on_trial(_tried(study, start, fixed, objective))
+        on_trial(_tried(study, start, fixed, objective, interruptions))
     return Search([_kept(trial, start) for trial in study.get_trials()], earlier)
 
 
@@ -172,7 +175,11 @@ def _opened(storage: Path, name: str) -> "optuna.Study":
 
 
 def _tried(
-    study: "optuna.Study", start: Configuration, fixed: Collection[str], objective: Objective
+    study: "optuna.Study",
+    start: Configuration,
+    fixed: Collection[str],
+    objective: Objective,
+    interruptions: tuple[type[Exception], ...],
 ) -> Trial:
     import optuna
 
@@ -182,6 +189,7 @@ def _tried(
     trial = study.ask()
     configuration = suggested(trial, start, fixed)
     epochs, course = configuration.training.epochs, _Course()
+    ends: tuple[type[BaseException], ...] = (KeyboardInterrupt, SystemExit, *interruptions)
 
     def on_epoch(fold: int, epoch: int, figures: Mapping[str, float]) -> None:
         course.add(fold, figures)
@@ -197,15 +205,15 @@ def _tried(
     except optuna.TrialPruned:
         study.tell(trial, state=states.PRUNED)
         return ended("pruned")
+    except ends:
+        trial.set_user_attr("error", "interrupted")
+        study.tell(trial, state=states.FAIL)
+        raise
     except Exception as error:  # one trial must not end the search
         _LOG.exception("Trial %d failed.", trial.number)
         trial.set_user_attr("error", reason(error))
         study.tell(trial, state=states.FAIL)
         return ended("failed", error=reason(error))
-    except BaseException:
-        trial.set_user_attr("error", "interrupted")
-        study.tell(trial, state=states.FAIL)
-        raise
     study.tell(trial, metrics[OBJECTIVE])
     return ended("complete", value=metrics[OBJECTIVE], metrics=metrics)
 

@@ -203,6 +203,12 @@ def test_pairs_with_their_folds_stay_in_file_order():
     assert report["shared"] == {"ids": 0, "texts": 0}
 
 
+def test_rows_too_few_for_a_fold_s_validation_are_told_before_any_training():
+    with pytest.raises(DataError, match="raise split.validation_fraction or give fewer --folds"):
+        fold_pairs(frame(np.arange(15) % 3), Split(), 5, 7)
+    assert len(fold_pairs(frame(np.arange(15) % 3), Split(validation_fraction=0.3), 5, 7)) == 15
+
+
 def test_pairs_shared_between_folds_are_a_leak():
     pairs = frame(np.arange(60) % 3).assign(text_1="the same")
     assert "LEAK" in leak_warning(split_report(fold_pairs(pairs, Split(), 5, 7), FOLD_COLUMN))

@@ -1,0 +1,138 @@
+"""Cross-validation and search through the command line: parents and children, nothing registered, nothing leaked."""
+
+import json
+import sqlite3
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from entailment.configuration import Split, dotted, load_configuration
+from entailment.data.pairs import read_pairs
+from entailment.data.schema import ID, PAIR_COLUMNS, PROBABILITY
+from entailment.data.split import split_pairs
+from tests.encoders.random_modules import write_random_modules
+from tests.pipelines.workspace import Workspace
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+CROSSVAL = ("crossval", "--folds", "2", "--epochs", "2")
+FAILING = (*CROSSVAL, "--loss", "weighted", "--set", "training.class_weights=[1.0e+38, 1.0e+38, 1.0e+38]")
+TUNE = ("tune", "--folds", "2", "--epochs", "2", "--inputs", "text", "--loss", "focal")
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("folds")
+    made = Workspace(folder)
+    made.write_config(write_random_modules(folder / "modules"))
+    return made
+
+
+@pytest.fixture
+def client(workspace):
+    from mlflow import MlflowClient
+
+    return MlflowClient(workspace.tracking_uri)
+
+
+def pairs_of(workspace):
+    return read_pairs(workspace.folder / "data" / "pairs.csv", max_text_bytes=10_000)
+
+
+def children(client, parent):
+    experiment = client.get_run(parent).info.experiment_id
+    return client.search_runs(
+        [experiment], f"tags.mlflow.parentRunId = '{parent}'", order_by=["attributes.start_time"]
+    )
+
+
+def runs(workspace):
+    with sqlite3.connect(workspace.home / "mlflow.db") as database:
+        return database.execute("select count(*) from runs").fetchone()[0]
+
+
+def test_cross_validation_judges_every_row_once(workspace, client):
+    first = workspace.result(*CROSSVAL)
+    parent = client.get_run(first["parent_run_id"])
+    for figures in (*first["folds"], first["mean"]):
+        assert {"accuracy", "macro_f1", "majority_accuracy", "balanced_accuracy", "f1_implies"} <= set(
+            figures
+        )
+        assert not any(name.startswith("test_") for name in figures)
+    assert len(first["folds"]) == 2
+    expected = sum(figures["macro_f1"] for figures in first["folds"]) / 2
+    assert first["mean"]["macro_f1"] == pytest.approx(expected) == parent.data.metrics["test_macro_f1"]
+    assert {"test_macro_f1_std", "pooled_macro_f1", "pooled_macro_f1_ci_low"} <= set(parent.data.metrics)
+
+    made = children(client, parent.info.run_id)
+    configuration = load_configuration(workspace.folder / "small.yaml", overrides={"training.epochs": 2})
+    for number, (run, figures) in enumerate(zip(made, first["folds"], strict=True), 1):
+        assert run.data.params == {key: str(value) for key, value in dotted(configuration).items()}
+        tags = {"fold": str(number), "folds": "2", "inputs": "multimodal", "loss": "cross_entropy"}
+        assert tags.items() <= run.data.tags.items()
+        assert {"dataset", "dataset.sha256", "encoder.text", "data.generated"} <= set(run.data.tags)
+        assert {name: run.data.metrics[f"test_{name}"] for name in figures} == figures
+        assert len(client.get_metric_history(run.info.run_id, "val_macro_f1")) == 2
+
+    files = {item.path for item in client.list_artifacts(parent.info.run_id)}
+    assert {"crossval.csv", "crossval.md", "crossval.png", "confusion_matrix.png"} <= files
+    pairs = pairs_of(workspace)
+    answers = pd.read_parquet(client.download_artifacts(parent.info.run_id, "predictions.parquet"))
+    assert answers.columns.tolist() == [*ID, "label", *PROBABILITY, "error", "true_label", "fold"]
+    assert answers[list(ID)].equals(pairs[list(ID)])
+    assert answers["true_label"].tolist() == pairs["label"].tolist()
+    right = (answers["label"] == answers["true_label"]).sum()
+    assert right / len(answers) == pytest.approx(parent.data.metrics["pooled_accuracy"])
+    confusion = json.loads(
+        Path(client.download_artifacts(parent.info.run_id, "confusion_matrix.json")).read_text()
+    )
+    assert sum(confusion["counts"][index][index] for index in range(3)) == right
+
+    before = runs(workspace)
+    assert workspace.result(*CROSSVAL) == first and runs(workspace) == before
+    again = workspace.result(*CROSSVAL, "--no-cache")
+    assert (again["folds"], again["mean"]) == (first["folds"], first["mean"])
+    assert client.search_registered_models() == []
+
+
+def test_a_failing_fold_is_told_and_ends_with_1(workspace, client):
+    done = workspace.run(*FAILING, "--json")
+    assert done.returncode == 1
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert all("train_loss is inf" in fold["error"] for fold in result["folds"]) and result["mean"] == {}
+    made = children(client, result["parent_run_id"])
+    assert [run.info.status for run in made] == ["FAILED", "FAILED"] and "inf" in made[0].data.tags["error"]
+
+
+def test_a_search_is_resumed_and_never_reads_the_test_split(workspace, client):
+    output = workspace.folder / "better.yaml"
+    first = workspace.result(*TUNE, "--trials", "2", "--output", str(output))
+    assert (first["trials"], first["earlier"], first["output"]) == (2, 0, str(output))
+    made = children(client, first["parent_run_id"])
+    assert [run.data.tags["trial"] for run in made] == ["0", "1"]
+    for run in made:
+        assert run.data.params["training.loss"] == "focal" and set(run.data.params) == set(
+            dotted(load_configuration(output))
+        )
+        assert run.data.tags["state"] == "complete" and "dataset.sha256" in run.data.tags
+        assert {"validation_macro_f1", "validation_majority_accuracy"} <= set(run.data.metrics)
+    values = [run.data.metrics["validation_macro_f1"] for run in made]
+    assert first["best"]["value"] == max(values) and first["start"] == values[0]
+    assert not {"test_macro_f1", "test_accuracy"} & set(made[0].data.metrics)
+    best = load_configuration(output)
+    assert dotted(best)["training.learning_rate"] == first["best"]["configuration"]["training.learning_rate"]
+    assert client.search_registered_models() == []
+
+    # The study is named after the hash of all that it reads: other texts in the test split must not change it.
+    pairs = pairs_of(workspace)
+    split = Split(test_fraction=0.25, validation_fraction=0.2)
+    splits = split_pairs(pairs, split, 42).set_index("id_1")["split"]
+    tested = pairs["id_1"].map(splits) == "test"
+    assert tested.sum() == 20
+    pairs.loc[tested, ["text_1", "text_2"]] = "never to be read"
+    changed = workspace.folder / "changed.csv"
+    pairs[list(PAIR_COLUMNS)].to_csv(changed, index=False)
+    done = workspace.run(*TUNE, "--trials", "1", "--dataset", str(changed))
+    assert done.returncode == 0, done.stderr
+    assert f"{first['study']}: 3 trials" in done.stdout and "2 of them from before" in done.stdout
