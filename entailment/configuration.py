@@ -91,6 +91,8 @@ class TextEncoder(_Section):
     output: str = "pooled_output"
     sequence_length: Annotated[int, Field(ge=8, le=512)] = 128
     encode: Literal["each", "pair"] = "each"
+    relations: bool = False
+    words: bool = False
     trainable: Trainable = 0
 
 
@@ -125,6 +127,9 @@ class Head(_Section):
     """The network trained on the features."""
 
     pair_features: bool = True
+    combine: Literal["concatenate", "vote"] = "concatenate"
+    relations_dropout: Share = 0.3
+    word_penalty: Annotated[float, Field(ge=0)] = 0.0002
     projection_layers: Annotated[int, Field(ge=0, le=16)] = 1
     projection_units: Count = 256
     dropout: Share = 0.1
@@ -151,6 +156,9 @@ class Training(_Section):
     learning_rate: Positive = 0.001
     encoder_learning_rate: Positive = 0.00002
     patience: Annotated[int, Field(ge=0)] = 10
+    keep: Literal["best", "last"] = "best"
+    members: Count = 1
+    offsets: Literal["none", "macro_f1"] = "none"
 
 
 class Evaluation(_Section):
@@ -188,6 +196,16 @@ class Configuration(_Section):
             raise ValueError(
                 "head.attention: sequence takes frozen encoders. Set encoders.text.trainable and"
                 " encoders.image.trainable to 0, or head.attention to pooled or none."
+            )
+        if self.training.members > 1 and self.encoders.trained(self.inputs):
+            raise ValueError(
+                "training.members trains several heads on the same frozen encoders. Set encoders.text.trainable and"
+                " encoders.image.trainable to 0, or training.members to 1."
+            )
+        if self.head.combine == "vote" and self.head.attention == "pooled":
+            raise ValueError(
+                "head.combine: vote lets each kind of input answer by itself, and head.attention: pooled mixes them."
+                " Set head.combine to concatenate, or head.attention to none."
             )
         return self
 

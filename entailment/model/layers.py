@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 
@@ -174,3 +175,128 @@ class CrossAttention(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """What the layer is made from again."""
         return {**super().get_config(), "dropout": self.dropout}
+
+
+@keras.saving.register_keras_serializable(package="entailment")
+class Ranks(keras.layers.Layer):
+    """Replaces each number by where it stands among those of the training rows: -1.5 lowest, 1.5 highest.
+
+    Takes float32 [n, width] and gives the same shape. Counts with long tails and shares become comparable, and no
+    number is far out. `adapt` sets the quantiles; source: the quantile transformation of scikit-learn.
+    """
+
+    QUANTILES = 65
+
+    def build(self, input_shape: tuple[int | None, int]) -> None:
+        """Makes the quantiles, a weight that is set: it is saved and loaded with the model."""
+        self.quantiles = self.add_weight(
+            name="quantiles", shape=(self.QUANTILES, input_shape[-1]), initializer="zeros", trainable=False
+        )
+
+    def adapt(self, values: np.ndarray) -> None:
+        """Takes the quantiles of the training rows, float32 [n, width]."""
+        self.quantiles.assign(np.quantile(values, np.linspace(0, 1, self.QUANTILES), axis=0))
+
+    def call(self, values: keras.KerasTensor) -> keras.KerasTensor:
+        """The ranks: the mean of how many quantiles lie below and how many not above."""
+        values = values[:, None, :]
+        below = ops.mean(ops.cast(values > self.quantiles, "float32"), axis=1)
+        not_above = ops.mean(ops.cast(values >= self.quantiles, "float32"), axis=1)
+        return 1.5 * (below + not_above - 1)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """The input's."""
+        return input_shape
+
+
+@keras.saving.register_keras_serializable(package="entailment")
+class WordScores(keras.layers.Layer):
+    """Scores of classes as a weighted sum over the words of a pair: linear in tf-idf, kept as a table of words.
+
+    Takes signed word numbers, float32 [n, words], 0 for none, the sign the hash's; gives float32 [n, units]. A word
+    weighs its inverse document frequency among the training rows (`adapt`), a row is divided by its Euclidean norm,
+    and words in fewer than two training rows weigh nothing. `penalty` is that on the squares of the table.
+    """
+
+    FEWEST_ROWS = 2
+
+    def __init__(self, units: int, buckets: int, penalty: float, **options: Any) -> None:
+        """Word numbers go from 1 to `buckets`."""
+        super().__init__(**options)
+        self.units, self.buckets, self.penalty = units, buckets, penalty
+
+    def build(self, input_shape: tuple[int | None, int]) -> None:
+        """Makes the table and the words' weights, which are set, not trained."""
+        self.table = self.add_weight(
+            name="table",
+            shape=(self.buckets + 1, self.units),
+            initializer="zeros",
+            regularizer=keras.regularizers.L2(self.penalty),
+        )
+        self.bias = self.add_weight(name="bias", shape=(self.units,), initializer="zeros")
+        self.rarity = self.add_weight(
+            name="rarity", shape=(self.buckets + 1,), initializer="zeros", trainable=False
+        )
+
+    def adapt(self, values: np.ndarray) -> None:
+        """Takes the words' weights from the training rows, float32 [n, words]."""
+        numbers = np.abs(values).astype(np.int64)
+        rows = np.zeros(self.buckets + 1, np.int64)
+        for row in numbers:
+            rows[np.unique(row)] += 1
+        rarity = np.log((1 + len(numbers)) / (1 + rows)) + 1
+        rarity[(rows < self.FEWEST_ROWS) | (np.arange(len(rows)) == 0)] = 0
+        self.rarity.assign(rarity)
+
+    def call(self, numbers: keras.KerasTensor) -> keras.KerasTensor:
+        """The scores."""
+        places = ops.cast(ops.abs(numbers), "int32")
+        weights = ops.take(self.rarity, places, axis=0)
+        norm = ops.sqrt(ops.sum(ops.square(weights), axis=-1, keepdims=True))
+        signed = weights * ops.sign(numbers) / ops.maximum(norm, 1e-9)
+        return ops.sum(ops.take(self.table, places, axis=0) * signed[..., None], axis=1) + self.bias
+
+    def compute_output_shape(self, input_shape: tuple[int | None, int]) -> tuple[int | None, int]:
+        """The shape [n, units]."""
+        return input_shape[0], self.units
+
+    def get_config(self) -> dict[str, Any]:
+        """What the layer is made from again."""
+        made_from = {"units": self.units, "buckets": self.buckets, "penalty": self.penalty}
+        return {**super().get_config(), **made_from}
+
+
+@keras.saving.register_keras_serializable(package="entailment")
+class MeanOfVotes(keras.layers.Layer):
+    """The mean of the logarithms of the votes' probabilities: a product of experts, up to a constant a row.
+
+    Takes votes, logits [n, votes, classes]; gives logits [n, classes]. Source: Hinton, Training products of experts
+    by minimizing contrastive divergence, 2002.
+    """
+
+    def call(self, votes: keras.KerasTensor) -> keras.KerasTensor:
+        """The mean over the votes."""
+        return ops.mean(ops.log_softmax(votes, axis=-1), axis=1)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, int, int]) -> tuple[int | None, int]:
+        """The shape [n, classes]."""
+        return input_shape[0], input_shape[2]
+
+
+@keras.saving.register_keras_serializable(package="entailment")
+class Offsets(keras.layers.Layer):
+    """Adds one number to the logits of each class, [n, classes], that is not trained but set: 0 until then."""
+
+    def build(self, input_shape: tuple[int | None, int]) -> None:
+        """Makes the numbers, a weight: they are saved and loaded with the model."""
+        self.offsets = self.add_weight(
+            name="offsets", shape=(input_shape[-1],), initializer="zeros", trainable=False
+        )
+
+    def call(self, logits: keras.KerasTensor) -> keras.KerasTensor:
+        """The logits with the numbers added."""
+        return logits + self.offsets
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """The input's."""
+        return input_shape

@@ -48,7 +48,8 @@ class Predictor:
                 self._settings["precision"],
                 sequences=self._settings["sequences"],
             )
-        self._featurizer = Featurizer(text, image, pair=self._settings["pair"], store=None)
+        kinds = {name: self._settings[name] for name in ("pair", "relations", "words")}
+        self._featurizer = Featurizer(text, image, store=None, **kinds)
         self._head = load_head(folder / "head.keras")
 
     def predict(self, frame: "pd.DataFrame") -> "pd.DataFrame":
