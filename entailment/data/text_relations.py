@@ -24,64 +24,31 @@ _DIGITS: Final = re.compile(r"\d+")
 _WORD: Final = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 _EMOJI: Final = re.compile("[\U0001f000-\U0001faff\u2600-\u27bf\u2b00-\u2bff]")
 _TIMES: Final = frozenset(
-    "monday tuesday wednesday thursday friday saturday sunday mon tue wed thu fri sat sun today tomorrow yesterday "  # noqa: SIM905
+    "monday tuesday wednesday thursday friday saturday sunday mon tue wed thu fri sat sun today tomorrow yesterday "
     "tonight morning afternoon evening night week weekend".split()
 )
 _MONTHS: Final = frozenset(
-    "january february march april may june july august september october november december jan feb mar apr jun jul "  # noqa: SIM905
+    "january february march april may june july august september october november december jan feb mar apr jun jul "
     "aug sep sept oct nov dec".split()
 )
 _NEGATIONS: Final = frozenset(
-    "no not never none nothing without cannot can't won't don't doesn't didn't isn't aren't wasn't ain't nor neither "  # noqa: SIM905
+    "no not never none nothing without cannot can't won't don't doesn't didn't isn't aren't wasn't ain't nor neither "
     "hardly".split()
 )
 _FREQUENT: Final = frozenset(
-    "a an the of to in on at for and or is are was were be been it its it's this that these those with from by as "  # noqa: SIM905
+    "a an the of to in on at for and or is are was were be been it its it's this that these those with from by as "
     "you your we our i my me us they their he she his her them do does did have has had will would can could just so "
     "if but not no up out about all more now get here there what who how when which new".split()
 )
 _OPPOSITES: Final = tuple(
     tuple(pair.split("/"))
-    for pair in [
-        "high/low",
-        "higher/lower",
-        "up/down",
-        "rise/fall",
-        "rises/falls",
-        "increase/decrease",
-        "increased/decreased",
-        "positive/negative",
-        "good/bad",
-        "open/closed",
-        "start/end",
-        "started/ended",
-        "win/lose",
-        "won/lost",
-        "wins/loses",
-        "bullish/bearish",
-        "buy/sell",
-        "before/after",
-        "sunrise/sunset",
-        "morning/evening",
-        "today/tomorrow",
-        "first/last",
-        "long/short",
-        "gain/loss",
-        "gains/losses",
-        "above/below",
-        "more/less",
-        "day/night",
-        "yes/no",
-        "in/out",
-        "on/off",
-        "with/without",
-        "hot/cold",
-        "boys/girls",
-        "home/away",
-        "white/black",
-        "north/south",
-        "east/west",
-    ]
+    for pair in (
+        "high/low higher/lower up/down rise/fall rises/falls increase/decrease increased/decreased positive/negative "
+        "good/bad open/closed start/end started/ended win/lose won/lost wins/loses bullish/bearish buy/sell "
+        "before/after sunrise/sunset morning/evening today/tomorrow first/last long/short gain/loss gains/losses "
+        "above/below more/less day/night yes/no in/out on/off with/without hot/cold boys/girls home/away white/black "
+        "north/south east/west"
+    ).split()
 )
 
 

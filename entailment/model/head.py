@@ -222,7 +222,7 @@ def logits_model(head: "keras.Model") -> "keras.Model":
 
 
 def votes_model(head: "keras.Model") -> "keras.Model":
-    """The same up to the votes, float32 [n, votes, 3], of which the logits are the mean; else the logits as one vote."""
+    """The same up to the votes, float32 [n, votes, 3], of which the logits are the mean; else the logits."""
     import keras
 
     votes = [layer.output for layer in head.layers if layer.name == VOTES]
