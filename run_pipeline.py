@@ -25,6 +25,8 @@ Examples:
   python run_pipeline.py compare --seeds 3       every loss with every kind of input
   python run_pipeline.py ui                      look at all runs in the browser
   python run_pipeline.py promote 3               make version 3 the champion
+  python run_pipeline.py add new.csv --to mine   grow a data set of our own
+  python run_pipeline.py retrain --dataset mine  train on what is new, promote if it is better
   python run_pipeline.py cache                   what the store of features holds
 """
 
@@ -58,7 +60,9 @@ _RUN_OPTIONS = (
         "--preset", type=click.Choice(["default", "keras_example"]), default="default", show_default=True
     ),
     click.option(
-        "--dataset", metavar="sample|tweets|FILE.csv", help="Generated sample, real tweets or your own pairs."
+        "--dataset",
+        metavar="sample|tweets|NAME|FILE.csv",
+        help="Generated sample, real tweets, what was added to NAME (NAME@2: its version 2), or your own pairs.",
     ),
     click.option(
         "--images", type=click.Path(path_type=Path), help="Folder of <id>.<ext> files, for FILE.csv."
@@ -151,6 +155,39 @@ def promote(version: str, why: str, as_json: bool) -> None:
 def rollback(why: str, as_json: bool) -> None:
     """Make the version that was champion before the champion again."""
     _move_champion(lambda registry: registry.rollback(why), as_json)
+
+
+@cli.command()
+@click.argument("file", metavar="PAIRS.csv", type=click.Path(path_type=Path))
+@click.option("--to", "name", metavar="NAME", required=True, help="The data set; made when absent.")
+@click.option("--images", type=click.Path(path_type=Path), help="Folder of <id>.<ext> files of these pairs.")
+@click.option("--config", type=click.Path(path_type=Path), help="Configuration file [zenml_config.yaml].")
+@_json_option
+def add(file: Path, name: str, images: Path | None, config: Path | None, as_json: bool) -> None:
+    """Append the labelled rows of PAIRS.csv to a data set of our own, used as --dataset NAME.
+
+    A wrong row refuses the whole file. Rows that are there already are skipped. Rows that contradict what is
+    there (another label, text or image) are named and not added; the others are, and the exit code is 1.
+    """
+    with _results(as_json) as results:
+        from dataclasses import asdict
+
+        from entailment.configuration import DEFAULT_FILE, load_configuration
+        from entailment.data.additions import add_pairs, addition_summary
+        from entailment.home import PROJECT, home
+
+        settings = load_configuration(config or PROJECT / DEFAULT_FILE)
+        limits = {
+            "max_text_bytes": settings.ingest.max_text_bytes,
+            "max_pixels": settings.images.max_pixels,
+        }
+        addition = add_pairs(file, images, home() / "datasets", name, **limits)
+        if as_json:
+            _print_json(results, {"dataset": name, **asdict(addition)})
+        else:
+            print(addition_summary(name, addition), file=results)
+        if addition.conflicts:
+            sys.exit(1)
 
 
 @cli.command()

@@ -6,7 +6,7 @@ from typing import Any
 
 from entailment.configuration import Configuration
 from entailment.data.image_paths import folder_fingerprint
-from entailment.data.sources import SAMPLE, TWEETS, locate
+from entailment.data.sources import is_path, locate
 from entailment.encoders.handles import fingerprint, resolve_handle
 from entailment.files import sha256_of_file
 from entailment.home import home
@@ -62,7 +62,7 @@ def with_absolute_paths(configuration: Configuration) -> Configuration:
     """The same words typed in another folder mean another data set: the cache must see which."""
     dataset = configuration.dataset
     update = {"images": str(Path(dataset.images).expanduser().resolve())} if dataset.images else {}
-    if dataset.source not in (SAMPLE, TWEETS):
+    if is_path(dataset.source, home() / "datasets"):
         update["source"] = str(Path(dataset.source).expanduser().resolve())
     return configuration.model_copy(update={"dataset": dataset.model_copy(update=update)})
 
