@@ -113,6 +113,39 @@ def train(stack: str | None, no_cache: bool, as_json: bool, **options: Any) -> N
 @cli.command()
 @_run_options
 @click.option(
+    "--check", is_flag=True, help="Only say whether there is something new; exit code 3: there is not."
+)
+def retrain(check: bool, stack: str | None, no_cache: bool, as_json: bool, **options: Any) -> None:
+    """Train on what the data set holds now; the new version becomes champion if the promotion gate lets it.
+
+    Stops early, with exit code 0, when there is nothing new since a version was trained (--no-cache retrains all
+    the same). Rows stay in their split as the data grow (split.method is hash). The sections promotion and drift
+    of the configuration say what is asked of the new version and of the new rows.
+    """
+    with _results(as_json) as results:
+        configuration = _configuration(options)
+        _use_stack(stack)
+        from entailment.errors import NothingNewError
+        from pipelines.retraining import check_for_new_data, run_retraining
+        from pipelines.summary import retraining_json, retraining_summary
+
+        try:
+            result = (
+                check_for_new_data(configuration) if check else run_retraining(configuration, force=no_cache)
+            )
+        except NothingNewError as nothing:
+            line = json.dumps({"new": False, "why": str(nothing)}) if as_json else str(nothing)
+            print(line, file=results)
+            sys.exit(nothing.exit_code if check else 0)
+        if as_json:
+            _print_json(results, retraining_json(result))
+        else:
+            print(retraining_summary(result), file=results)
+
+
+@cli.command()
+@_run_options
+@click.option(
     "--seeds", type=click.IntRange(1, 100), default=1, show_default=True, help="Seeds of each variant."
 )
 def compare(seeds: int, stack: str | None, no_cache: bool, as_json: bool, **options: Any) -> None:

@@ -154,7 +154,7 @@ class Promotion(_Section):
     min_rows: Count = 100
     max_loss: Share = 0.05
     min_slice_rows: Count = 30
-    max_ece: Share = 0.10
+    max_ece: Share = 0.15
 
 
 class Drift(_Section):

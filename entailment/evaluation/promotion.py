@@ -35,15 +35,15 @@ class Evidence:
     majority: int
     """The most frequent class of the challenger's training rows."""
     champion_version: str
-    """"" where there is none to be compared with."""
+    """The champion now, "" where there is none."""
     champion: NDArray[np.float64] | None = None
-    """Its probabilities [n, 3]; NaN in a row that it could not answer."""
+    """Its probabilities [n, 3], NaN in a row that it could not answer; None: nobody to be compared with."""
     unseen: NDArray[np.bool_] | None = None
     """Rows [n] that the champion never trained on."""
     slices: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
     """By name the rows [n] of each slice."""
     no_champion: str = "there is no champion yet"
-    """Why there is none to be compared with."""
+    """Why there is nobody to be compared with."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Decision:
 
     promote: bool
     champion_version: str
-    """Whom the challenger was compared with, "" for nobody."""
+    """The champion when it was judged, "" for none."""
     reasons: tuple[Reason, ...]
 
     @property
@@ -129,11 +129,11 @@ def promotion_markdown(records: Sequence[Mapping[str, Any]]) -> str:
 
 def _comparable(evidence: Evidence) -> NDArray[np.bool_]:
     """Rows that both may be compared on; all of them where there is no champion."""
-    rows = np.ones(len(evidence.labels), bool)
+    rows: NDArray[np.bool_] = np.ones(len(evidence.labels), bool)
     if evidence.champion is None:
         return rows
-    answered: NDArray[np.bool_] = np.isfinite(evidence.champion).all(axis=1)
-    return answered if evidence.unseen is None else answered & evidence.unseen
+    rows &= np.isfinite(evidence.champion).all(axis=1)
+    return rows if evidence.unseen is None else rows & evidence.unseen
 
 
 def _enough_rows(evidence: Evidence, rows: NDArray[np.bool_], config: Promotion) -> Reason:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from entailment.data.records import Row
 from entailment.data.schema import LABEL, LABELS, PROBABILITY, TEXT
+from entailment.encoders.feature_store import Usage
 from entailment.files import read_json
 from entailment.model.featurizer import Featurizer
 from entailment.model.head import load_head
@@ -23,8 +24,11 @@ _BATCH: Final = 256
 class Predictor:
     """A packed model, loaded."""
 
-    def __init__(self, folder: Path) -> None:
-        """Loads what `write_package` wrote; needs nothing else."""
+    def __init__(self, folder: Path, store: Path | None = None) -> None:
+        """Loads what `write_package` wrote; needs nothing else.
+
+        What it encodes is kept below the folder `store` and taken from there, where one is given.
+        """
         from entailment.encoders.image import ImageEncoder
         from entailment.encoders.text import TextEncoder
 
@@ -43,8 +47,13 @@ class Predictor:
             image = ImageEncoder(
                 str(folder / "image"), folder, self._settings["image_size"], self._settings["precision"]
             )
-        self._featurizer = Featurizer(text, image, pair=self._settings["pair"], store=None)
+        self._featurizer = Featurizer(text, image, pair=self._settings["pair"], store=store)
         self._head = load_head(folder / "head.keras")
+
+    @property
+    def usage(self) -> Usage:
+        """What the store was asked for so far."""
+        return self._featurizer.usage
 
     def predict(self, frame: "pd.DataFrame") -> "pd.DataFrame":
         """Labels and probabilities of raw pairs, in input order and with the frame's index.
