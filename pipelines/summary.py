@@ -67,7 +67,8 @@ def retraining_summary(result: RetrainingResult | None) -> str:
 def _champion_line(result: RetrainingResult) -> str:
     if not result.champion:
         return "there is no champion"
-    return f"the champion is {'this one' if result.champion == result.model_version else f'version {result.champion}'}"
+    promoted = result.champion == result.model_version
+    return "the champion is this one" if promoted else f"the champion is version {result.champion}"
 
 
 def retraining_json(result: RetrainingResult | None) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from zenml import step
 
 from entailment.configuration import Configuration
 from entailment.data.records import RecordsFolder
+from entailment.data.schema import SPLITS
 from entailment.errors import DataError
 from entailment.evaluation.champion import measure_drift
 from entailment.home import home
@@ -43,8 +44,10 @@ def drift(
         home() / "encoders",
         home() / "features",
     )
+    features = [featurizer.split(records.path, name) for name in SPLITS]
+    # Opened now, the champion's store of features has what was just encoded.
     loaded, why = load_champion(champion, source, configuration)
-    report = measure_drift(records.path, featurizer, splits, loaded, configuration, why)
+    report = measure_drift(features, splits, loaded, configuration, why)
     usage = featurizer.usage + loaded.predictor.usage if loaded else featurizer.usage
     runs.log_feature_usage(usage)
     runs.log_drift(report)

@@ -7,13 +7,13 @@ import pandas as pd
 from zenml import step
 
 from entailment.configuration import Configuration
-from entailment.data.records import RecordsFolder
+from entailment.data.records import RecordsFolder, read_index
 from entailment.data.schema import LABELS
 from entailment.evaluation.champion import gather_evidence
 from entailment.evaluation.promotion import decide
 from entailment.home import home
 from entailment.model.featurizer import configured_featurizer
-from entailment.model.training import TrainedHead
+from entailment.model.training import TrainedHead, predict
 from materializers.report import ReportMaterializer
 from tracking import runs
 from tracking.champion import load_champion
@@ -47,12 +47,12 @@ def judge(
         home() / "encoders",
         home() / "features",
     )
+    challenger = predict(head.model, featurizer.split(records.path, "test"))
     loaded, why = load_champion(champion, source, configuration)
     counts = split_report["counts"]["train"]
     majority = max(range(len(LABELS)), key=lambda index: counts[LABELS[index]])
-    evidence = gather_evidence(
-        records.path, head, featurizer, splits, majority, loaded, version=champion, no_champion=why
-    )
+    index = read_index(records.path, "test")
+    evidence = gather_evidence(index, challenger, splits, majority, loaded, version=champion, no_champion=why)
     resamples = configuration.evaluation.bootstrap_samples
     decision = decide(evidence, configuration.promotion, bootstrap_samples=resamples, seed=configuration.seed)
     usage = featurizer.usage + loaded.predictor.usage if loaded else featurizer.usage

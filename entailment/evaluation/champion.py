@@ -9,14 +9,13 @@ from entailment.configuration import Configuration
 from entailment.data.image_paths import OK, resolve_image_paths
 from entailment.data.images import read_header
 from entailment.data.pairs import pair_hashes
-from entailment.data.records import read_index
-from entailment.data.schema import ID, IMAGE_PATH, IMAGE_STATUS, LABELS, PROBABILITY, SPLITS, TEXT
+from entailment.data.records import RecordsIndex
+from entailment.data.schema import ID, IMAGE_PATH, IMAGE_STATUS, LABELS, PROBABILITY, TEXT
 from entailment.errors import ImageError
 from entailment.evaluation.drift import DriftReport, PairRows, drift_report
 from entailment.evaluation.promotion import Evidence
 from entailment.evaluation.slices import SLICES, evaluated_pairs
-from entailment.model.featurizer import Featurizer
-from entailment.model.training import TrainedHead, predict
+from entailment.model.featurizer import SplitFeatures
 from entailment.serving.predictor import IMAGE, Predictor
 
 if TYPE_CHECKING:
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
 
 _ROWS_AT_ONCE: Final = 256
 """Rows whose image files are held together."""
-_LEARNED_FROM: Final = ("train", "validation")
-"""Splits that a model has seen: the second chose its epoch and its temperature."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +54,24 @@ class Champion:
             answers[rows] = self.predictor.predict(_raw(pairs.iloc[rows]))[list(PROBABILITY)].to_numpy()
         return answers
 
+    def answers(self, pairs: "pd.DataFrame") -> "np.ndarray":
+        """The classes it answers, int64 [k]; rows that it cannot answer are left out."""
+        import numpy as np
+
+        probabilities = self.probabilities(pairs)
+        classes: np.ndarray = probabilities[np.isfinite(probabilities).all(axis=1)].argmax(axis=1)
+        return classes
+
+    def hashes(self, *splits: str) -> "np.ndarray":
+        """Hashes of the pairs of some of its splits, dtype object (str)."""
+        import numpy as np
+
+        return np.array([pair for split in splits for pair in self.pairs[split]], object)
+
 
 def gather_evidence(
-    records: Path,
-    head: TrainedHead,
-    featurizer: Featurizer,
+    index: RecordsIndex,
+    challenger: "np.ndarray",
     splits: "pd.DataFrame",
     majority: int,
     champion: Champion | None,
@@ -69,28 +79,31 @@ def gather_evidence(
     version: str,
     no_champion: str = "",
 ) -> Evidence:
-    """The answers of the challenger's head and of the champion to the same test rows.
+    """The answers of challenger and champion to the same test rows.
 
-    `splits`: the pairs with images resolved and the column `split`; `version`: the champion's, also where it is not
-    to be compared with (`champion` is None) for the reason `no_champion`.
+    Args:
+        index: of the test rows.
+        challenger: its probabilities of them, [n, 3].
+        splits: the pairs with images resolved and the column `split`.
+        majority: the most frequent class of the training rows.
+        champion: None where there is nobody to be compared with, for the reason `no_champion`.
+        version: the champion's, also where it is not to be compared with.
     """
     import numpy as np
 
-    index = read_index(records, "test")
-    challenger = predict(head.model, featurizer.split(records, "test")).astype(np.float64)
     known = evaluated_pairs(index, splits)
     slices = {name: function(known) for name, function in SLICES.items()}
+    said = challenger.astype(np.float64)
     if champion is None:
-        return Evidence(index.labels, challenger, majority, version, slices=slices, no_champion=no_champion)
-    learned = np.array([pair for split in _LEARNED_FROM for pair in champion.pairs[split]], object)
-    unseen = ~np.isin(pair_hashes(index.ids), learned)
+        return Evidence(index.labels, said, majority, version, slices=slices, no_champion=no_champion)
+    # The validation rows chose its epoch and its temperature: it has learned from them too.
+    unseen = ~np.isin(pair_hashes(index.ids), champion.hashes("train", "validation"))
     answers = champion.probabilities(_in_order(index.ids, splits))
-    return Evidence(index.labels, challenger, majority, version, answers, unseen, slices)
+    return Evidence(index.labels, said, majority, version, answers, unseen, slices)
 
 
 def measure_drift(
-    records: Path,
-    featurizer: Featurizer,
+    features: Sequence[SplitFeatures],
     splits: "pd.DataFrame",
     champion: Champion | None,
     config: Configuration,
@@ -98,41 +111,37 @@ def measure_drift(
 ) -> DriftReport:
     """Compares the rows that no split of the champion holds with those that it was trained on.
 
-    The training rows are found in the present data by their hashes: data sets of our own only grow. Without a
-    champion nothing is measured, for the reason `no_champion`.
+    Its training rows are found in the present data by their hashes: data sets of our own only grow. Its answers to
+    new rows are compared with those to its validation and test rows: the training rows it knows by heart.
+
+    Args:
+        features: of all splits.
+        splits: the pairs with images resolved and the column `split`.
+        champion: None where nothing is to be measured, for the reason `no_champion`.
+        config: seed, inputs and thresholds.
     """
     import numpy as np
+    import pandas as pd
 
     if champion is None:
         return DriftReport(0, 0, no_champion)
-    ids, features = _all_features(records, featurizer)
+    ids = pd.concat([part.ids for part in features], ignore_index=True)
     hashes = pair_hashes(ids)
-    trained = np.isin(hashes, np.array(champion.pairs["train"], object))
-    known = np.isin(hashes, np.array([pair for split in SPLITS for pair in champion.pairs[split]], object))
+    trained = np.isin(hashes, champion.hashes("train"))
+    held_out = np.isin(hashes, champion.hashes("validation", "test"))
+    new = ~trained & ~held_out
     if not trained.any():
         why = f"the data hold none of the rows that version {champion.version} was trained on"
-        return DriftReport(0, int((~known).sum()), why)
+        return DriftReport(0, int(new.sum()), why)
     generator = np.random.default_rng(config.seed)
-    reference, new = (
-        _pair_rows(
-            _drawn(np.flatnonzero(mask), config.drift.max_rows, generator), ids, features, splits, champion
-        )
-        for mask in (trained, ~known)
-    )
-    with_images = config.inputs != "text"
-    return drift_report(reference, new, config.drift, with_images=with_images, seed=config.seed)
-
-
-def _all_features(records: Path, featurizer: Featurizer) -> "tuple[pd.DataFrame, list[dict[str, Any]]]":
-    """Ids of all rows, and by split their columns of features."""
-    import pandas as pd
-
-    parts = [featurizer.split(records, split) for split in SPLITS]
-    columns = [
-        {name: column for name, column in part.inputs.items() if not name.endswith("_present")}
-        for part in parts
+    rows = [
+        _drawn(np.flatnonzero(mask), config.drift.max_rows, generator) for mask in (trained, new, held_out)
     ]
-    return pd.concat([part.ids for part in parts], ignore_index=True), columns
+    pairs = [_in_order(ids.iloc[numbers], splits) for numbers in rows]
+    reference, recent = (_pair_rows(pairs[side], _taken(features, rows[side])) for side in range(2))
+    answers = champion.answers(pairs[2]), champion.answers(pairs[1])
+    options: dict[str, Any] = {"with_images": config.inputs != "text", "seed": config.seed}
+    return drift_report(reference, recent, answers, config.drift, **options)
 
 
 def _drawn(rows: "np.ndarray", most: int, generator: "np.random.Generator") -> "np.ndarray":
@@ -142,40 +151,24 @@ def _drawn(rows: "np.ndarray", most: int, generator: "np.random.Generator") -> "
     return rows if len(rows) <= most else np.sort(generator.choice(rows, most, replace=False))
 
 
-def _pair_rows(
-    rows: "np.ndarray",
-    ids: "pd.DataFrame",
-    features: "list[dict[str, Any]]",
-    splits: "pd.DataFrame",
-    champion: Champion,
-) -> PairRows:
+def _pair_rows(pairs: "pd.DataFrame", features: "np.ndarray") -> PairRows:
     import numpy as np
 
-    pairs = _in_order(ids.iloc[rows], splits)
     texts = list(zip(*(pairs[name].tolist() for name in TEXT), strict=True))
-    sizes = np.array(
-        [[_pixels(row[path]) for path in IMAGE_PATH] for row in pairs.to_dict("records")], np.float64
-    )
-    answers = champion.probabilities(pairs)
-    return PairRows(
-        texts,
-        sizes.reshape(len(pairs), len(IMAGE_PATH)),
-        _taken(features, rows),
-        # A row that it cannot answer counts as the last class, which is what most rows are.
-        np.where(np.isnan(answers).any(axis=1), len(LABELS) - 1, np.nan_to_num(answers).argmax(axis=1)),
-    )
+    sizes = [[_pixels(path) for path in pairs[column].tolist()] for column in IMAGE_PATH]
+    return PairRows(texts, np.array(sizes, np.float64).T, features)
 
 
-def _taken(features: "list[dict[str, Any]]", rows: "np.ndarray") -> "np.ndarray":
-    """Some rows of all columns side by side, float32 [k, width]; rows are counted through the splits."""
+def _taken(features: "Sequence[SplitFeatures]", rows: "np.ndarray") -> "np.ndarray":
+    """All features of some rows side by side, float32 [k, width]; rows are counted through the splits."""
     import numpy as np
 
     parts, start = [], 0
-    for columns in features:
-        length = len(next(iter(columns.values())))
-        inside = rows[(rows >= start) & (rows < start + length)] - start
-        parts.append(np.concatenate([column[inside] for column in columns.values()], axis=1))
-        start += length
+    for split in features:
+        inside = rows[(rows >= start) & (rows < start + len(split.labels))] - start
+        columns = [column for name, column in split.inputs.items() if not name.endswith("_present")]
+        parts.append(np.concatenate([column[inside] for column in columns], axis=1))
+        start += len(split.labels)
     return np.concatenate(parts)
 
 

@@ -34,7 +34,7 @@ _WHAT: Final = {
     "image_size": "pixels of an image (median); largest distance of the two distributions",
     "missing_images": "share of images that cannot be used",
     "features": "area under the ROC curve of a classifier that tells new from old",
-    "predicted_labels": "shares of the champion's answers; half the sum of their differences",
+    "predicted_labels": "shares of the champion's answers (before: to its own held-out rows); half the summed differences",
 }
 
 
@@ -47,8 +47,6 @@ class PairRows:
     """Width times height of both images as stored, [n, 2]; NaN where an image cannot be used."""
     features: NDArray[np.float32]
     """[n, width]: what the encoders make of the pair."""
-    answers: NDArray[np.int64]
-    """The champion's answers, class indices [n]."""
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -89,24 +87,43 @@ class DriftReport:
 
 
 def drift_report(
-    reference: PairRows, new: PairRows, config: Drift, *, with_images: bool, seed: int
+    reference: PairRows,
+    new: PairRows,
+    answers: tuple[NDArray[np.int64], NDArray[np.int64]],
+    config: Drift,
+    *,
+    with_images: bool,
+    seed: int,
 ) -> DriftReport:
-    """Compares new rows with the champion's training rows; the same rows and seed give the same report."""
+    """Compares new rows with the champion's training rows; the same rows and seed give the same report.
+
+    `answers`: the champion's, class indices, to its own validation and test rows, and to the new ones; where either
+    are too few they are not compared.
+    """
     sizes = len(reference), len(new)
     if min(sizes) < config.min_rows:
         why = (
             f"{sizes[1]} new rows and {sizes[0]} training rows; at least {config.min_rows} of each are needed"
         )
         return DriftReport(*sizes, why)
-    is_new = np.repeat([False, True], sizes)
     generator = np.random.default_rng(seed)
-    shuffled = [generator.permutation(is_new) for _ in range(config.permutations)]
+    is_new, shuffled = _membership(sizes, config, generator)
     rows = _text_measures([*reference.texts, *new.texts], is_new, shuffled, config)
     if with_images:
         rows += _image_measures(np.concatenate([reference.pixels, new.pixels]), is_new, shuffled, config)
     rows.append(_features(np.concatenate([reference.features, new.features]), is_new, config, seed))
-    rows.append(_predicted(np.concatenate([reference.answers, new.answers]), is_new, shuffled, config))
+    if min(map(len, answers)) >= config.min_rows:
+        is_new, shuffled = _membership((len(answers[0]), len(answers[1])), config, generator)
+        rows.append(_predicted(np.concatenate(answers), is_new, shuffled, config))
     return DriftReport(*sizes, "", tuple(rows))
+
+
+def _membership(
+    sizes: tuple[int, int], config: Drift, generator: np.random.Generator
+) -> tuple[NDArray[np.bool_], list[NDArray[np.bool_]]]:
+    """Which rows are new, and the same shuffled."""
+    is_new: NDArray[np.bool_] = np.repeat([False, True], sizes)
+    return is_new, [generator.permutation(is_new) for _ in range(config.permutations)]
 
 
 def auc_with_interval(

@@ -68,9 +68,10 @@ class Decision:
 
     @property
     def why(self) -> str:
-        """The reasons that decided it, in one sentence."""
-        deciding = [reason.text for reason in self.reasons if reason.passed == self.promote]
-        return "; ".join(deciding)
+        """What decided it: every condition that was not met, or what the new champion is better than."""
+        failed = [reason.text for reason in self.reasons if not reason.passed]
+        by_name = {reason.name: reason.text for reason in self.reasons}
+        return "; ".join(failed) or by_name.get("better", by_name["baseline"])
 
     def as_dict(self) -> dict[str, Any]:
         """The same as plain values, for JSON."""

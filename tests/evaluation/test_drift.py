@@ -26,7 +26,6 @@ def rows(count, seed, **changes):
         texts=texts,
         pixels=generator.choice([1e4, 2e4, 4e4], size=(count, 2)),
         features=generator.normal(size=(count, 40)).astype(np.float32),
-        answers=generator.choice(3, size=count, p=[0.1, 0.2, 0.7]),
     )
     return dataclasses.replace(made, **changes)
 
@@ -34,8 +33,13 @@ def rows(count, seed, **changes):
 OLD = rows(200, 1)
 
 
-def report(new, **options):
-    return drift_report(OLD, new, Drift(), with_images=True, seed=3, **options)
+def answers(count, seed):
+    return np.random.default_rng(seed).choice(3, size=count, p=[0.1, 0.2, 0.7])
+
+
+def report(new, said=None, with_images=True):
+    said = answers(len(new), 5) if said is None else said
+    return drift_report(OLD, new, (answers(100, 4), said), Drift(), with_images=with_images, seed=3)
 
 
 def test_rows_of_the_same_kind_do_not_drift():
@@ -54,13 +58,18 @@ def test_every_change_is_found_by_its_measure():
         "image_size": {"pixels": new.pixels * 50},
         "missing_images": {"pixels": np.where(np.arange(60)[:, None] < 20, np.nan, new.pixels)},
         "features": {"features": features},
-        "predicted_labels": {"answers": np.zeros(60, np.int64)},
     }
     for measure, change in changes.items():
         found = report(dataclasses.replace(new, **change)).drifted
         assert measure in found, (measure, found)
-        if measure in ("image_size", "missing_images", "features", "predicted_labels"):
+        if measure in ("image_size", "missing_images", "features"):
             assert found == [measure]
+    assert report(new, np.zeros(60, np.int64)).drifted == ["predicted_labels"]
+
+
+def test_answers_to_too_few_known_rows_are_not_compared():
+    found = drift_report(OLD, rows(60, 2), (answers(5, 4), answers(60, 5)), Drift(), with_images=True, seed=3)
+    assert "predicted_labels" not in {row["measure"] for row in found.measures} and found.measures
 
 
 def test_too_few_rows_are_said_and_not_measured():
@@ -71,7 +80,7 @@ def test_too_few_rows_are_said_and_not_measured():
 
 
 def test_without_images_nothing_is_said_of_them():
-    found = drift_report(OLD, rows(60, 2), Drift(), with_images=False, seed=3)
+    found = report(rows(60, 2), with_images=False)
     assert not {"image_size", "missing_images"} & {row["measure"] for row in found.measures}
 
 
@@ -82,7 +91,7 @@ def test_the_same_rows_and_seed_give_the_same_report():
 def test_the_page_and_the_figure_show_every_measure(tmp_path):
     from entailment.evaluation.figures import save_figure
 
-    found = report(rows(60, 2, answers=np.zeros(60, np.int64)))
+    found = report(rows(60, 2), np.zeros(60, np.int64))
     page = drift_markdown(found)
     assert "| predicted_labels |" in page and "**yes**" in page and "60 new rows against 200" in page
     save_figure(drift_figure(found), tmp_path / "drift.png")
