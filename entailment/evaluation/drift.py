@@ -34,7 +34,7 @@ _WHAT: Final = {
     "image_size": "pixels of an image (median); largest distance of the two distributions",
     "missing_images": "share of images that cannot be used",
     "features": "area under the ROC curve of a classifier that tells new from old",
-    "predicted_labels": "shares of the champion's answers (before: to its own held-out rows); half the summed differences",
+    "predicted_labels": "the champion's answers by class (before: to its held-out rows); half the summed differences",
 }
 
 
