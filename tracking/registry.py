@@ -77,7 +77,6 @@ def register(
     tags |= {"dataset": source["name"], "dataset.sha256": source["sha256"]}
     tags |= {"data.generated": str(source["generated"]).lower()}
     tags |= {f"pairs.{split}.sha256": _digest(hashes[split]) for split in SPLITS}
-    tags |= {} if decision is None else {_RETRAINED: "true"}
     for name, value in tags.items():
         client.set_model_version_tag(REGISTERED_MODEL, version, name, value)
     with _one_at_a_time():
@@ -85,6 +84,8 @@ def register(
             _give_alias(client, version, generated=source["generated"])
         else:
             _follow(client, version, decision)
+            # Last: until it is there, a retraining on the same data is not taken for done.
+            client.set_model_version_tag(REGISTERED_MODEL, version, _RETRAINED, "true")
     return version
 
 
