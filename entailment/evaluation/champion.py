@@ -62,11 +62,14 @@ class Champion:
         classes: np.ndarray = probabilities[np.isfinite(probabilities).all(axis=1)].argmax(axis=1)
         return classes
 
-    def hashes(self, *splits: str) -> "np.ndarray":
-        """Hashes of the pairs of some of its splits, dtype object (str)."""
-        import numpy as np
+    def knows(self, hashes: "np.ndarray", *splits: str) -> "np.ndarray":
+        """Which of the pairs with these hashes, [n], lie in one of its splits named: bool [n]."""
+        import pandas as pd
 
-        return np.array([pair for split in splits for pair in self.pairs[split]], object)
+        known = {pair for split in splits for pair in self.pairs[split]}
+        # By hashing: NumPy's isin compares objects one by one with each other.
+        inside: np.ndarray = pd.Series(hashes, dtype="object").isin(known).to_numpy(bool)
+        return inside
 
 
 def gather_evidence(
@@ -97,7 +100,7 @@ def gather_evidence(
     if champion is None:
         return Evidence(index.labels, said, majority, version, slices=slices, no_champion=no_champion)
     # The validation rows chose its epoch and its temperature: it has learned from them too.
-    unseen = ~np.isin(pair_hashes(index.ids), champion.hashes("train", "validation"))
+    unseen = ~champion.knows(pair_hashes(index.ids), "train", "validation")
     answers = champion.probabilities(_in_order(index.ids, splits))
     return Evidence(index.labels, said, majority, version, answers, unseen, slices)
 
@@ -127,8 +130,8 @@ def measure_drift(
         return DriftReport(0, 0, no_champion)
     ids = pd.concat([part.ids for part in features], ignore_index=True)
     hashes = pair_hashes(ids)
-    trained = np.isin(hashes, champion.hashes("train"))
-    held_out = np.isin(hashes, champion.hashes("validation", "test"))
+    trained = champion.knows(hashes, "train")
+    held_out = champion.knows(hashes, "validation", "test")
     new = ~trained & ~held_out
     if not trained.any():
         why = f"the data hold none of the rows that version {champion.version} was trained on"

@@ -146,3 +146,14 @@ def test_packed_pairs_as_in_the_example(tmp_path, modules, inputs):
     answers = predictor(tmp_path, modules, inputs, "pair").predict(rows(text_1=["one", "one", None]))
     assert (answers["error"] == "").all()
     assert answers[list(PROBABILITY)].notna().all(axis=None)
+
+
+def test_with_a_store_nothing_is_encoded_twice_and_the_answers_are_the_same(tmp_path, modules):
+    made = tmp_path / "made"
+    predictor(made, modules)
+    first = Predictor(made / "package", tmp_path / "store")
+    answers = first.predict(rows())
+    assert (first.usage.hits, first.usage.misses) == (0, 4)
+    later = Predictor(made / "package", tmp_path / "store")
+    pd.testing.assert_frame_equal(later.predict(rows()), answers)
+    assert (later.usage.hits, later.usage.misses) == (4, 0)
