@@ -166,8 +166,8 @@ class Drift(_Section):
     permutations: Annotated[int, Field(ge=100)] = 200
     confidence: Fraction = 0.99
     text_length: Share = 0.15
-    unseen_words: Share = 0.10
-    vocabulary: Share = 0.10
+    unseen_words: Share = 0.05
+    vocabulary: Share = 0.05
     image_size: Share = 0.15
     missing_images: Share = 0.10
     features: Annotated[float, Field(ge=0.5, lt=1)] = 0.65

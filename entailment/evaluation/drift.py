@@ -30,7 +30,7 @@ _LINK: Final = re.compile(r"(?:https?://|www\.)\S+", re.IGNORECASE)
 _WHAT: Final = {
     "text_length": "characters of a text (median); largest distance of the two distributions",
     "unseen_words": "share of words that the training rows lack",
-    "vocabulary": "Jensen-Shannon distance of the distributions of words",
+    "vocabulary": "distinct words; Jensen-Shannon distance of how often each occurs",
     "image_size": "pixels of an image (median); largest distance of the two distributions",
     "missing_images": "share of images that cannot be used",
     "features": "area under the ROC curve of a classifier that tells new from old",

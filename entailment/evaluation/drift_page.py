@@ -43,10 +43,11 @@ def drift_figure(report: DriftReport) -> "Figure":
     axes.set(
         xlim=(0, max(1.5, *shares) * 1.12 if shares else 1.5), ylim=(max(1, len(rows)) - 0.4, -0.6), yticks=[]
     )
+    gap = 0.008 * axes.get_xlim()[1]
     for y, (row, share) in enumerate(zip(rows, shares, strict=True)):
-        write(axes, -0.02, y, str(row["measure"]), 10.5, INK, ha="right")
+        write(axes, -gap, y, str(row["measure"]), 10.5, INK, ha="right")
         axes.barh(y, share, 0.5, color=WRONG if row["drifted"] else RIGHT)
-        write(axes, share + 0.02, y, f"{row['value']:.3f}", 9, INK)
+        write(axes, share + gap, y, f"{row['value']:.3f}", 9, INK)
     axes.axvline(1, color=INK, linewidth=1, linestyle=":")
     axes.tick_params(labelsize=9, labelfontfamily=FONT, colors=FAINT, labelcolor=INK)
     axes.set_xlabel(
