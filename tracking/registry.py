@@ -153,9 +153,17 @@ def version_trained_on(content: str) -> str:
 
 
 def version_files(version: str) -> Path:
-    """A folder on this machine with a version's `package` and `pairs.json`, fetched where the store is elsewhere."""
+    """A folder on this machine with a version's `package` and `pairs.json`, fetched where the store is elsewhere.
+
+    Raises RegistryError when they are gone.
+    """
     location = MlflowClient().get_model_version_download_uri(REGISTERED_MODEL, version)
-    return Path(mlflow.artifacts.download_artifacts(location)) / "artifacts"
+    try:
+        return Path(mlflow.artifacts.download_artifacts(location)) / "artifacts"
+    except (OSError, MlflowException) as error:
+        raise RegistryError(
+            f"The files of version {version} cannot be read: {error}. Make another version the champion: promote VERSION."
+        ) from None
 
 
 def trained_pairs(version: str) -> dict[str, list[str]]:

@@ -112,3 +112,8 @@ def test_a_run_that_has_registered_is_found_again(client):
     assert registry._version_of_active_run(client) == ""
     with mlflow.start_run(run_id=run_id):
         assert registry._version_of_active_run(client) == "2"
+
+
+def test_a_version_without_files_is_named(client):
+    with pytest.raises(RegistryError, match="files of version 2 cannot be read"):
+        registry.version_files("2")
