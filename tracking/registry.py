@@ -162,7 +162,8 @@ def version_files(version: str) -> Path:
         return Path(mlflow.artifacts.download_artifacts(location)) / "artifacts"
     except (OSError, MlflowException) as error:
         raise RegistryError(
-            f"The files of version {version} cannot be read: {error}. Make another version the champion: promote VERSION."
+            f"The files of version {version} cannot be read: {error}. Make another version the champion with"
+            " promote VERSION."
         ) from None
 
 
