@@ -27,6 +27,8 @@ Examples:
   python run_pipeline.py tune --trials 20        search for a better configuration
   python run_pipeline.py ui                      look at all runs in the browser
   python run_pipeline.py promote 3               make version 3 the champion
+  python run_pipeline.py add new.csv --to mine   grow a data set of our own
+  python run_pipeline.py retrain --dataset mine  train on what is new, promote if it is better
   python run_pipeline.py cache                   what the store of features holds
 """
 
@@ -77,7 +79,9 @@ _RUN_OPTIONS = (
         "--preset", type=click.Choice(["default", "keras_example"]), default="default", show_default=True
     ),
     click.option(
-        "--dataset", metavar="sample|tweets|FILE.csv", help="Generated sample, real tweets or your own pairs."
+        "--dataset",
+        metavar="sample|tweets|NAME|FILE.csv",
+        help="Generated sample, real tweets, what was added to NAME (NAME@2: its version 2), or your own pairs.",
     ),
     click.option(
         "--images", type=click.Path(path_type=Path), help="Folder of <id>.<ext> files, for FILE.csv."
@@ -123,6 +127,39 @@ def train(stack: str | None, no_cache: bool, as_json: bool, **options: Any) -> N
             _print_json(results, {**ids, "metrics": result.metrics})
         else:
             print(training_summary(result), file=results)
+
+
+@cli.command()
+@_run_options
+@click.option(
+    "--check", is_flag=True, help="Only say whether there is something new; exit code 3: there is not."
+)
+def retrain(check: bool, stack: str | None, no_cache: bool, as_json: bool, **options: Any) -> None:
+    """Train on what the data set holds now; the new version becomes champion if the promotion gate lets it.
+
+    Stops early, with exit code 0, when there is nothing new since a version was trained (--no-cache retrains all
+    the same). Rows stay in their split as the data grow (split.method is hash). The sections promotion and drift
+    of the configuration say what is asked of the new version and of the new rows.
+    """
+    with _results(as_json) as results:
+        configuration = _configuration(options)
+        _use_stack(stack)
+        from entailment.errors import NothingNewError
+        from pipelines.retraining import check_for_new_data, run_retraining
+        from pipelines.summary import retraining_json, retraining_summary
+
+        try:
+            result = (
+                check_for_new_data(configuration) if check else run_retraining(configuration, force=no_cache)
+            )
+        except NothingNewError as nothing:
+            line = json.dumps({"new": False, "why": str(nothing)}) if as_json else str(nothing)
+            print(line, file=results)
+            sys.exit(nothing.exit_code if check else 0)
+        if as_json:
+            _print_json(results, retraining_json(result))
+        else:
+            print(retraining_summary(result), file=results)
 
 
 @cli.command()
@@ -251,6 +288,39 @@ def promote(version: str, why: str, as_json: bool) -> None:
 def rollback(why: str, as_json: bool) -> None:
     """Make the version that was champion before the champion again."""
     _move_champion(lambda registry: registry.rollback(why), as_json)
+
+
+@cli.command()
+@click.argument("file", metavar="PAIRS.csv", type=click.Path(path_type=Path))
+@click.option("--to", "name", metavar="NAME", required=True, help="The data set; made when absent.")
+@click.option("--images", type=click.Path(path_type=Path), help="Folder of <id>.<ext> files of these pairs.")
+@click.option("--config", type=click.Path(path_type=Path), help="Configuration file [zenml_config.yaml].")
+@_json_option
+def add(file: Path, name: str, images: Path | None, config: Path | None, as_json: bool) -> None:
+    """Append the labelled rows of PAIRS.csv to a data set of our own, used as --dataset NAME.
+
+    A wrong row refuses the whole file. Rows that are there already are skipped. Rows that contradict what is
+    there (another label, text or image) are named and not added; the others are, and the exit code is 1.
+    """
+    with _results(as_json) as results:
+        from dataclasses import asdict
+
+        from entailment.configuration import DEFAULT_FILE, load_configuration
+        from entailment.data.additions import add_pairs, addition_summary
+        from entailment.home import PROJECT, home
+
+        settings = load_configuration(config or PROJECT / DEFAULT_FILE)
+        limits = {
+            "max_text_bytes": settings.ingest.max_text_bytes,
+            "max_pixels": settings.images.max_pixels,
+        }
+        addition = add_pairs(file, images, home() / "datasets", name, **limits)
+        if as_json:
+            _print_json(results, {"dataset": name, **asdict(addition)})
+        else:
+            print(addition_summary(name, addition), file=results)
+        if addition.conflicts:
+            sys.exit(1)
 
 
 @cli.command()

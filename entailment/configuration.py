@@ -169,6 +169,33 @@ class Evaluation(_Section):
     sample_rows: Annotated[int, Field(ge=1, le=20)] = 6
 
 
+class Promotion(_Section):
+    """When a retrained model takes the champion's place."""
+
+    confidence: Fraction = 0.90
+    min_rows: Count = 100
+    max_loss: Share = 0.05
+    min_slice_rows: Count = 30
+    max_ece: Share = 0.15
+
+
+class Drift(_Section):
+    """When new rows count as unlike the champion's training rows."""
+
+    action: Literal["warn", "stop"] = "warn"
+    min_rows: Count = 30
+    max_rows: Count = 2000
+    permutations: Annotated[int, Field(ge=100)] = 200
+    confidence: Fraction = 0.99
+    text_length: Share = 0.15
+    unseen_words: Share = 0.05
+    vocabulary: Share = 0.05
+    image_size: Share = 0.15
+    missing_images: Share = 0.10
+    features: Annotated[float, Field(ge=0.5, lt=1)] = 0.65
+    predicted_labels: Share = 0.10
+
+
 class Configuration(_Section):
     """Every setting of a run. `zenml_config.yaml` documents each key."""
 
@@ -184,6 +211,8 @@ class Configuration(_Section):
     head: Head = Head()
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
+    promotion: Promotion = Promotion()
+    drift: Drift = Drift()
 
     @model_validator(mode="after")
     def _fits_together(self) -> "Configuration":

@@ -36,3 +36,9 @@ class EncoderError(EntailmentError):
 
 class RegistryError(EntailmentError):
     """A model version or alias is not there, or cannot be moved as asked."""
+
+
+class NothingNewError(EntailmentError):
+    """There is nothing to retrain on; a scheduler reads the exit code as: leave out what follows."""
+
+    exit_code = 3

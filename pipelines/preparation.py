@@ -7,8 +7,8 @@ from typing import Any
 
 from entailment.configuration import Configuration
 from entailment.data.image_paths import folder_fingerprint
-from entailment.data.sources import SAMPLE, TWEETS, locate
-from entailment.encoders.handles import fingerprint, resolve_handle
+from entailment.data.sources import is_path, locate
+from entailment.encoders.handles import module_fingerprints
 from entailment.files import sha256_of_file
 from entailment.home import home
 from steps import ingest, resolve_image_paths, split, write_tfrecords
@@ -24,6 +24,8 @@ class InputState:
     """Over name, size and time of change of every image; "" where none are used."""
     encoders: dict[str, str]
     """Fingerprint of each encoder in use."""
+    preprocessor: str
+    """That of the text's preprocessor alone; "" where no text is used."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def prepare(
         config.encoders.text.preprocessor,
         config.encoders.text.sequence_length,
         state.images,
-        state.encoders.get("preprocessor", ""),
+        state.preprocessor,
     )
     return Prepared(source, image_report, splits, split_report, records)
 
@@ -68,7 +70,7 @@ def with_absolute_paths(configuration: Configuration) -> Configuration:
     """The same words typed in another folder mean another data set: the cache must see which."""
     dataset = configuration.dataset
     update = {"images": str(Path(dataset.images).expanduser().resolve())} if dataset.images else {}
-    if dataset.source not in (SAMPLE, TWEETS):
+    if is_path(dataset.source, home() / "datasets"):
         update["source"] = str(Path(dataset.source).expanduser().resolve())
     return configuration.model_copy(update={"dataset": dataset.model_copy(update=update)})
 
@@ -78,7 +80,5 @@ def input_state(configuration: Configuration) -> InputState:
     with_images = configuration.inputs != "text"
     source = locate(configuration.dataset, configuration.tweets, home() / "datasets", with_images=with_images)
     images = folder_fingerprint(source.images) if with_images else ""
-    handles = configuration.encoders.handles(configuration.inputs)
-    found = {name: resolve_handle(handle, home() / "encoders") for name, handle in handles.items()}
-    encoders = {name: fingerprint(module) for name, module in found.items()}
-    return InputState(sha256_of_file(source.csv), images, encoders)
+    encoders = module_fingerprints(configuration.encoders.handles(configuration.inputs), home() / "encoders")
+    return InputState(sha256_of_file(source.csv), images, encoders, encoders.get("preprocessor", ""))

@@ -14,6 +14,7 @@ from entailment.evaluation.tuning_table import changes
 from entailment.home import PROJECT
 from pipelines.comparison import ComparisonResult
 from pipelines.cross_validation import CrossValidationResult
+from pipelines.retraining import RetrainingResult
 from pipelines.training import TrainingResult
 from pipelines.tuning import TuningResult
 from tracking.experiment import REGISTERED_MODEL
@@ -44,6 +45,53 @@ def training_summary(result: TrainingResult) -> str:
     if result.champion != version:
         lines.append(f"          {_command(f'promote {version}')}")
     return "\n".join(lines)
+
+
+def retraining_summary(result: RetrainingResult | None) -> str:
+    """What is new, whether it drifted, figures, and every reason of the gate; None: only a check was asked for."""
+    if result is None:
+        return "There is something new to train on."
+    metrics, source, decision = result.metrics, result.source, result.decision
+    version = result.model_version
+    state = f" version {source['version']}" if source["version"] else ""
+    lines = [
+        f"Data      {source['name']}{state} ({source['rows']} pairs); {result.features_encoded} texts and images"
+        " had to be encoded",
+        f"Drift     {result.drift['summary']}",
+        f"Test      macro-F1 {metrics['test_macro_f1']:.3f}, accuracy {metrics['test_accuracy']:.3f} (majority"
+        f" {metrics['test_majority_accuracy']:.3f})",
+        *(
+            f"{'Met' if reason['passed'] else 'NOT MET':<10}{reason['name']}: {reason['text']}"
+            for reason in decision["reasons"]
+        ),
+        f"Model     {REGISTERED_MODEL} version {version}; {_champion_line(result)}",
+        f"Next      {_command('ui')}",
+    ]
+    return "\n".join(lines)
+
+
+def _champion_line(result: RetrainingResult) -> str:
+    if not result.champion:
+        return "there is no champion"
+    promoted = result.champion == result.model_version
+    return "the champion is this one" if promoted else f"the champion is version {result.champion}"
+
+
+def retraining_json(result: RetrainingResult | None) -> dict[str, Any]:
+    """The same as plain values."""
+    if result is None:
+        return {"new": True}
+    return {
+        "new": True,
+        "run_id": result.run_id,
+        "model_version": result.model_version,
+        "promoted": result.champion == result.model_version,
+        "champion": result.champion,
+        "metrics": result.metrics,
+        "decision": result.decision,
+        "drift": result.drift,
+        "features_encoded": result.features_encoded,
+    }
 
 
 def comparison_summary(result: ComparisonResult) -> str:

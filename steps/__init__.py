@@ -2,9 +2,12 @@
 
 from steps.compare import compare
 from steps.crossval import crossval
+from steps.drift import drift
 from steps.evaluate import evaluate
+from steps.find_new_data import find_new_data
 from steps.fold import fold
 from steps.ingest import ingest
+from steps.judge import judge
 from steps.register import register
 from steps.resolve_image_paths import resolve_image_paths
 from steps.search import search
@@ -17,9 +20,12 @@ from steps.write_tfrecords import write_tfrecords
 __all__ = [
     "compare",
     "crossval",
+    "drift",
     "evaluate",
+    "find_new_data",
     "fold",
     "ingest",
+    "judge",
     "register",
     "resolve_image_paths",
     "search",

@@ -30,7 +30,7 @@ def code() -> str:
 def ingest(
     dataset: Dataset, tweets: Tweets, config: Ingest, inputs: Inputs, content: str
 ) -> tuple[Annotated[pd.DataFrame, "pairs"], Annotated[dict[str, Any], "source"]]:
-    """Reads the sample, the real tweets or a CSV file; `content` (its hash) makes a changed file run anew."""
+    """Reads the configured data set; `content` (its hash) makes a changed file run anew."""
     source = locate(dataset, tweets, home() / "datasets", with_images=inputs != "text")
     pairs = read_pairs(source.csv, max_text_bytes=config.max_text_bytes)
     digest = content_hash(pairs)
@@ -40,6 +40,7 @@ def ingest(
         "file": str(source.csv),
         "images": str(source.images) if source.images else None,
         "generated": source.generated,
+        "version": source.version,
         "sha256": digest,
         "rows": len(pairs),
     }

@@ -33,8 +33,12 @@ def register(
     report: dict[str, Any],
     tracked_run: dict[str, Any],
     configuration: Configuration,
+    decision: dict[str, Any] | None = None,
 ) -> Annotated[dict[str, Any], "model_version"]:
-    """Packs encoders, head and decoding into one model, registers it and moves the aliases."""
+    """Packs encoders, head and decoding into one model, registers it and moves the aliases.
+
+    `decision` is the promotion gate's, in a retraining.
+    """
     runs.expect(tracked_run)
     with tempfile.TemporaryDirectory(dir=scratch()) as folder:
         package = write_package(Path(folder) / "package", head, configuration, home() / "encoders")
@@ -49,5 +53,5 @@ def register(
             encoders={role: encoder_record(handle, package / role) for role, handle in handles.items()},
             report=report,
         )
-        version = registry.register(package, card, splits, source, report)
+        version = registry.register(package, card, splits, source, report, decision)
     return {"run_id": tracked_run["run_id"], "model_version": version}

@@ -1,11 +1,9 @@
 """The registered model: its versions, and the aliases `champion` and `challenger`."""
 
-import getpass
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -20,8 +18,10 @@ from entailment.data.pairs import pair_hashes
 from entailment.data.schema import LABEL, PROBABILITY, SPLITS, TEXT
 from entailment.data.split import SPLIT_COLUMN
 from entailment.errors import RegistryError
-from entailment.files import locked, write_json
+from entailment.evaluation.promotion import PROMOTED, REFUSED, ROLLED_BACK
+from entailment.files import locked, read_json, write_json
 from entailment.home import PROJECT, home
+from tracking.decisions import AUTOMATIC, GATE, PERSON, keep_decision
 from tracking.experiment import REGISTERED_MODEL
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ MODEL_CARD: Final = "model_card.md"
 _DESCRIPTION: Final = 4900
 """Characters of the card that a version's page shows: MLflow's column holds 5,000; the file is whole."""
 _HISTORY: Final = "champion.history"
+_RETRAINED: Final = "retrained"
+"""Tag of the versions that a promotion gate has judged."""
 _KEPT: Final = 20
 """Moves of the champion that are remembered: an MLflow tag holds 5,000 characters."""
 _LIBRARIES: Final = (
@@ -52,15 +54,23 @@ _LIBRARIES: Final = (
 
 
 def register(
-    package: Path, card: str, splits: pd.DataFrame, source: Mapping[str, Any], report: Mapping[str, Any]
+    package: Path,
+    card: str,
+    splits: pd.DataFrame,
+    source: Mapping[str, Any],
+    report: Mapping[str, Any],
+    decision: Mapping[str, Any] | None = None,
 ) -> str:
     """Logs the packed model and its card to the active run, registers it as a new version, moves the aliases.
 
-    Returns the version's number, as text.
+    `decision` (`Decision.as_dict`) says whether the version becomes champion; without one the first version does, and
+    one on other data after one on generated data. A step that was killed here and runs again goes on with the version
+    that it has registered. Returns the version's number, as text.
     """
     hashes = {split: pair_hashes(splits[splits[SPLIT_COLUMN] == split]).tolist() for split in SPLITS}
-    version = str(_log_model(package, card, hashes).registered_model_version)
     client = MlflowClient()
+    version = _version_of_active_run(client)
+    version = version or str(_log_model(package, card, hashes).registered_model_version)
     mlflow.log_text(card, MODEL_CARD)
     client.update_model_version(REGISTERED_MODEL, version, description=card[:_DESCRIPTION])
     tags = {name: f"{value:.6f}" for name, value in report["metrics"].items()}
@@ -70,7 +80,12 @@ def register(
     for name, value in tags.items():
         client.set_model_version_tag(REGISTERED_MODEL, version, name, value)
     with _one_at_a_time():
-        _give_alias(client, version, generated=source["generated"])
+        if decision is None:
+            _give_alias(client, version, generated=source["generated"])
+        else:
+            _follow(client, version, decision)
+            # Last: until it is there, a retraining on the same data is not taken for done.
+            client.set_model_version_tag(REGISTERED_MODEL, version, _RETRAINED, "true")
     return version
 
 
@@ -86,7 +101,7 @@ def promote(version: str, why: str) -> dict[str, str]:
         previous = champion_version()
         if previous == version:
             raise RegistryError(f"Version {version} is the champion already: nothing was changed.")
-        _crown(client, version, why)
+        _crown(client, version, why, how=PERSON)
     return {"version": version, "previous": previous}
 
 
@@ -107,7 +122,7 @@ def rollback(why: str) -> dict[str, str]:
             raise RegistryError(
                 "There is no earlier champion to go back to. Name a version: promote VERSION."
             )
-        _crown(client, line[-1], why, how="rollback")
+        _crown(client, line[-1], why, how=PERSON, outcome=ROLLED_BACK)
     return {"version": line[-1], "previous": current}
 
 
@@ -118,6 +133,44 @@ def champion_version() -> str:
     except MlflowException as error:
         _absent_or_raise(error)
         return ""
+
+
+def version_tags(version: str) -> dict[str, str]:
+    """Tags of a version."""
+    return dict(MlflowClient().get_model_version(REGISTERED_MODEL, version).tags)
+
+
+def version_trained_on(content: str) -> str:
+    """The champion, else the newest version of a retraining, if its data had this `content_hash`; "" if neither."""
+    champion = champion_version()
+    if champion and version_tags(champion).get("dataset.sha256") == content:
+        return champion
+    wanted = (
+        f"name='{REGISTERED_MODEL}' and tags.`{_RETRAINED}` = 'true' and tags.`dataset.sha256` = '{content}'"
+    )
+    found = MlflowClient().search_model_versions(wanted)
+    return str(max((int(version.version) for version in found), default=""))
+
+
+def version_files(version: str) -> Path:
+    """A folder on this machine with a version's `package` and `pairs.json`, fetched where the store is elsewhere.
+
+    Raises RegistryError when they are gone.
+    """
+    location = MlflowClient().get_model_version_download_uri(REGISTERED_MODEL, version)
+    try:
+        return Path(mlflow.artifacts.download_artifacts(location)) / "artifacts"
+    except (OSError, MlflowException) as error:
+        raise RegistryError(
+            f"The files of version {version} cannot be read: {error}. Make another version the champion with"
+            " promote VERSION."
+        ) from None
+
+
+def trained_pairs(version: str) -> dict[str, list[str]]:
+    """The hashes (`pair_hashes`) of a version's pairs by split."""
+    hashes: dict[str, list[str]] = read_json(version_files(version) / "pairs.json")
+    return hashes
 
 
 def champion_history(client: MlflowClient) -> list[dict[str, str]]:
@@ -185,6 +238,8 @@ def _example() -> pd.DataFrame:
 
 def _give_alias(client: MlflowClient, version: str, *, generated: bool) -> None:
     current = champion_version()
+    if current == version:
+        return
     if not current:
         _crown(client, version, "the first version")
         return
@@ -192,6 +247,22 @@ def _give_alias(client: MlflowClient, version: str, *, generated: bool) -> None:
     if tags.get("data.generated") == "true" and not generated:
         _crown(client, version, f"version {current} was trained on generated data")
         return
+    client.set_registered_model_alias(REGISTERED_MODEL, CHALLENGER, version)
+
+
+def _follow(client: MlflowClient, version: str, decision: Mapping[str, Any]) -> None:
+    """Does what the gate decided, unless somebody has moved the champion since it was compared."""
+    current, judged = champion_version(), decision["champion_version"]
+    why, promoted = decision["why"], decision["promote"]
+    if current == version:
+        return
+    if current != judged:
+        promoted = False
+        why = f"the champion was version {judged or 'none'} when it was judged and is {current or 'none'} now; {why}"
+    if promoted:
+        _crown(client, version, why, how=GATE, reasons=decision["reasons"])
+        return
+    keep_decision(client, version, REFUSED, how=GATE, why=why, previous=current, reasons=decision["reasons"])
     client.set_registered_model_alias(REGISTERED_MODEL, CHALLENGER, version)
 
 
@@ -211,22 +282,32 @@ def _line_of_champions(client: MlflowClient) -> list[str]:
     return line
 
 
-def _crown(client: MlflowClient, version: str, why: str, how: str = "promote") -> None:
-    move = {
-        "version": version,
-        "how": how,
-        "by": _user(),
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "why": why[:150],
-    }
+def _crown(
+    client: MlflowClient,
+    version: str,
+    why: str,
+    *,
+    how: str = AUTOMATIC,
+    outcome: str = PROMOTED,
+    reasons: Iterable[Any] = (),
+) -> None:
+    previous = champion_version()
+    record = keep_decision(client, version, outcome, how=how, why=why, previous=previous, reasons=reasons)
+    move = {"version": version, "how": "rollback" if outcome == ROLLED_BACK else "promote"}
+    move |= {"by": record["by"], "at": record["at"], "why": why[:150]}
     history = [*champion_history(client), move][-_KEPT:]
     client.set_registered_model_alias(REGISTERED_MODEL, CHAMPION, version)
     client.set_registered_model_tag(REGISTERED_MODEL, _HISTORY, json.dumps(history))
-    for name in ("by", "at", "why"):
-        client.set_model_version_tag(REGISTERED_MODEL, version, f"promoted.{name}", move[name])
     aliases = client.get_registered_model(REGISTERED_MODEL).aliases
     if str(aliases.get(CHALLENGER, "")) == version:
         client.delete_registered_model_alias(REGISTERED_MODEL, CHALLENGER)
+
+
+def _version_of_active_run(client: MlflowClient) -> str:
+    """The version that the active run has registered already, "" when it has none."""
+    run = mlflow.active_run()
+    found = client.search_model_versions(f"run_id='{run.info.run_id}'") if run else []
+    return str(found[0].version) if found else ""
 
 
 def _existing(client: MlflowClient, version: str) -> "ModelVersion":
@@ -245,13 +326,6 @@ def _absent_or_raise(error: MlflowException) -> None:
     """MLflow says in these two ways that a thing is not there; a locked database must not pass for that."""
     if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
         raise error
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"
 
 
 def _digest(hashes: list[str]) -> str:

@@ -12,11 +12,15 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 from entailment.configuration import Configuration, dotted
 from entailment.encoders.feature_store import Usage
 from entailment.errors import EntailmentError
+from entailment.evaluation.drift import COLUMNS as DRIFT_COLUMNS
+from entailment.evaluation.drift import DriftReport
+from entailment.evaluation.drift_page import drift_figure, drift_markdown
 from entailment.evaluation.figures import save_figure
 from entailment.evaluation.markdown import table_records
 from entailment.evaluation.missing_modalities import missing_markdown
 from entailment.evaluation.report import EvaluatedSplit
 from entailment.evaluation.slices import FEWEST_ROWS, slices_markdown
+from tracking.children import log_figures
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +40,9 @@ def facts(
     configuration: Configuration, source: Mapping[str, Any], encoders: Mapping[str, str]
 ) -> dict[str, str]:
     """The tags of a run: data set, inputs, loss and encoders, and whether the data are generated."""
+    version = {} if source["version"] is None else {"dataset.version": str(source["version"])}
     return {
+        **version,
         "dataset": source["name"],
         "dataset.sha256": source["sha256"],
         "inputs": configuration.inputs,
@@ -99,6 +105,24 @@ def log_feature_usage(usage: Usage) -> None:
     for name, value in asdict(usage).items():
         before = float(tags.get(f"features.{name}", 0))
         mlflow.set_tag(f"features.{name}", f"{before + value:.0f}")
+
+
+def feature_usage(run_id: str) -> dict[str, int]:
+    """What `log_feature_usage` has added up for a run, by name."""
+    tags = mlflow.get_run(run_id).data.tags
+    return {name: int(float(tags.get(f"features.{name}", 0))) for name in ("hits", "misses")}
+
+
+def log_drift(report: DriftReport) -> None:
+    """Logs table, page and figure of a drift report, and tags what has drifted."""
+    import pandas as pd
+
+    table = pd.DataFrame([dict(row) for row in report.measures], columns=list(DRIFT_COLUMNS))
+    log_table(table, "drift", drift_markdown(report))
+    mlflow.log_dict(report.as_dict(), "drift.json")
+    mlflow.set_tag("drift", ", ".join(report.drifted) or ("not measured" if report.not_measured else "none"))
+    if report.measures:
+        log_figures({"drift.png": drift_figure(report)})
 
 
 def log_evaluation(evaluated: EvaluatedSplit) -> None:

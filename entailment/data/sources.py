@@ -1,10 +1,12 @@
-"""Where pairs come from: the generated sample, the real tweets, or a CSV file."""
+"""Where pairs come from: the generated sample, the real tweets, a data set of our own, or a CSV file."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from entailment.configuration import Dataset, Tweets
+from entailment.configuration import Dataset, Ingest, Tweets
+from entailment.data.additions import dataset_names, find_version
+from entailment.data.pairs import content_hash, read_pairs
 from entailment.errors import ConfigurationError, DataError
 from entailment.files import locked
 
@@ -17,25 +19,29 @@ class Source:
     """A data set on this machine."""
 
     name: str
-    """`sample`, `tweets` or the file's name."""
+    """`sample`, `tweets`, the name of a data set of our own, or the file's name."""
     csv: Path
     images: Path | None
     """The folder of images, None where the data set has none."""
     generated: bool
     """Whether the pairs were made up by this project."""
+    version: int | None = None
+    """Of a data set of our own."""
 
 
 def locate(dataset: Dataset, tweets: Tweets, folder: Path, *, with_images: bool = True) -> Source:
     """Finds the data set, generating the sample or downloading the tweets below `folder` when they are not there.
 
-    Without `with_images` no image is downloadedor looked for.
+    A data set of our own goes before a file of the same name (which `./NAME` is). Without `with_images` no image is
+    downloaded or looked for.
 
     Raises:
         ConfigurationError: a folder of images is named for a data set that has its own.
-        DataError: the CSV file or its folder of images is not there.
+        DataError: the data set, the CSV file or its folder of images is not there.
         DownloadError: the tweets cannot be downloaded.
     """
-    if dataset.source in (SAMPLE, TWEETS) and dataset.images:
+    own = find_version(folder, dataset.source)
+    if (own or dataset.source in (SAMPLE, TWEETS)) and dataset.images:
         raise ConfigurationError(
             f"--images {dataset.images}: the data set '{dataset.source}' has its own images. Use --images with"
             " --dataset FILE.csv."
@@ -44,15 +50,30 @@ def locate(dataset: Dataset, tweets: Tweets, folder: Path, *, with_images: bool 
         return _sample(folder, dataset.sample_pairs)
     if dataset.source == TWEETS:
         return _tweets(folder / TWEETS, tweets, with_images)
+    if own:
+        return Source(own.name, own.csv, own.images, generated=False, version=own.number)
     csv = Path(dataset.source).expanduser().resolve()
     if not csv.is_file():
+        known = ", ".join([SAMPLE, TWEETS, *dataset_names(folder)])
         raise DataError(
-            f"There is no file {csv}. --dataset must be sample, tweets or the path of a CSV file."
+            f"There is no file {csv}, and no data set of that name. --dataset must be one of {known}, or the path of"
+            " a CSV file."
         )
     images = Path(dataset.images).expanduser().resolve() if dataset.images and with_images else None
     if images and not images.is_dir():
         raise DataError(f"There is no folder {images}. --images must be the folder of the <id>.<ext> files.")
     return Source(csv.name, csv, images, generated=False)
+
+
+def current_content(dataset: Dataset, tweets: Tweets, ingest: Ingest, folder: Path) -> str:
+    """What `content_hash` gives for the pairs that the data set holds now. Raises as `locate` and `read_pairs` do."""
+    source = locate(dataset, tweets, folder, with_images=False)
+    return content_hash(read_pairs(source.csv, max_text_bytes=ingest.max_text_bytes))
+
+
+def is_path(source: str, folder: Path) -> bool:
+    """Whether a data set's source is the path of a file, not the name of a data set."""
+    return source not in (SAMPLE, TWEETS) and find_version(folder, source) is None
 
 
 def _sample(parent: Path, pairs: int) -> Source:

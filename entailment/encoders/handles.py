@@ -4,7 +4,7 @@ import hashlib
 import json
 import socket
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
@@ -61,6 +61,11 @@ def load_module(path: Path) -> Any:
 def fingerprint(path: Path) -> str:
     """SHA-256 over the names and contents of the module's files: the same module, the same fingerprint."""
     return sha256_of_folder(path)
+
+
+def module_fingerprints(handles: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """The fingerprint of each module by its role, building or downloading below `folder` what is not there yet."""
+    return {role: fingerprint(resolve_handle(handle, folder)) for role, handle in handles.items()}
 
 
 def fingerprint_of(**parts: str | int) -> str:

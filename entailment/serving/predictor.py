@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from entailment.data.records import Row
 from entailment.data.schema import LABEL, LABELS, PROBABILITY, TEXT
+from entailment.encoders.feature_store import Usage
 from entailment.files import read_json
 from entailment.model.featurizer import Featurizer
 from entailment.model.head import load_head
@@ -23,8 +24,11 @@ _BATCH: Final = 256
 class Predictor:
     """A packed model, loaded."""
 
-    def __init__(self, folder: Path) -> None:
-        """Loads what `write_package` wrote; needs nothing else."""
+    def __init__(self, folder: Path, store: Path | None = None) -> None:
+        """Loads what `write_package` wrote; needs nothing else.
+
+        What it encodes is kept below the folder `store` and taken from there, where one is given.
+        """
         from entailment.encoders.image import ImageEncoder
         from entailment.encoders.text import TextEncoder
 
@@ -49,8 +53,13 @@ class Predictor:
                 sequences=self._settings["sequences"],
             )
         kinds = {name: self._settings[name] for name in ("pair", "relations", "words")}
-        self._featurizer = Featurizer(text, image, store=None, **kinds)
+        self._featurizer = Featurizer(text, image, store=store, **kinds)
         self._head = load_head(folder / "head.keras")
+
+    @property
+    def usage(self) -> Usage:
+        """What the store was asked for so far."""
+        return self._featurizer.usage
 
     def predict(self, frame: "pd.DataFrame") -> "pd.DataFrame":
         """Labels and probabilities of raw pairs, in input order and with the frame's index.

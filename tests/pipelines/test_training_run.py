@@ -277,7 +277,8 @@ def test_promote_and_rollback_move_the_champion_and_record_it(first, workspace, 
     assert aliases() == {"champion": new}
     assert f"version {new}; the champion is this one" in workspace.run("--loss", "weighted").stdout
     tags = client.get_model_version("multimodal-entailment", new).tags
-    assert tags["promoted.why"] == "better on rare classes" and tags["promoted.by"] and tags["promoted.at"]
+    assert tags["promotion.why"] == "better on rare classes" and tags["promotion.by"] and tags["promotion.at"]
+    assert tags["promotion.outcome"] == "promoted" and tags["promotion.how"] == "person"
     assert workspace.run("promote", new, config=False).returncode == 1
     missing = workspace.run("promote", "99", "--json", config=False)
     assert missing.returncode == 1 and "There are: 1, " in json.loads(missing.stdout)["error"]

@@ -159,3 +159,14 @@ def test_sequences_with_anything_missing(tmp_path, modules, inputs):
     values = answers[list(PROBABILITY)].to_numpy()
     assert np.isfinite(values).all()
     assert (abs(values[0] - values[2]).max() > 1e-6) == (inputs != "text")
+
+
+def test_with_a_store_nothing_is_encoded_twice_and_the_answers_are_the_same(tmp_path, modules):
+    made = tmp_path / "made"
+    predictor(made, modules)
+    first = Predictor(made / "package", tmp_path / "store")
+    answers = first.predict(rows())
+    assert (first.usage.hits, first.usage.misses) == (0, 4)
+    later = Predictor(made / "package", tmp_path / "store")
+    pd.testing.assert_frame_equal(later.predict(rows()), answers)
+    assert (later.usage.hits, later.usage.misses) == (4, 0)

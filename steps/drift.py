@@ -1,0 +1,56 @@
+"""A step of the retraining: compare the new rows with those that the champion was trained on."""
+
+import logging
+from typing import Annotated, Any
+
+import pandas as pd
+from zenml import step
+
+from entailment.configuration import Configuration
+from entailment.data.records import RecordsFolder
+from entailment.data.schema import SPLITS
+from entailment.errors import DataError
+from entailment.evaluation.champion import drift_configuration, measure_drift
+from entailment.home import home
+from entailment.model.featurizer import configured_featurizer
+from materializers.report import ReportMaterializer
+from tracking import runs
+from tracking.champion import load_champion
+from tracking.experiment import TRACKER_SETTINGS
+
+_LOG = logging.getLogger(__name__)
+
+
+@step(
+    experiment_tracker=True,
+    settings=TRACKER_SETTINGS,
+    output_materializers={"drift": ReportMaterializer},
+    enable_cache=False,
+)
+def drift(
+    records: RecordsFolder,
+    splits: pd.DataFrame,
+    source: dict[str, Any],
+    champion: str,
+    configuration: Configuration,
+    encoder_state: dict[str, str],
+) -> Annotated[dict[str, Any], "drift"]:
+    """Logs table and figure; a measure above its threshold is a warning, or ends the run (drift.action)."""
+    runs.log_start(configuration, source, encoder_state)
+    plain = drift_configuration(configuration)
+    featurizer = configured_featurizer(plain, home() / "encoders", home() / "features")
+    features = [featurizer.split(records.path, name) for name in SPLITS]
+    # Opened now, the champion's store of features has what was just encoded.
+    loaded, why = load_champion(champion, source, configuration)
+    report = measure_drift(features, splits, loaded, configuration, why)
+    usage = featurizer.usage + loaded.predictor.usage if loaded else featurizer.usage
+    runs.log_feature_usage(usage)
+    runs.log_drift(report)
+    if report.drifted:
+        _LOG.warning("DRIFT: %s.", report.summary)
+        if configuration.drift.action == "stop":
+            raise DataError(
+                f"Drift: {report.summary}. Nothing was trained (drift.action is stop). Look at drift.md of the run;"
+                " if the new rows are right, run again with --set drift.action=warn."
+            )
+    return report.as_dict()

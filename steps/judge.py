@@ -1,0 +1,55 @@
+"""A step of the retraining: the promotion gate."""
+
+import logging
+from typing import Annotated, Any
+
+import pandas as pd
+from zenml import step
+
+from entailment.configuration import Configuration
+from entailment.data.records import RecordsFolder, read_index
+from entailment.data.schema import LABELS
+from entailment.evaluation.champion import gather_evidence
+from entailment.evaluation.promotion import decide
+from entailment.home import home
+from entailment.model.end_to_end import tuned_featurizer
+from entailment.model.training import TrainedHead, predict
+from materializers.report import ReportMaterializer
+from tracking import runs
+from tracking.champion import load_champion
+from tracking.experiment import TRACKER_SETTINGS
+
+_LOG = logging.getLogger(__name__)
+
+
+@step(
+    experiment_tracker=True,
+    settings=TRACKER_SETTINGS,
+    output_materializers={"decision": ReportMaterializer},
+    enable_cache=False,
+)
+def judge(
+    records: RecordsFolder,
+    head: TrainedHead,
+    splits: pd.DataFrame,
+    split_report: dict[str, Any],
+    source: dict[str, Any],
+    tracked_run: dict[str, Any],
+    champion: str,
+    configuration: Configuration,
+) -> Annotated[dict[str, Any], "decision"]:
+    """Has the new head and the champion answer the same test rows and decides who is champion from now on."""
+    runs.expect(tracked_run)
+    featurizer = tuned_featurizer(head, configuration, home() / "encoders", home() / "features")
+    challenger = predict(head.model, featurizer.split(records.path, "test"))
+    loaded, why = load_champion(champion, source, configuration)
+    counts = split_report["counts"]["train"]
+    majority = max(range(len(LABELS)), key=lambda index: counts[LABELS[index]])
+    index = read_index(records.path, "test")
+    evidence = gather_evidence(index, challenger, splits, majority, loaded, version=champion, no_champion=why)
+    resamples = configuration.evaluation.bootstrap_samples
+    decision = decide(evidence, configuration.promotion, bootstrap_samples=resamples, seed=configuration.seed)
+    usage = featurizer.usage + loaded.predictor.usage if loaded else featurizer.usage
+    runs.log_feature_usage(usage)
+    _LOG.info("%s: %s.", "Promoted" if decision.promote else "Not promoted", decision.why)
+    return decision.as_dict()

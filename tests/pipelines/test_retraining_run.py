@@ -1,0 +1,108 @@
+"""Data in, retraining and the gate through the command line, from an empty home to a champion that stays."""
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from entailment.data.schema import LABELS, PAIR_COLUMNS
+from tests.encoders.random_modules import write_random_modules
+from tests.pipelines.workspace import Workspace
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+SETTINGS = """
+inputs: text
+dataset: {{source: grown}}
+split: {{test_fraction: 0.3, validation_fraction: 0.2}}
+encoders: {{text: {{encoder: {text}, preprocessor: {preprocessor}, sequence_length: 16}}}}
+head: {{projection_units: 32}}
+training: {{epochs: 60, patience: 0}}
+evaluation: {{bootstrap_samples: 200, sample_rows: 1}}
+promotion: {{min_rows: 10, confidence: 0.6, max_loss: 0.5, max_ece: 0.6}}
+drift: {{min_rows: 20}}
+"""
+WORDS = ("harbour", "bridge", "market", "river", "tower", "garden", "train", "school", "museum", "street")
+
+
+def write_rows(path, start, count, shuffled=False):
+    """Pairs whose second text is the first one (Implies), another (NoEntailment) or the first one with a "not"."""
+    import pandas as pd
+
+    chance = random.Random(start)
+    rows = []
+    for number in range(start, start + count):
+        text = " ".join([*chance.sample(WORDS, 4), str(number)])
+        other = " ".join([*chance.sample(WORDS, 4), str(number + 5000)])
+        label = LABELS[number % 3]
+        second = {"Implies": f"{text} .", "Contradictory": f"not not {text}", "NoEntailment": other}[label]
+        shown = chance.choice(LABELS) if shuffled else label
+        rows.append((f"a{number}", text, "", f"b{number}", second, "", shown))
+    pd.DataFrame(rows, columns=list(PAIR_COLUMNS)).to_csv(path, index=False)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("retraining")
+    modules = write_random_modules(folder / "modules")
+    (folder / "small.yaml").write_text(SETTINGS.format(**modules))
+    return Workspace(folder)
+
+
+@pytest.fixture
+def add(workspace, tmp_path):
+    def run(start, count, **options):
+        file = write_rows(tmp_path / "rows.csv", start, count, **options)
+        done = workspace.run("add", file, "--to", "grown", "--json", config=False)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return run
+
+
+def retrain(workspace, *options, code=0):
+    done = workspace.run("retrain", "--json", *options)
+    assert done.returncode == code, done.stderr
+    return json.loads(done.stdout.splitlines()[-1]), done
+
+
+def test_the_champion_moves_when_better_data_come_and_stays_when_worse_do(workspace, add):
+    from mlflow import MlflowClient
+
+    assert add(0, 60)["rows_added"] == 60
+    first, done = retrain(workspace, "--epochs", "40")
+    assert first["promoted"] and first["champion"] == "1", first["decision"]
+    assert "split.method: hash instead of stratified" in done.stderr
+    assert first["drift"]["not_measured"] == "there is no champion yet"
+    assert first["features_encoded"] == 120
+
+    nothing, _ = retrain(workspace)
+    assert nothing["new"] is False and "Nothing new in grown since version 1" in nothing["why"]
+    assert retrain(workspace, "--check", code=3)[0]["new"] is False
+
+    assert add(60, 120)["total"] == 180
+    second, _ = retrain(workspace)
+    assert second["features_encoded"] == 240
+    assert second["promoted"] and second["champion"] == "2", second["decision"]
+    assert second["drift"]["new_rows"] == 120
+
+    assert add(180, 150, shuffled=True)["total"] == 330
+    third, _ = retrain(workspace)
+    assert not third["promoted"] and third["champion"] == "2" and third["model_version"] == "3"
+    assert "better" in {reason["name"] for reason in third["decision"]["reasons"] if not reason["passed"]}
+
+    client = MlflowClient(workspace.tracking_uri)
+    aliases = client.get_registered_model("multimodal-entailment").aliases
+    assert {name: str(version) for name, version in aliases.items()} == {"champion": "2", "challenger": "3"}
+    tags = client.get_model_version("multimodal-entailment", "3").tags
+    assert tags["promotion.outcome"] == "refused" and tags["promotion.how"] == "gate"
+    assert tags["promotion.better"].startswith("not met: macro-F1")
+    page = Path(client.download_artifacts(third["run_id"], "promotion.md")).read_text()
+    assert "| better | **no** |" in page
+    kept = {item.path for item in client.list_artifacts(third["run_id"])}
+    assert {"drift.csv", "drift.md", "drift.json", "drift.png", "promotion.json", "promotion.md"} <= kept
+    run = client.get_run(third["run_id"])
+    assert run.data.tags["dataset"] == "grown" and run.data.tags["dataset.version"] == "3"
+    assert run.data.params["split.method"] == "hash"

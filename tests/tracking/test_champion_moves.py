@@ -1,0 +1,119 @@
+"""Who becomes champion, and that every decision leaves the same record, whoever made it."""
+
+import json
+from pathlib import Path
+
+import mlflow
+import pytest
+from mlflow import MlflowClient
+
+from entailment.errors import RegistryError
+from tracking import registry
+from tracking.experiment import REGISTERED_MODEL, prepare_experiment, tracking_uri
+
+REASONS = [{"name": "better", "passed": True, "text": "macro-F1 0.8 against 0.7", "figures": {"low": 0.01}}]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """One database for all tests of this file: making it takes seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ENTAILMENT_HOME", str(tmp_path_factory.mktemp("home")))
+        before = mlflow.get_tracking_uri()
+        prepare_experiment()
+        mlflow.set_experiment("multimodal-entailment")
+        yield MlflowClient(tracking_uri())
+        mlflow.set_tracking_uri(before)
+
+
+@pytest.fixture
+def client(store):
+    """A registry with versions 1, 2 and 3, the first of them champion."""
+    store.create_registered_model(REGISTERED_MODEL)
+    for number in "123":
+        with mlflow.start_run() as run:
+            store.create_model_version(REGISTERED_MODEL, f"{run.info.artifact_uri}/model", run.info.run_id)
+        store.set_model_version_tag(REGISTERED_MODEL, number, "dataset.sha256", f"data{number}")
+    store.set_registered_model_alias(REGISTERED_MODEL, "champion", "1")
+    yield store
+    store.delete_registered_model(REGISTERED_MODEL)
+
+
+def decision(promote, judged="1"):
+    return {"promote": promote, "champion_version": judged, "why": "the numbers", "reasons": REASONS}
+
+
+def aliases(client):
+    found = client.get_registered_model(REGISTERED_MODEL).aliases
+    return {name: str(version) for name, version in found.items()}
+
+
+def records(client, version):
+    run_id = client.get_model_version(REGISTERED_MODEL, version).run_id
+    page = Path(client.download_artifacts(run_id, "promotion.md")).read_text()
+    return json.loads(Path(client.download_artifacts(run_id, "promotion.json")).read_text())[
+        "decisions"
+    ], page
+
+
+def tags(client, version):
+    return client.get_model_version(REGISTERED_MODEL, version).tags
+
+
+def test_the_gate_and_a_person_leave_the_same_record(client):
+    registry._follow(client, "2", decision(True))
+    assert aliases(client) == {"champion": "2"}
+    registry.promote("3", "looked at it")
+    registry.rollback("sarcasm")
+    assert aliases(client) == {"champion": "2"}
+    kept, page = records(client, "2")
+    assert [(r["outcome"], r["how"], r["previous"]) for r in kept] == [
+        ("promoted", "gate", "1"),
+        ("rolled back", "person", "3"),
+    ]
+    assert kept[0]["reasons"] == REASONS and "macro-F1 0.8 against 0.7" in page and "sarcasm" in page
+    (person,), _ = records(client, "3")
+    assert set(person) == set(kept[0]) and person["why"] == "looked at it"
+    assert tags(client, "2")["promotion.better"].startswith("met: macro-F1 0.8")
+    assert tags(client, "2")["promotion.outcome"] == "rolled back"
+
+
+def test_a_refused_version_is_challenger_with_its_reasons(client):
+    registry._follow(client, "2", decision(False))
+    assert aliases(client) == {"champion": "1", "challenger": "2"}
+    assert tags(client, "2")["promotion.outcome"] == "refused"
+
+
+def test_a_champion_that_was_moved_meanwhile_stays(client):
+    registry.promote("3", "by hand, while a retraining was going")
+    registry._follow(client, "2", decision(True, judged="1"))
+    assert aliases(client)["champion"] == "3"
+    assert "was version 1 when it was judged and is 3 now" in tags(client, "2")["promotion.why"]
+
+
+def test_the_first_champion_and_a_second_call(client):
+    client.delete_registered_model_alias(REGISTERED_MODEL, "champion")
+    for _ in range(2):
+        registry._follow(client, "1", decision(True, judged=""))
+    assert aliases(client) == {"champion": "1"} and len(records(client, "1")[0]) == 1
+
+
+def test_a_version_is_known_by_its_data(client):
+    assert registry.version_trained_on("data1") == "1"
+    assert registry.version_trained_on("data2") == ""
+    client.set_model_version_tag(REGISTERED_MODEL, "2", "retrained", "true")
+    assert registry.version_trained_on("data2") == "2"
+    with pytest.raises(RegistryError, match="already"):
+        registry.promote("1", "again")
+
+
+def test_a_run_that_has_registered_is_found_again(client):
+    run_id = client.get_model_version(REGISTERED_MODEL, "2").run_id
+    assert registry._version_of_active_run(client) == ""
+    with mlflow.start_run(run_id=run_id):
+        assert registry._version_of_active_run(client) == "2"
+
+
+def test_a_version_without_files_is_named(client):
+    with pytest.raises(RegistryError, match="files of version 2 cannot be read"):
+        registry.version_files("2")

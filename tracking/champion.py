@@ -1,0 +1,29 @@
+"""The champion, loaded from the registry."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from entailment.configuration import Configuration
+from entailment.evaluation.champion import Champion
+from entailment.home import home
+from entailment.serving.predictor import Predictor
+from tracking.registry import trained_pairs, version_files, version_tags
+
+
+def load_champion(
+    version: str, source: Mapping[str, Any], configuration: Configuration
+) -> tuple[Champion | None, str]:
+    """The registered version, answering through the feature store; or None and why it is not to be compared with.
+
+    `version` is "" where there is no champion. One that was trained on generated data yields to any on other data.
+    `source` (what `ingest` gives) names the folder of images.
+    """
+    if not version:
+        return None, "there is no champion yet"
+    if version_tags(version).get("data.generated") == "true" and not source["generated"]:
+        return None, f"version {version} was trained on generated data"
+    predictor = Predictor(version_files(version) / "package", home() / "features")
+    unresolved = configuration.inputs == "text" and source["images"]
+    images = Path(source["images"]) if unresolved else None
+    return Champion(version, predictor, trained_pairs(version), images, configuration.images.max_pixels), ""

@@ -1,0 +1,74 @@
+"""The record of every decision about the champion, the same whoever made it: a person, the gate, or a first version.
+
+It is in the version's tags, and in `promotion.json` and `promotion.md` of the version's run.
+"""
+
+import getpass
+import logging
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from entailment.evaluation.promotion import promotion_markdown, promotion_record
+from entailment.files import read_json
+from tracking.experiment import REGISTERED_MODEL
+
+PERSON: Final = "person"
+GATE: Final = "gate"
+AUTOMATIC: Final = "automatic"
+_FILE: Final = "promotion"
+_TAG: Final = 4000
+"""Characters of a tag that are kept: MLflow's column holds 5,000 bytes; `promotion.json` is whole."""
+_LOG = logging.getLogger(__name__)
+
+
+def keep_decision(
+    client: MlflowClient,
+    version: str,
+    outcome: str,
+    *,
+    how: str,
+    why: str,
+    previous: str,
+    reasons: Iterable[Mapping[str, Any]] = (),
+) -> dict[str, Any]:
+    """Records a decision about `version` beside the earlier ones; arguments and result as in `promotion_record`."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    record = promotion_record(
+        version, outcome, how=how, by=_user(), at=now, why=why, previous=previous, reasons=reasons
+    )
+    tags = {name: record[name] for name in ("outcome", "how", "by", "at", "why", "previous")}
+    tags |= {reason["name"]: f"{_met(reason)}: {reason['text']}" for reason in record["reasons"]}
+    for name, value in tags.items():
+        client.set_model_version_tag(REGISTERED_MODEL, version, f"promotion.{name}", value[:_TAG])
+    run_id = client.get_model_version(REGISTERED_MODEL, version).run_id
+    try:
+        records = [*_records(client, run_id), record]
+        client.log_dict(run_id, {"decisions": records}, f"{_FILE}.json")
+        client.log_text(run_id, promotion_markdown(records), f"{_FILE}.md")
+    except MlflowException as error:
+        _LOG.warning("The decision is in the tags of version %s, its run cannot hold it: %s", version, error)
+    return record
+
+
+def _records(client: MlflowClient, run_id: str) -> list[dict[str, Any]]:
+    if not any(item.path == f"{_FILE}.json" for item in client.list_artifacts(run_id)):
+        return []
+    kept = read_json(Path(client.download_artifacts(run_id, f"{_FILE}.json")))
+    records: list[dict[str, Any]] = kept["decisions"]
+    return records
+
+
+def _met(reason: Mapping[str, Any]) -> str:
+    return "met" if reason["passed"] else "not met"
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
