@@ -106,7 +106,7 @@ def gather_evidence(
 
 
 def drift_configuration(config: Configuration) -> Configuration:
-    """The same with features that drift can be measured on: one vector of each text and image, encoders as they are."""
+    """The same with features that drift can be measured on: one vector of each text and image."""
     text = config.encoders.text.model_copy(update={"trainable": 0, "relations": False, "words": False})
     image = config.encoders.image.model_copy(update={"trainable": 0})
     encoders = config.encoders.model_copy(update={"text": text, "image": image})
