@@ -204,7 +204,7 @@ def test_pairs_with_their_folds_stay_in_file_order():
 
 
 def test_rows_too_few_for_a_fold_s_validation_are_told_before_any_training():
-    with pytest.raises(DataError, match="raise split.validation_fraction or give fewer --folds"):
+    with pytest.raises(DataError, match=r"raise split\.validation_fraction or give fewer --folds"):
         fold_pairs(frame(np.arange(15) % 3), Split(), 5, 7)
     assert len(fold_pairs(frame(np.arange(15) % 3), Split(validation_fraction=0.3), 5, 7)) == 15
 
