@@ -7,12 +7,13 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
 import click
 
-from entailment.errors import EntailmentError
+from entailment.errors import ConfigurationError, EntailmentError
 from entailment.files import DISK_FAULTS
 
 _EXAMPLES = """
@@ -24,6 +25,7 @@ Examples:
   python run_pipeline.py --dataset pairs.csv --inputs text
   python run_pipeline.py compare --seeds 3       every loss with every kind of input
   python run_pipeline.py ui                      look at all runs in the browser
+  python run_pipeline.py schedule --cron "0 3 * * 1"   every Monday at 03:00 UTC (see docs/scheduling.md)
   python run_pipeline.py promote 3               make version 3 the champion
   python run_pipeline.py cache                   what the store of features holds
 """
@@ -137,6 +139,38 @@ def compare(seeds: int, stack: str | None, no_cache: bool, as_json: bool, **opti
 
 
 @cli.command()
+@_run_options
+@click.option(
+    "--cron", metavar="EXPRESSION", help='When, in UTC, as in crontab: "0 3 * * 1" is Mondays at 03:00.'
+)
+@click.option("--name", default="training", show_default=True, help="What the new schedule is called.")
+@click.option("--list", "listed", is_flag=True, help="Show the schedules, next and last runs.")
+@click.option("--delete", metavar="NAME", help="Remove a schedule; runs that ended are kept.")
+@click.option("--pause", metavar="NAME", help="Start no more runs until --resume.")
+@click.option("--resume", metavar="NAME", help="Start runs again.")
+def schedule(as_json: bool, **options: Any) -> None:
+    """Retrain on a schedule that Airflow keeps (--stack airflow, the default here); first: make airflow.
+
+    Exactly one of --cron, --list, --delete, --pause and --resume. What the other options say is fixed when the
+    schedule is made; the data are read anew at every run.
+    """
+    with _results(as_json) as results:
+        action = _schedule_action(options)
+        _use_stack(options["stack"] or "airflow")
+        from pipelines.summary import schedules_table
+
+        states, fault = action()
+        if as_json:
+            error = {"error": str(fault)} if fault else {}
+            _print_json(results, {"schedules": [asdict(state) for state in states], **error})
+        else:
+            print(schedules_table(states), file=results)
+        if fault is not None:
+            print(f"Error: {fault}", file=sys.stderr)
+            sys.exit(fault.exit_code)
+
+
+@cli.command()
 @click.argument("version")
 @click.option("--why", default="by hand", show_default=True, help="The reason, kept with the version.")
 @_json_option
@@ -169,8 +203,6 @@ def cache(prune: str | None, as_json: bool) -> None:
     again when it is needed.
     """
     with _results(as_json) as results:
-        from dataclasses import asdict
-
         from entailment.encoders import feature_inventory
         from entailment.home import home
 
@@ -219,6 +251,40 @@ def _move_champion(move: Callable[[Any], dict[str, str]], as_json: bool) -> None
             )
 
 
+def _schedule_action(options: dict[str, Any]) -> Callable[[], tuple[list[Any], EntailmentError | None]]:
+    """What the one given option of `schedule` does: gives the schedules concerned, and what went wrong."""
+    given = [name for name in ("cron", "listed", "delete", "pause", "resume") if options[name]]
+    if len(given) != 1 or options["stack"] not in (None, "airflow"):
+        raise ConfigurationError(
+            "schedule needs exactly one of --cron, --list, --delete, --pause and --resume, and --stack airflow."
+        )
+    configuration = None
+    if options["cron"]:
+        from stacks.cron import checked_cron
+
+        checked_cron(options["cron"])
+        configuration = _configuration(options)
+
+    def act() -> tuple[list[Any], EntailmentError | None]:
+        from stacks import schedules
+
+        if configuration is not None:
+            from pipelines.scheduled import schedule_pipeline
+
+            made = schedule_pipeline(configuration, options["name"], options["cron"], not options["no_cache"])
+            return [made], None
+        if options["delete"]:
+            schedules.delete_schedule(options["delete"])
+            return [], None
+        if options["listed"]:
+            return schedules.list_schedules()
+        return [
+            schedules.pause_schedule(options["pause"] or options["resume"], paused=bool(options["pause"]))
+        ], None
+
+    return act
+
+
 def _bytes(size: str) -> int:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(B|KB|MB|GB|TB)?", size.strip(), re.IGNORECASE)
     if match is None:
@@ -265,6 +331,10 @@ def _use_stack(name: str | None) -> None:
         from stacks.local import use_local_stack
 
         use_local_stack()
+    elif name == "airflow":
+        from stacks.airflow_stack import use_airflow_stack
+
+        use_airflow_stack()
     else:
         from stacks.named import use_named_stack
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from entailment.errors import ConfigurationError
 
@@ -147,6 +147,15 @@ class Evaluation(_Section):
     sample_rows: Annotated[int, Field(ge=1, le=20)] = 6
 
 
+class Schedule(_Section):
+    """How the steps of a scheduled run are run; `alert_url` is hidden wherever the configuration is shown."""
+
+    retries: Annotated[int, Field(ge=0, le=10)] = 2
+    retry_delay: Annotated[int, Field(ge=0)] = 60
+    step_timeout: Count = 14_400
+    alert_url: SecretStr | None = None
+
+
 class Configuration(_Section):
     """Every setting of a run. `zenml_config.yaml` documents each key."""
 
@@ -162,6 +171,7 @@ class Configuration(_Section):
     head: Head = Head()
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
+    schedule: Schedule = Schedule()
 
 
 PRESETS: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -239,10 +249,11 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
 
 
 def dotted(section: BaseModel, prefix: str = "") -> dict[str, Any]:
-    """All settings below `section` as a flat mapping with dotted keys."""
+    """All settings below `section` as a flat mapping with dotted keys; a secret is shown as asterisks."""
     flat: dict[str, Any] = {}
     for name in type(section).model_fields:
         value = getattr(section, name)
+        value = str(value) if isinstance(value, SecretStr) else value
         flat |= dotted(value, f"{prefix}{name}.") if isinstance(value, BaseModel) else {prefix + name: value}
     return flat
 

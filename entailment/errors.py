@@ -31,3 +31,7 @@ class EncoderError(EntailmentError):
 
 class RegistryError(EntailmentError):
     """A model version or alias is not there, or cannot be moved as asked."""
+
+
+class ScheduleError(EntailmentError):
+    """A schedule is not there, or the scheduler does not do what was asked."""

@@ -1,28 +1,13 @@
-"""What every pipeline begins with: the state of the disk, and the steps from raw pairs to records."""
+"""What every pipeline begins with: the steps from raw pairs to records, and what lies on the disk."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from entailment.configuration import Configuration
-from entailment.data.image_paths import folder_fingerprint
-from entailment.data.sources import SAMPLE, TWEETS, locate
-from entailment.encoders.handles import fingerprint, resolve_handle
-from entailment.files import sha256_of_file
-from entailment.home import home
-from steps import ingest, resolve_image_paths, split, write_tfrecords
-
-
-@dataclass(frozen=True)
-class InputState:
-    """What lies on the disk now: a cached step holds only while this is the same."""
-
-    content: str
-    """SHA-256 of the CSV file."""
-    images: str
-    """Over name, size and time of change of every image; "" where none are used."""
-    encoders: dict[str, str]
-    """Fingerprint of each encoder in use."""
+from entailment.data.sources import SAMPLE, TWEETS
+from entailment.input_state import InputState
+from steps import ingest, look_at_inputs, resolve_image_paths, split, write_tfrecords
 
 
 @dataclass(frozen=True)
@@ -34,6 +19,11 @@ class Prepared:
     splits: Any
     split_report: Any
     records: Any
+
+
+def state_at_run_time(configuration: Configuration) -> InputState:
+    """The input state as artifacts of a step, for a run that begins long after it was compiled."""
+    return InputState(*look_at_inputs(configuration))
 
 
 def prepare(configuration: Configuration, state: InputState) -> Prepared:
@@ -53,7 +43,7 @@ def prepare(configuration: Configuration, state: InputState) -> Prepared:
         config.encoders.text.preprocessor,
         config.encoders.text.sequence_length,
         state.images,
-        state.encoders.get("preprocessor", ""),
+        state.preprocessor,
     )
     return Prepared(source, image_report, splits, split_report, records)
 
@@ -65,14 +55,3 @@ def with_absolute_paths(configuration: Configuration) -> Configuration:
     if dataset.source not in (SAMPLE, TWEETS):
         update["source"] = str(Path(dataset.source).expanduser().resolve())
     return configuration.model_copy(update={"dataset": dataset.model_copy(update=update)})
-
-
-def input_state(configuration: Configuration) -> InputState:
-    """Looks at the data set and the encoders, generating, downloading or building what is not there yet."""
-    with_images = configuration.inputs != "text"
-    source = locate(configuration.dataset, configuration.tweets, home() / "datasets", with_images=with_images)
-    images = folder_fingerprint(source.images) if with_images else ""
-    handles = configuration.encoders.handles(configuration.inputs)
-    found = {name: resolve_handle(handle, home() / "encoders") for name, handle in handles.items()}
-    encoders = {name: fingerprint(module) for name, module in found.items()}
-    return InputState(sha256_of_file(source.csv), images, encoders)

@@ -10,6 +10,7 @@ from entailment.encoders.feature_store import Usage
 from entailment.home import PROJECT
 from pipelines.comparison import ComparisonResult
 from pipelines.training import TrainingResult
+from stacks.schedules import ScheduleState
 from tracking.experiment import REGISTERED_MODEL
 
 _STATUSES = (OK, MISSING, UNREADABLE)
@@ -59,6 +60,17 @@ def comparison_summary(result: ComparisonResult) -> str:
         figures = [f"{row[name]:.3f}" for name in ("accuracy", "macro_f1", "balanced_accuracy")]
         lines.append(form.format(row["variant"], *figures[:2], spread, interval, figures[2], row["differs"]))
     return "\n".join([*lines, f"Next      {_command(f'ui --run {result.parent_run_id}')}"])
+
+
+def schedules_table(states: list[ScheduleState]) -> str:
+    """Each schedule with its next run, its last run and how that ended; times are UTC."""
+    form = "{:<20} {:<14} {:<8} {:<26} {:<26} {}"
+    lines = [form.format("schedule", "cron (UTC)", "state", "next run", "last run", "ended")]
+    for state in states:
+        times = [state.next_run or "-", state.last_run or "-", state.last_state or "-"]
+        lines.append(form.format(state.name, state.cron, state.state, *times))
+        lines += [f"  {run['name']}: {run['status']}" for run in state.runs]
+    return "\n".join(lines) if states else "No schedules."
 
 
 def _steps_line(cached: list[str], total: int) -> str:

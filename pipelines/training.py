@@ -10,7 +10,8 @@ from entailment.configuration import Configuration
 from entailment.encoders.feature_store import Usage
 from entailment.files import locked
 from entailment.home import home
-from pipelines.preparation import InputState, input_state, prepare, with_absolute_paths
+from entailment.input_state import InputState, input_state
+from pipelines.preparation import prepare, state_at_run_time, with_absolute_paths
 from stacks.cache import forget_lost_results
 from stacks.tracker import use_stack_s_tracker
 from steps import evaluate, register, train
@@ -41,8 +42,12 @@ class TrainingResult:
 
 
 @pipeline(name="training", execution_mode=ExecutionMode.FAIL_FAST)
-def training(configuration: Configuration, state: InputState) -> None:
-    """Ingest, resolve images, split, write records, train, evaluate, register."""
+def training(configuration: Configuration, state: InputState | None = None) -> None:
+    """Ingest, resolve images, split, write records, train, evaluate, register.
+
+    Without `state` a step of the run looks at the inputs.
+    """
+    state = state or state_at_run_time(configuration)
     config, prepared = configuration, prepare(configuration, state)
     head, tracked_run = train(
         prepared.records,

@@ -3,6 +3,7 @@
 from steps.compare import compare
 from steps.evaluate import evaluate
 from steps.ingest import ingest
+from steps.look_at_inputs import look_at_inputs
 from steps.register import register
 from steps.resolve_image_paths import resolve_image_paths
 from steps.split import split
@@ -14,6 +15,7 @@ __all__ = [
     "compare",
     "evaluate",
     "ingest",
+    "look_at_inputs",
     "register",
     "resolve_image_paths",
     "split",

@@ -14,6 +14,7 @@ from entailment.errors import EntailmentError
 from entailment.evaluation.figures import save_figure
 from entailment.evaluation.report import EvaluatedSplit
 from entailment.evaluation.slices import FEWEST_ROWS, slice_records, slices_markdown
+from tracking.experiment import EXPERIMENT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -96,3 +97,13 @@ def active_run_id() -> str:
     if run is None:
         raise EntailmentError("No MLflow run is active: the stack has no experiment tracker.")
     return str(run.info.run_id)
+
+
+def set_aside(name: str) -> None:
+    """Renames and deletes the runs called `name`: an attempt that died logged to them, and the next begins anew."""
+    client = mlflow.MlflowClient()
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    for run in client.search_runs([experiment.experiment_id], f'tags.mlflow.runName = "{name}"'):
+        client.set_tag(run.info.run_id, "mlflow.runName", f"{name} (died)")
+        client.set_terminated(run.info.run_id, "KILLED")
+        client.delete_run(run.info.run_id)

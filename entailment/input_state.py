@@ -1,0 +1,35 @@
+"""What lies on the disk before a run: data set, images and encoders, as fingerprints."""
+
+from dataclasses import dataclass
+
+from entailment.configuration import Configuration
+from entailment.data.image_paths import folder_fingerprint
+from entailment.data.sources import locate
+from entailment.encoders.handles import fingerprint, resolve_handle
+from entailment.files import sha256_of_file
+from entailment.home import home
+
+
+@dataclass(frozen=True)
+class InputState:
+    """What lies on the disk now: a cached step holds only while this is the same."""
+
+    content: str
+    """SHA-256 of the CSV file."""
+    images: str
+    """Over name, size and time of change of every image; "" where none are used."""
+    encoders: dict[str, str]
+    """Fingerprint of each encoder in use."""
+    preprocessor: str
+    """Fingerprint of the text preprocessor; "" where none is used."""
+
+
+def input_state(configuration: Configuration) -> InputState:
+    """Looks at the data set and the encoders, generating, downloading or building what is not there yet."""
+    with_images = configuration.inputs != "text"
+    source = locate(configuration.dataset, configuration.tweets, home() / "datasets", with_images=with_images)
+    images = folder_fingerprint(source.images) if with_images else ""
+    handles = configuration.encoders.handles(configuration.inputs)
+    found = {name: resolve_handle(handle, home() / "encoders") for name, handle in handles.items()}
+    encoders = {name: fingerprint(module) for name, module in found.items()}
+    return InputState(sha256_of_file(source.csv), images, encoders, encoders.get("preprocessor", ""))
