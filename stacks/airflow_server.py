@@ -70,16 +70,19 @@ def serve(venv: Path, port: int) -> None:
     server_file().write_text(json.dumps({"url": f"http://127.0.0.1:{port}", "pid": os.getpid()}))
     print(f"http://127.0.0.1:{port}  user {USER}, password in {password_file()}", flush=True)
     parts: dict[tuple[str, ...], subprocess.Popen[bytes]] = {}
+    started: list[subprocess.Popen[bytes]] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
     try:
         while True:
             for part in PARTS:
                 if part not in parts or parts[part].poll() is not None:
+                    # What a dead scheduler had started goes on: its step is finished, not lost.
                     parts[part] = _start(airflow, part, environment)
+                    started.append(parts[part])
             time.sleep(2)
     finally:
-        _end(list(parts.values()))
+        _end(started)
 
 
 def _check_port(port: int) -> None:

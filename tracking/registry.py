@@ -59,8 +59,11 @@ def register(
     Returns the version's number, as text.
     """
     hashes = {split: pair_hashes(splits[splits[SPLIT_COLUMN] == split]).tolist() for split in SPLITS}
-    version = str(_log_model(package, card, hashes).registered_model_version)
     client = MlflowClient()
+    # A process that died on the way may have registered this run before.
+    for left in client.search_model_versions(f"run_id='{mlflow.active_run().info.run_id}'"):
+        client.delete_model_version(left.name, left.version)
+    version = str(_log_model(package, card, hashes).registered_model_version)
     mlflow.log_text(card, MODEL_CARD)
     client.update_model_version(REGISTERED_MODEL, version, description=card[:_DESCRIPTION])
     tags = {name: f"{value:.6f}" for name, value in report["metrics"].items()}
