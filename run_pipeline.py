@@ -275,12 +275,10 @@ def _schedule_action(options: dict[str, Any]) -> Callable[[], tuple[list[Any], E
             return [made], None
         if options["delete"]:
             schedules.delete_schedule(options["delete"])
-            return [], None
-        if options["listed"]:
+        if options["delete"] or options["listed"]:
             return schedules.list_schedules()
-        return [
-            schedules.pause_schedule(options["pause"] or options["resume"], paused=bool(options["pause"]))
-        ], None
+        name, paused = options["pause"] or options["resume"], bool(options["pause"])
+        return [schedules.pause_schedule(name, paused=paused)], None
 
     return act
 

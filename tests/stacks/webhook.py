@@ -13,7 +13,7 @@ def webhook(status: int = 200) -> Iterator[tuple[str, list]]:
     received: list = []
 
     class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):  # noqa: N802
+        def do_POST(self):
             assert self.headers["Content-Type"] == "application/json"
             received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
             self.send_response(status)
