@@ -156,7 +156,12 @@ def schedule(as_json: bool, **options: Any) -> None:
     """
     with _results(as_json) as results:
         action = _schedule_action(options)
-        _use_stack(options["stack"] or "airflow")
+        _prepare()
+        from stacks.airflow_stack import use_airflow_stack
+        from stacks.logs import quiet_libraries
+
+        quiet_libraries()
+        use_airflow_stack()
         from pipelines.summary import schedules_table
 
         states, fault = action()
@@ -329,10 +334,6 @@ def _use_stack(name: str | None) -> None:
         from stacks.local import use_local_stack
 
         use_local_stack()
-    elif name == "airflow":
-        from stacks.airflow_stack import use_airflow_stack
-
-        use_airflow_stack()
     else:
         from stacks.named import use_named_stack
 

@@ -1,8 +1,8 @@
 """What a scheduled run costs over the same run in one process, in seconds for each step.
 
-`python benchmarks/schedule_overhead.py` needs Airflow running in this home (`make airflow`). It trains on 200 generated
-pairs of texts with `--no-cache`, first in one process (imports included), then by a schedule, from the moment that Airflow
-starts the run until the last step has ended; the schedule is removed.
+`python benchmarks/schedule_overhead.py` needs Airflow running in this home (`make airflow`). It trains on 200
+generated pairs of texts with `--no-cache`, first in one process (imports included), then by a schedule, from the
+moment that Airflow starts the run until the last step has ended; the schedule is removed.
 """
 
 import json
