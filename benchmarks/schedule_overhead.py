@@ -73,9 +73,8 @@ def main() -> None:
         whole = time.monotonic() - start
         scheduled = scheduled_seconds(options)
     steps = 8  # the seven of `train`, and the one that looks at the inputs
-    print(
-        f"one process {whole:6.1f} s   scheduled {scheduled:6.1f} s   {(scheduled - whole) / steps:5.1f} s a step more"
-    )
+    more = (scheduled - whole) / steps
+    print(f"one process {whole:6.1f} s   scheduled {scheduled:6.1f} s   {more:5.1f} s a step more")
     finish("schedule_overhead", whole / scheduled, {"scheduled": scheduled, "one process": whole}, "s")
 
 
