@@ -50,7 +50,8 @@ def settings(port: int) -> dict[str, str]:
         "logging": {"base_log_folder": airflow_home() / "logs"},
     }
     named = {f"AIRFLOW__{s}__{key}".upper(): str(v) for s, keys in values.items() for key, v in keys.items()}
-    return {"AIRFLOW_HOME": str(airflow_home()), "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", **named}
+    direct = ",".join(filter(None, (os.environ.get("NO_PROXY") or os.environ.get("no_proxy"), "127.0.0.1")))
+    return {"AIRFLOW_HOME": str(airflow_home()), "NO_PROXY": direct, "no_proxy": direct, **named}
 
 
 def serve(venv: Path, port: int) -> None:

@@ -103,3 +103,14 @@ def test_wrong_assignments_are_named(assignment, expected):
     with pytest.raises(ConfigurationError) as caught:
         parse_assignments([assignment])
     assert expected in str(caught.value)
+
+
+def test_the_webhook_is_shown_nowhere():
+    from entailment.evaluation.model_card import training_command
+
+    secret = "https://hooks.example/secret"
+    configuration = load_configuration(None, "default", {"schedule.alert_url": secret, "seed": 7})
+    assert configuration.schedule.alert_url.get_secret_value() == secret
+    for shown in (str(configuration), configuration.model_dump_json(), str(dotted(configuration))):
+        assert "hooks.example" not in shown
+    assert training_command(configuration) == "python run_pipeline.py train --set seed=7"
