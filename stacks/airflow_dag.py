@@ -1,15 +1,13 @@
 """Turns a compiled pipeline into an Airflow DAG: each step a task that runs in the pipeline's own environment.
 
-ZenML copies this file as `dag.py` into a zip beside `config.json`, where Airflow reads it: it knows pydantic and
+ZenML copies this file as `dag.py` beside `config.json`, and Airflow reads it from there: it knows pydantic and
 Airflow only. The names in capitals and the two configuration classes are those that ZenML's orchestrator asks for.
 """
 
 import json
 import logging
-import os
 import shlex
 import urllib.request
-import zipfile
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -81,10 +79,9 @@ def task_environment(dag: DagConfiguration, task: TaskConfiguration) -> dict[str
     return task.environment | dag.dag_args.environment | {ENV_ZENML_AIRFLOW_RUN_ID: "{{ run_id }}"} | last
 
 
-def alert_text(schedule: str, run_id: str, failed: list[str], page: str) -> str:
-    """What an alert says: schedule, run, the tasks that failed, and where their logs are."""
-    tasks = f"failed at {', '.join(sorted(failed))}" if failed else "failed"
-    return f"Schedule '{schedule}' {tasks} (run {run_id}). Logs: {page}"
+def alert_text(schedule: str, run_id: str, step: str | None, page: str) -> str:
+    """What an alert says: schedule, the step that failed where that is known, run, and where the logs are."""
+    return f"Schedule '{schedule}' failed{f' at {step}' if step else ''} (run {run_id}). Logs: {page}"
 
 
 def send_alert(url: str, text: str) -> None:
@@ -109,13 +106,11 @@ def build_dag(config: DagConfiguration) -> Any:
     execution = config.dag_args
 
     def alert(context: Any) -> None:
-        run, url = context["dag_run"], alert_url(execution.alert_file)
-        instance = context.get("task_instance") or context.get("ti")
-        page = f"{execution.server}/dags/{config.id}/runs/{run.run_id}"
-        failed = [instance.task_id] if instance is not None else []
-        text = alert_text(config.id, run.run_id, failed, page)
+        run_id, instance = context["run_id"], context.get("ti")
+        page = f"{execution.server}/dags/{config.id}/runs/{run_id}"
+        text = alert_text(config.id, run_id, instance.task_id if instance else None, page)
         _LOG.error("%s", text)
-        if url:
+        if url := alert_url(execution.alert_file):
             send_alert(url, text)
 
     with DAG(
@@ -149,8 +144,7 @@ def build_dag(config: DagConfiguration) -> Any:
     return dag
 
 
-# Airflow imports this file from within its zip; the pipeline's process imports it as an ordinary module.
-_ARCHIVE = os.path.dirname(__file__)  # noqa: PTH120
-if zipfile.is_zipfile(_ARCHIVE):
-    with zipfile.ZipFile(_ARCHIVE) as archive:
-        dag = build_dag(DagConfiguration.model_validate_json(archive.read(CONFIG_FILENAME)))
+# Airflow imports the copy that lies beside a configuration; the pipeline's process imports the original.
+_CONFIG = Path(__file__).parent / CONFIG_FILENAME
+if _CONFIG.is_file():
+    dag = build_dag(DagConfiguration.model_validate_json(_CONFIG.read_bytes()))

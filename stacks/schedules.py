@@ -2,8 +2,10 @@
 
 import os
 import re
+import shutil
 import sys
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -133,9 +135,10 @@ def _submit(
         alert_file=str(_alert_file(name)),
         server=server,
     )
+    compiled = airflow_home() / "compiled"
     orchestrator = {
         "dag_id": name,
-        "dag_output_dir": str(dags_folder()),
+        "dag_output_dir": str(compiled),
         "custom_dag_generator": "stacks.airflow_dag",
         "dag_args": execution.model_dump(),
     }
@@ -150,6 +153,12 @@ def _submit(
     )
     with _store_accepted():
         scheduled(*arguments)
+    # Airflow cannot call back into a zip, and may not see half a schedule.
+    with zipfile.ZipFile(compiled / f"{name}.zip") as archive:
+        archive.extractall(compiled / name)
+    shutil.rmtree(dags_folder() / name, ignore_errors=True)
+    (compiled / name).rename(dags_folder() / name)
+    shutil.rmtree(compiled)
 
 
 @contextmanager
@@ -181,7 +190,7 @@ def _wait_until_seen(api: AirflowApi, name: str) -> None:
 
 
 def _remove(api: AirflowApi, name: str) -> None:
-    (dags_folder() / f"{name}.zip").unlink(missing_ok=True)
+    shutil.rmtree(dags_folder() / name, ignore_errors=True)
     _remove_from_airflow(api, name)
     _alert_file(name).unlink(missing_ok=True)
     if (schedule := _find(name)) is None:

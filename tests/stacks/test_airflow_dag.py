@@ -72,9 +72,9 @@ def test_the_environment_joins_one_run_and_ours_wins(dag, task):
 
 
 def test_an_alert_names_schedule_step_run_and_page():
-    text = alert_text("nightly", "scheduled__1", ["train", "split"], "http://127.0.0.1/dags/nightly")
-    assert text == (
-        "Schedule 'nightly' failed at split, train (run scheduled__1). Logs: http://127.0.0.1/dags/nightly"
+    text = alert_text("nightly", "scheduled__1", "train", "http://127.0.0.1/dags/nightly")
+    assert (
+        text == "Schedule 'nightly' failed at train (run scheduled__1). Logs: http://127.0.0.1/dags/nightly"
     )
 
 
@@ -96,7 +96,7 @@ def test_no_alert_file_no_address(tmp_path):
 
 
 def test_the_generator_stands_alone():
-    """It is copied into a zip and read in Airflow's environment, where the project is not."""
+    """It is copied and read in Airflow's environment, where the project is not."""
     imported = set()
     for node in ast.walk(ast.parse(inspect.getsource(airflow_dag))):
         if isinstance(node, ast.Import):
