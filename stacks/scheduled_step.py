@@ -44,8 +44,9 @@ class ScheduledStep(StepEntrypointConfiguration):
             launch_step(snapshot=snapshot, step=step, orchestrator_run_id=run_id, retry=False)
         except BaseException:
             # An attempt that died early is not in ZenML, which would wait for one more.
-            if os.environ.get("ENTAILMENT_LAST_ATTEMPT") == "True":
-                publish_failed_pipeline_run(_existing_run(snapshot, run_id).id)
+            run = _existing_run(snapshot, run_id)
+            if run is not None and os.environ.get("ENTAILMENT_LAST_ATTEMPT") == "True":
+                publish_failed_pipeline_run(run.id)
             raise
 
 
