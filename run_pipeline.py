@@ -146,8 +146,8 @@ def compare(seeds: int, stack: str | None, no_cache: bool, as_json: bool, **opti
 @click.option("--name", default="training", show_default=True, help="What the new schedule is called.")
 @click.option("--list", "listed", is_flag=True, help="Show the schedules, next and last runs.")
 @click.option("--delete", metavar="NAME", help="Remove a schedule; runs that ended are kept.")
-@click.option("--pause", metavar="NAME", help="Start no more runs until --resume.")
-@click.option("--resume", metavar="NAME", help="Start runs again.")
+@click.option("--pause", metavar="NAME", help="Start no more runs and steps until --resume.")
+@click.option("--resume", metavar="NAME", help="Go on after --pause.")
 def schedule(as_json: bool, **options: Any) -> None:
     """Retrain on a schedule that Airflow keeps (--stack airflow, the default here); first: make airflow.
 

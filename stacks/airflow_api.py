@@ -63,7 +63,7 @@ class AirflowApi:
         return self._call("GET", f"/api/v2/dags/{quote(name)}/dagRuns?{query}")["dag_runs"]
 
     def pause(self, name: str, paused: bool) -> None:
-        """Pauses or resumes a schedule; a run that is going goes on."""
+        """Pauses or resumes a schedule; a run that is going waits at its next step meanwhile."""
         self._call("PATCH", f"/api/v2/dags/{quote(name)}", {"is_paused": paused})
 
     def end_run(self, name: str, run_id: str) -> None:

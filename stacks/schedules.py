@@ -106,7 +106,7 @@ def delete_schedule(name: str) -> None:
 
 
 def pause_schedule(name: str, *, paused: bool) -> ScheduleState:
-    """Pauses or resumes a schedule; a run that is going goes on. Raises as `delete_schedule`."""
+    """Pauses or resumes a schedule; a run that is going waits at its next step. Raises as `delete_schedule`."""
     schedule, api = _existing(name), AirflowApi()
     if api.dag(name) is None:
         raise ScheduleError(
