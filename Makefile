@@ -4,8 +4,10 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
+AIRFLOW_VENV := .venv-airflow
+PORT ?= 8080
 
-.PHONY: run test setup dev lint requirements venv clean
+.PHONY: run test setup dev lint requirements venv clean airflow
 
 run: setup
 	$(BIN)/python run_pipeline.py $(ARGS)
@@ -22,6 +24,15 @@ lint: dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Airflow, for schedules: in an environment of its own, on 127.0.0.1, until Ctrl-C.
+airflow: setup $(AIRFLOW_VENV)/requirements.done
+	$(BIN)/python -m stacks.airflow_server --port $(PORT) --venv $(AIRFLOW_VENV)
+
+$(AIRFLOW_VENV)/requirements.done: requirements-airflow.txt
+	rm -rf $(AIRFLOW_VENV) && $(PYTHON) -m venv $(AIRFLOW_VENV)
+	$(AIRFLOW_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
 # Compiles the pinned files from pyproject.toml, for every platform at once.
 requirements: dev
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -29,6 +40,8 @@ requirements: dev
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra dev \
 		--constraint requirements.txt --custom-compile-command "make requirements" pyproject.toml \
 		-o requirements-dev.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--custom-compile-command "make requirements" requirements-airflow.in -o requirements-airflow.txt
 
 $(VENV)/%.done: %.txt
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(MAKE) --no-print-directory venv
@@ -42,4 +55,4 @@ venv:
 		echo "'$(PYTHON) -m venv' failed; on Debian and Ubuntu install the package python3.11-venv" >&2; exit 1; }
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(AIRFLOW_VENV)

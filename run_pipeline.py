@@ -7,12 +7,13 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
 import click
 
-from entailment.errors import EntailmentError
+from entailment.errors import ConfigurationError, EntailmentError
 from entailment.files import DISK_FAULTS
 
 _EXAMPLES = """
@@ -26,6 +27,7 @@ Examples:
   python run_pipeline.py crossval --folds 5      one configuration, every row judged once
   python run_pipeline.py tune --trials 20        search for a better configuration
   python run_pipeline.py ui                      look at all runs in the browser
+  python run_pipeline.py schedule --cron "0 3 * * 1"   every Monday at 03:00 UTC (see docs/scheduling.md)
   python run_pipeline.py promote 3               make version 3 the champion
   python run_pipeline.py add new.csv --to mine   grow a data set of our own
   python run_pipeline.py retrain --dataset mine  train on what is new, promote if it is better
@@ -274,6 +276,43 @@ def tune(
 
 
 @cli.command()
+@_run_options
+@click.option(
+    "--cron", metavar="EXPRESSION", help='When, in UTC, as in crontab: "0 3 * * 1" is Mondays at 03:00.'
+)
+@click.option("--name", default="retraining", show_default=True, help="What the new schedule is called.")
+@click.option("--list", "listed", is_flag=True, help="Show the schedules, next and last runs.")
+@click.option("--delete", metavar="NAME", help="Remove a schedule; runs that ended are kept.")
+@click.option("--pause", metavar="NAME", help="Start no more runs and steps until --resume.")
+@click.option("--resume", metavar="NAME", help="Go on after --pause.")
+def schedule(as_json: bool, **options: Any) -> None:
+    """Retrain on a schedule that Airflow keeps (--stack airflow, the default here); first: make airflow.
+
+    Exactly one of --cron, --list, --delete, --pause and --resume. What the other options say is fixed when the
+    schedule is made; the data are read anew at every run, which is skipped where nothing is new (--no-cache: never).
+    """
+    with _results(as_json) as results:
+        action = _schedule_action(options)
+        _prepare()
+        from stacks.airflow_stack import use_airflow_stack
+        from stacks.logs import quiet_libraries
+
+        quiet_libraries()
+        use_airflow_stack()
+        from pipelines.summary import schedules_table
+
+        states, fault = action()
+        if as_json:
+            error = {"error": str(fault)} if fault else {}
+            _print_json(results, {"schedules": [asdict(state) for state in states], **error})
+        else:
+            print(schedules_table(states), file=results)
+        if fault is not None:
+            print(f"Error: {fault}", file=sys.stderr)
+            sys.exit(fault.exit_code)
+
+
+@cli.command()
 @click.argument("version")
 @click.option("--why", default="by hand", show_default=True, help="The reason, kept with the version.")
 @_json_option
@@ -339,8 +378,6 @@ def cache(prune: str | None, as_json: bool) -> None:
     again when it is needed.
     """
     with _results(as_json) as results:
-        from dataclasses import asdict
-
         from entailment.encoders import feature_inventory
         from entailment.home import home
 
@@ -387,6 +424,38 @@ def _move_champion(move: Callable[[Any], dict[str, str]], as_json: bool) -> None
             print(
                 f"Champion: version {moved['version']} (before: {moved['previous'] or 'none'}).", file=results
             )
+
+
+def _schedule_action(options: dict[str, Any]) -> Callable[[], tuple[list[Any], EntailmentError | None]]:
+    """What the one given option of `schedule` does: gives the schedules concerned, and what went wrong."""
+    given = [name for name in ("cron", "listed", "delete", "pause", "resume") if options[name]]
+    if len(given) != 1 or options["stack"] not in (None, "airflow"):
+        raise ConfigurationError(
+            "schedule needs exactly one of --cron, --list, --delete, --pause and --resume, and --stack airflow."
+        )
+    configuration = None
+    if options["cron"]:
+        from stacks.cron import checked_cron
+
+        checked_cron(options["cron"])
+        configuration = _configuration(options)
+
+    def act() -> tuple[list[Any], EntailmentError | None]:
+        from stacks import schedules
+
+        if configuration is not None:
+            from pipelines.scheduled import schedule_retraining
+
+            made = schedule_retraining(configuration, options["name"], options["cron"], options["no_cache"])
+            return [made], None
+        if options["delete"]:
+            schedules.delete_schedule(options["delete"])
+        if options["delete"] or options["listed"]:
+            return schedules.list_schedules()
+        name, paused = options["pause"] or options["resume"], bool(options["pause"])
+        return [schedules.pause_schedule(name, paused=paused)], None
+
+    return act
 
 
 def _bytes(size: str) -> int:

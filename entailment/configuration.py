@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from entailment.errors import ConfigurationError
 
@@ -196,6 +196,15 @@ class Drift(_Section):
     predicted_labels: Share = 0.10
 
 
+class Schedule(_Section):
+    """How the steps of a scheduled run are run; `alert_url` is hidden wherever the configuration is shown."""
+
+    retries: Annotated[int, Field(ge=0, le=10)] = 2
+    retry_delay: Annotated[int, Field(ge=0)] = 60
+    step_timeout: Count = 14_400
+    alert_url: SecretStr | None = None
+
+
 class Configuration(_Section):
     """Every setting of a run. `zenml_config.yaml` documents each key."""
 
@@ -213,6 +222,7 @@ class Configuration(_Section):
     evaluation: Evaluation = Evaluation()
     promotion: Promotion = Promotion()
     drift: Drift = Drift()
+    schedule: Schedule = Schedule()
 
     @model_validator(mode="after")
     def _fits_together(self) -> "Configuration":
@@ -314,10 +324,11 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
 
 
 def dotted(section: BaseModel, prefix: str = "") -> dict[str, Any]:
-    """All settings below `section` as a flat mapping with dotted keys."""
+    """All settings below `section` as a flat mapping with dotted keys; a secret is shown as asterisks."""
     flat: dict[str, Any] = {}
     for name in type(section).model_fields:
         value = getattr(section, name)
+        value = str(value) if isinstance(value, SecretStr) else value
         flat |= dotted(value, f"{prefix}{name}.") if isinstance(value, BaseModel) else {prefix + name: value}
     return flat
 

@@ -42,3 +42,7 @@ class NothingNewError(EntailmentError):
     """There is nothing to retrain on; a scheduler reads the exit code as: leave out what follows."""
 
     exit_code = 3
+
+
+class ScheduleError(EntailmentError):
+    """A schedule is not there, or the scheduler does not do what was asked."""

@@ -1,4 +1,4 @@
-"""What every pipeline begins with: the state of the disk, and the steps from raw pairs to records."""
+"""What every pipeline begins with: the steps from raw pairs to records, and what lies on the disk."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,26 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from entailment.configuration import Configuration
-from entailment.data.image_paths import folder_fingerprint
-from entailment.data.sources import is_path, locate
-from entailment.encoders.handles import module_fingerprints
-from entailment.files import sha256_of_file
+from entailment.data.sources import is_path
 from entailment.home import home
+from entailment.input_state import InputState
 from steps import ingest, resolve_image_paths, split, write_tfrecords
-
-
-@dataclass(frozen=True)
-class InputState:
-    """What lies on the disk now: a cached step holds only while this is the same."""
-
-    content: str
-    """SHA-256 of the CSV file."""
-    images: str
-    """Over name, size and time of change of every image; "" where none are used."""
-    encoders: dict[str, str]
-    """Fingerprint of each encoder in use."""
-    preprocessor: str
-    """That of the text's preprocessor alone; "" where no text is used."""
 
 
 @dataclass(frozen=True)
@@ -73,12 +57,3 @@ def with_absolute_paths(configuration: Configuration) -> Configuration:
     if is_path(dataset.source, home() / "datasets"):
         update["source"] = str(Path(dataset.source).expanduser().resolve())
     return configuration.model_copy(update={"dataset": dataset.model_copy(update=update)})
-
-
-def input_state(configuration: Configuration) -> InputState:
-    """Looks at the data set and the encoders, generating, downloading or building what is not there yet."""
-    with_images = configuration.inputs != "text"
-    source = locate(configuration.dataset, configuration.tweets, home() / "datasets", with_images=with_images)
-    images = folder_fingerprint(source.images) if with_images else ""
-    encoders = module_fingerprints(configuration.encoders.handles(configuration.inputs), home() / "encoders")
-    return InputState(sha256_of_file(source.csv), images, encoders, encoders.get("preprocessor", ""))

@@ -12,7 +12,8 @@ from entailment.data.sources import current_content
 from entailment.errors import NothingNewError
 from entailment.files import locked
 from entailment.home import home
-from pipelines.preparation import InputState, prepare, with_absolute_paths
+from entailment.input_state import InputState
+from pipelines.preparation import prepare, with_absolute_paths
 from stacks.tracker import use_stack_s_tracker
 from steps import drift, evaluate, find_new_data, judge, register, train
 from steps.find_new_data import nothing_new

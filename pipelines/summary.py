@@ -17,6 +17,7 @@ from pipelines.cross_validation import CrossValidationResult
 from pipelines.retraining import RetrainingResult
 from pipelines.training import TrainingResult
 from pipelines.tuning import TuningResult
+from stacks.schedules import ScheduleState
 from tracking.experiment import REGISTERED_MODEL
 
 _STATUSES = (OK, MISSING, UNREADABLE)
@@ -183,6 +184,17 @@ def _done_line(result: ComparisonResult | CrossValidationResult | TuningResult) 
 def _data_line(source: dict[str, Any]) -> str:
     generated = "GENERATED, not real tweets; " if source["generated"] else ""
     return f"Data      {source['name']} ({generated}{source['rows']} pairs)"
+
+
+def schedules_table(states: list[ScheduleState]) -> str:
+    """Each schedule with its next run, its last run and how that ended; times are UTC."""
+    form = "{:<20} {:<14} {:<8} {:<26} {:<26} {}"
+    lines = [form.format("schedule", "cron (UTC)", "state", "next run", "last run", "ended")]
+    for state in states:
+        times = [state.next_run or "-", state.last_run or "-", state.last_state or "-"]
+        lines.append(form.format(state.name, state.cron, state.state, *times))
+        lines += [f"  {run['name']}: {run['status']}" for run in state.runs]
+    return "\n".join(lines) if states else "No schedules."
 
 
 def _steps_line(cached: list[str], total: int) -> str:

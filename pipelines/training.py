@@ -10,7 +10,8 @@ from entailment.configuration import Configuration
 from entailment.encoders.feature_store import Usage
 from entailment.files import locked
 from entailment.home import home
-from pipelines.preparation import InputState, input_state, prepare, with_absolute_paths
+from entailment.input_state import InputState, input_state
+from pipelines.preparation import prepare, with_absolute_paths
 from stacks.cache import forget_lost_results
 from stacks.tracker import use_stack_s_tracker
 from steps import evaluate, register, train

@@ -10,7 +10,8 @@ from zenml.enums import ExecutionMode, ExecutionStatus
 from entailment.configuration import Configuration, as_yaml, with_values
 from entailment.files import locked, written_aside
 from entailment.home import home
-from pipelines.preparation import InputState, input_state, prepare, with_absolute_paths
+from entailment.input_state import InputState, input_state
+from pipelines.preparation import prepare, with_absolute_paths
 from stacks.cache import forget_lost_results
 from stacks.tracker import use_stack_s_tracker
 from steps import fold, search

@@ -151,3 +151,14 @@ def test_a_configuration_written_as_yaml_is_read_back(tmp_path):
     (tmp_path / "c.yaml").write_text(as_yaml(configuration, "How it was made:\nby hand"))
     assert load_configuration(tmp_path / "c.yaml") == configuration
     assert (tmp_path / "c.yaml").read_text().startswith("# How it was made:\n# by hand\n\nseed: 42\n")
+
+
+def test_the_webhook_is_shown_nowhere():
+    from entailment.evaluation.model_card import training_command
+
+    secret = "https://hooks.example/secret"
+    configuration = load_configuration(None, "default", {"schedule.alert_url": secret, "seed": 7})
+    assert configuration.schedule.alert_url.get_secret_value() == secret
+    for shown in (str(configuration), configuration.model_dump_json(), str(dotted(configuration))):
+        assert "hooks.example" not in shown
+    assert training_command(configuration) == "python run_pipeline.py train --set seed=7"

@@ -21,6 +21,7 @@ from entailment.evaluation.missing_modalities import missing_markdown
 from entailment.evaluation.report import EvaluatedSplit
 from entailment.evaluation.slices import FEWEST_ROWS, slices_markdown
 from tracking.children import log_figures
+from tracking.experiment import EXPERIMENT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -157,3 +158,13 @@ def active_run_id() -> str:
     if run is None:
         raise EntailmentError("No MLflow run is active: the stack has no experiment tracker.")
     return str(run.info.run_id)
+
+
+def set_aside(name: str) -> None:
+    """Renames and deletes the runs called `name`: an attempt that died logged to them, and the next begins anew."""
+    client = mlflow.MlflowClient()
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    for run in client.search_runs([experiment.experiment_id], f'tags.mlflow.runName = "{name}"'):
+        client.set_tag(run.info.run_id, "mlflow.runName", f"{name} (died)")
+        client.set_terminated(run.info.run_id, "KILLED")
+        client.delete_run(run.info.run_id)

@@ -83,7 +83,8 @@ def encoder_record(handle: str, module: Path) -> dict[str, Any]:
 def training_command(configuration: Configuration) -> str:
     """A command that trains with exactly this configuration, given an unchanged `zenml_config.yaml`."""
     defaults = dotted(Configuration())
-    changed = {key: value for key, value in dotted(configuration).items() if value != defaults[key]}
+    settings = {key: value for key, value in dotted(configuration).items() if not key.startswith("schedule.")}
+    changed = {key: value for key, value in settings.items() if value != defaults[key]}
     options = [f"--set {shlex.quote(f'{key}={_yaml(value)}')}" for key, value in changed.items()]
     return " ".join(["python run_pipeline.py train", *options])
 

@@ -1,0 +1,23 @@
+"""The pipeline that schedules run: retraining."""
+
+import sys
+
+from entailment.configuration import Configuration, Schedule, as_yaml
+from entailment.home import PROJECT
+from pipelines.retraining import retraining, retraining_configuration
+from stacks.schedules import ScheduleState, create_schedule
+
+
+def schedule_retraining(configuration: Configuration, name: str, cron: str, force: bool) -> ScheduleState:
+    """Makes `retraining` run by `cron` on the active stack, where there is something new, or always with `force`.
+
+    Each run looks at the data when it begins.
+
+    Raises:
+        EntailmentError: as `create_schedule`.
+    """
+    # The steps need not know how they are scheduled, nor the webhook's address.
+    inputs = retraining_configuration(configuration).model_copy(update={"schedule": Schedule()})
+    check = [] if force else [sys.executable, str(PROJECT / "run_pipeline.py"), "retrain", "--check"]
+    told = as_yaml(inputs, f"What the schedule {name} looks at before each run.")
+    return create_schedule(name, cron, retraining, (inputs, force), configuration.schedule, check, told)

@@ -1,0 +1,148 @@
+"""Airflow on 127.0.0.1, its home in `$ENTAILMENT_HOME/airflow`: `python -m stacks.airflow_server [--port N]`.
+
+Runs in the foreground until Ctrl-C or SIGTERM, and starts a part of Airflow again that ended.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+from entailment.errors import EntailmentError, ScheduleError
+from entailment.files import written_aside
+from entailment.home import PROJECT
+from stacks.airflow_api import USER, airflow_home, dags_folder, password_file, server_file
+
+PORT: Final = 8080
+PARTS: Final = (("api-server", "--workers", "1"), ("scheduler", "--skip-serve-logs"), ("dag-processor",))
+"""The log server is left out: logs are read from the disk, and it would listen on every interface."""
+_GRACE: Final = 20
+"""Seconds that a part has to end before it is killed."""
+
+
+def settings(port: int) -> dict[str, str]:
+    """Airflow's settings, as environment variables."""
+    url = f"http://127.0.0.1:{port}"
+    values = {
+        "core": {
+            "dags_folder": dags_folder(),
+            "load_examples": False,
+            "executor": "LocalExecutor",
+            "parallelism": 4,
+            "execution_api_server_url": f"{url}/execution/",
+            "simple_auth_manager_users": f"{USER}:admin",
+            "simple_auth_manager_passwords_file": password_file(),
+        },
+        "api": {"host": "127.0.0.1", "port": port, "base_url": url, "workers": 1},
+        "dag_processor": {"refresh_interval": 5, "min_file_process_interval": 30, "parsing_processes": 1},
+        # A task whose process and supervisor are gone is noticed after a minute, not five.
+        "scheduler": {"task_instance_heartbeat_timeout": 60, "orphaned_tasks_check_interval": 30},
+        "usage_data_collection": {"enabled": False},
+        "logging": {"base_log_folder": airflow_home() / "logs"},
+    }
+    named = {f"AIRFLOW__{s}__{key}".upper(): str(v) for s, keys in values.items() for key, v in keys.items()}
+    direct = ",".join(filter(None, (os.environ.get("NO_PROXY") or os.environ.get("no_proxy"), "127.0.0.1")))
+    return {"AIRFLOW_HOME": str(airflow_home()), "NO_PROXY": direct, "no_proxy": direct, **named}
+
+
+def serve(venv: Path, port: int) -> None:
+    """Starts Airflow's parts and watches them until a signal ends this process.
+
+    Raises:
+        ScheduleError: Airflow is not installed in `venv`, the port is taken, or the database cannot be prepared.
+    """
+    airflow = venv / "bin" / "airflow"
+    if not airflow.is_file():
+        raise ScheduleError(f"There is no Airflow in {venv}. Install it with: make airflow")
+    _check_port(port)
+    _prepare_home()
+    environment = os.environ | settings(port) | {"PATH": f"{venv / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+    if subprocess.run([airflow, "db", "migrate"], env=environment, stdout=subprocess.DEVNULL).returncode:
+        raise ScheduleError(f"Airflow's database in {airflow_home()} could not be prepared: see above.")
+    server_file().write_text(json.dumps({"url": f"http://127.0.0.1:{port}", "pid": os.getpid()}))
+    print(f"http://127.0.0.1:{port}  user {USER}, password in {password_file()}", flush=True)
+    parts: dict[tuple[str, ...], subprocess.Popen[bytes]] = {}
+    started: list[subprocess.Popen[bytes]] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _leave)
+    try:
+        while True:
+            for part in PARTS:
+                if part not in parts or parts[part].poll() is not None:
+                    # What a dead scheduler had started goes on: its step is finished, not lost.
+                    parts[part] = _start(airflow, part, environment)
+                    started.append(parts[part])
+            time.sleep(2)
+    finally:
+        _end(started)
+
+
+def _check_port(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise ScheduleError(
+                f"Port {port} on 127.0.0.1 cannot be used ({error.strerror}): is Airflow running already? Take"
+                " another one with: make airflow PORT=N"
+            ) from None
+
+
+def _prepare_home() -> None:
+    dags_folder().mkdir(parents=True, exist_ok=True)
+    airflow_home().chmod(0o700)
+    if not password_file().is_file():
+        with written_aside(password_file()) as aside:
+            aside.touch(0o600)
+            aside.write_text(json.dumps({USER: secrets.token_urlsafe(18)}))
+
+
+def _start(airflow: Path, part: tuple[str, ...], environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    print(f"Starting {part[0]}.", flush=True)
+    # A session of its own: all that a part started ends with it.
+    return subprocess.Popen([airflow, *part], env=environment, start_new_session=True)
+
+
+def _leave(signum: int, frame: FrameType | None) -> None:
+    raise SystemExit(0)
+
+
+def _end(parts: list[subprocess.Popen[bytes]]) -> None:
+    for part in parts:
+        part.terminate()
+    deadline = time.monotonic() + _GRACE
+    for part in parts:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            part.wait(max(0.1, deadline - time.monotonic()))
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(part.pid, signal.SIGKILL)
+
+
+def main() -> int:
+    """Reads the options and serves; gives the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m stacks.airflow_server", description=__doc__)
+    parser.add_argument("--port", type=int, default=PORT, help=f"port on 127.0.0.1 [{PORT}]")
+    parser.add_argument(
+        "--venv", type=Path, default=PROJECT / ".venv-airflow", help="where Airflow is installed"
+    )
+    options = parser.parse_args()
+    try:
+        serve(options.venv.absolute(), options.port)
+    except EntailmentError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,44 @@
+"""The process of one step of a scheduled run: `python -m stacks.step_entrypoint --snapshot_id ID ...`."""
+
+import os
+import sys
+import threading
+import time
+
+from entailment.errors import EntailmentError
+from entailment.files import locked
+from entailment.home import home
+from stacks.environment import prepare_environment
+
+
+def main(arguments: list[str]) -> int:
+    """Runs the step that the arguments name; gives the exit code."""
+    _end_with_parent()
+    prepare_environment()
+    from stacks.logs import quiet_libraries
+    from stacks.scheduled_step import ScheduledStep
+
+    quiet_libraries()
+    try:
+        with locked(home() / "run.lock", "Another run is going in this home: waiting for its end."):
+            ScheduledStep(arguments).run()
+    except EntailmentError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _end_with_parent() -> None:
+    """Ends this process when the one that started it is gone: the step is run again, and never twice at once."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
