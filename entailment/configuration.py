@@ -90,7 +90,7 @@ class TextEncoder(_Section):
     preprocessor: str = "bert-uncased-preprocess"
     output: str = "pooled_output"
     sequence_length: Annotated[int, Field(ge=8, le=512)] = 128
-    encode: Literal["each", "pair"] = "each"
+    encode: Literal["each", "pair", "none"] = "each"
     relations: bool = False
     words: bool = False
     trainable: Trainable = 0
@@ -113,6 +113,8 @@ class Encoders(_Section):
     def handles(self, inputs: Inputs) -> dict[str, str]:
         """The modules that `inputs` needs: `text` and `preprocessor`, `image`, each with its handle."""
         text = {"text": self.text.encoder, "preprocessor": self.text.preprocessor}
+        if self.text.encode == "none":
+            del text["text"]
         return (text if inputs != "image" else {}) | (
             {"image": self.image.encoder} if inputs != "text" else {}
         )
@@ -159,6 +161,7 @@ class Training(_Section):
     keep: Literal["best", "last"] = "best"
     members: Count = 1
     offsets: Literal["none", "macro_f1"] = "none"
+    accuracy_weight: Annotated[float, Field(ge=0)] = 0.5
 
 
 class Evaluation(_Section):
@@ -235,6 +238,12 @@ class Configuration(_Section):
             raise ValueError(
                 "head.attention: sequence takes frozen encoders. Set encoders.text.trainable and"
                 " encoders.image.trainable to 0, or head.attention to pooled or none."
+            )
+        text = self.encoders.text
+        if text.encode == "none" and self.inputs != "image" and not (text.relations or text.words):
+            raise ValueError(
+                "encoders.text.encode: none leaves nothing of the texts. Set encoders.text.relations or"
+                " encoders.text.words to true, or encoders.text.encode to each."
             )
         if self.training.members > 1 and self.encoders.trained(self.inputs):
             raise ValueError(

@@ -8,17 +8,19 @@ from numpy.typing import NDArray
 from entailment.data.schema import LABELS
 from entailment.evaluation.metrics import confusion_counts, scores
 
-GRID: Final = np.linspace(-1.0, 3.0, 21)
+GRID: Final = np.linspace(-1.0, 4.0, 26)
 """Numbers that are tried for each class."""
 _KERNEL: Final = np.array([1.0, 2.0, 1.0])
 
 
-def fit_offsets(logits: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.float32]:
+def fit_offsets(
+    logits: NDArray[Any], labels: NDArray[Any], accuracy_weight: float = 0.0
+) -> NDArray[np.float32]:
     """What to add to the logits of each class, float32 [3], 0 for the most frequent one.
 
     `logits`: float [n, 3] of rows that the model was not trained on; `labels`: class indices, int [n]. Every pair of
-    numbers in GRID is tried for the two other classes. What is maximised is the macro-F1 on these rows averaged over
-    the neighbouring pairs: the single best of 441 would be luck. (Thresholds for F-measures: Lipton, Elkan and
+    numbers in GRID is tried for the two other classes. What is maximised is macro-F1 plus `accuracy_weight` times
+    accuracy on these rows, averaged over the neighbouring pairs: the single best of 676 would be luck. (Thresholds for F-measures: Lipton, Elkan and
     Naryanaswamy, Optimal thresholding of classifiers to maximize F1 measure, 2014.)
     """
     logits, labels = np.asarray(logits, np.float64), np.asarray(labels)
@@ -30,7 +32,8 @@ def fit_offsets(logits: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.float3
             moved = logits.copy()
             moved[:, first] += one
             moved[:, second] += other
-            found[i, j] = scores(confusion_counts(labels, moved.argmax(axis=1)))["macro_f1"]
+            figures = scores(confusion_counts(labels, moved.argmax(axis=1)))
+            found[i, j] = figures["macro_f1"] + accuracy_weight * figures["accuracy"]
     best = divmod(int(_smoothed(found).argmax()), len(GRID))
     offsets = np.zeros(len(LABELS), np.float32)
     offsets[[first, second]] = GRID[list(best)]

@@ -57,10 +57,10 @@ def build_head(widths: Mapping[str, int | tuple[int, ...]], config: Head) -> "ke
     if config.combine == "vote":
         logits = _vote([*branches, *found], related)
     else:
-        merged = branches[0] if len(branches) == 1 else _merge(branches, config)
-        if found or related:
-            merged = layers.Concatenate(name="with_more")([merged, *found, *related])
-        logits = layers.Dense(len(LABELS), name=LOGITS)(merged)
+        merged = [_merge(branches, config)] if len(branches) > 1 else branches
+        parts = [*merged, *found, *related]
+        joined = layers.Concatenate(name="with_more")(parts) if len(parts) > 1 else parts[0]
+        logits = layers.Dense(len(LABELS), name=LOGITS)(joined)
     return keras.Model(inputs, _decided(logits), name="head")
 
 

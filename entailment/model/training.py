@@ -101,7 +101,7 @@ def finish(model: Any, logits: "np.ndarray", labels: "np.ndarray", config: Train
     temperature = fit_temperature(logits, labels)
     set_temperature(model, temperature)
     if config.offsets == "macro_f1":
-        set_offsets(model, fit_offsets(logits / temperature, labels))
+        set_offsets(model, fit_offsets(logits / temperature, labels, config.accuracy_weight))
 
 
 def _train_one(
