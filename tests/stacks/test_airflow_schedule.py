@@ -22,7 +22,7 @@ from tests.stacks.airflow import (
 )
 from tests.stacks.webhook import webhook
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1480)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(480)]
 
 PATIENCE = 300
 """Seconds that one thing may take on a busy machine; together they may take what the time-out allows."""
