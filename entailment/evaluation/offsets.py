@@ -20,8 +20,9 @@ def fit_offsets(
 
     `logits`: float [n, 3] of rows that the model was not trained on; `labels`: class indices, int [n]. Every pair of
     numbers in GRID is tried for the two other classes. What is maximised is macro-F1 plus `accuracy_weight` times
-    accuracy on these rows, averaged over the neighbouring pairs: the single best of 676 would be luck. (Thresholds for F-measures: Lipton, Elkan and
-    Naryanaswamy, Optimal thresholding of classifiers to maximize F1 measure, 2014.)
+    accuracy on these rows, averaged over the neighbouring pairs: the single best of 676 would be luck. Source of
+    thresholds for F-measures: Lipton, Elkan and Naryanaswamy, Optimal thresholding of classifiers to maximize F1
+    measure, 2014.
     """
     logits, labels = np.asarray(logits, np.float64), np.asarray(labels)
     frequent = int(np.bincount(labels, minlength=len(LABELS)).argmax())
