@@ -18,6 +18,10 @@ def split(rows, seed):
     for name in ("text_1", "text_2", "image_1", "image_2"):
         vectors = np.eye(WIDTH)[labels] + random.normal(size=(rows, WIDTH))
         inputs |= {name: vectors.astype(np.float32), f"{name}_present": np.ones((rows, 1), np.float32)}
+    inputs["text_relations"] = (random.normal(size=(rows, 5)) + labels[:, None]).astype(np.float32)
+    inputs["text_words"] = np.sign(random.normal(size=(rows, 3))) * (3 * labels[:, None] + [1, 2, 3])
+    inputs["text_words"] = inputs["text_words"].astype(np.float32)
+    inputs |= {f"text_{name}_present": np.ones((rows, 1), np.float32) for name in ("relations", "words")}
     return SplitFeatures(inputs, labels, pd.DataFrame({"id_1": [""] * rows, "id_2": [""] * rows}))
 
 
@@ -67,6 +71,9 @@ def answer_of():
         ({"projection_layers": 2}, {}, ({}, {})),
         ({"projection_units": 6}, {}, ({}, {})),
         ({"dropout": 0.6}, {}, ({}, {})),
+        ({"combine": "vote"}, {}, ({}, {})),
+        ({"relations_dropout": 0.8}, {}, ({}, {})),
+        ({"word_penalty": 50.0}, {}, ({}, {})),
         ({"modality_dropout": 0.6}, {}, ({}, {})),
         ({"attention": "pooled"}, {}, ({}, {})),
         ({"attention": "pooled", "attention_dropout": 0.7}, {}, ({"attention": "pooled"}, {})),
@@ -78,6 +85,9 @@ def answer_of():
         ({}, {"label_smoothing": 0.4}, ({}, {})),
         ({}, {"learning_rate": 0.02}, ({}, {})),
         ({}, {"batch_size": 8}, ({}, {})),
+        ({}, {"members": 2}, ({}, {})),
+        ({"combine": "vote"}, {"members": 3, "offsets": "macro_f1"}, ({"combine": "vote"}, {"members": 3})),
+        ({}, {"offsets": "macro_f1"}, ({}, {})),
     ],
     ids=repr,
 )
@@ -95,7 +105,8 @@ def test_no_option_of_the_head_is_left_out_above():
     (marked,) = test_an_option_changes_the_answers_and_survives_saving.pytestmark
     tried = {name for head, training, _ in marked.args[1] for name in (*head, *training)}
     assert set(Configuration().head.model_dump()) <= tried
-    elsewhere = {"epochs", "patience", "encoder_learning_rate"}  # test_training.py, test_end_to_end.py
+    # In test_training.py and test_end_to_end.py.
+    elsewhere = {"epochs", "patience", "keep", "accuracy_weight", "encoder_learning_rate"}
     assert set(Configuration().training.model_dump()) - tried == elsewhere
 
 
@@ -103,5 +114,7 @@ def test_the_hidden_layers_drop_the_configured_share():
     from entailment.model.head import build_head
 
     widths = {name: column.shape[1] for name, column in TRAIN.inputs.items()}
-    model = build_head(widths, Head(**HEAD, dropout=0.35, attention="pooled", attention_dropout=0.45))
-    assert rates(model) == {"image_dropout_1": 0.35, "text_dropout_1": 0.35, "attention": 0.45}
+    dropped = {"dropout": 0.35, "attention_dropout": 0.45, "relations_dropout": 0.25}
+    model = build_head(widths, Head(**HEAD, **dropped, attention="pooled"))
+    relations = {"text_relations_input_dropout": 0.25, "text_relations_dropout": 0.35}
+    assert rates(model) == relations | {"image_dropout_1": 0.35, "text_dropout_1": 0.35, "attention": 0.45}
