@@ -8,14 +8,26 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).parent.parent
-ROOMS = ("entailment", "steps", "pipelines", "materializers", "stacks", "tracking")
+ROOMS = ("commands", "entailment", "steps", "pipelines", "materializers", "stacks", "tracking")
 FORBIDDEN = {
+    "commands": set(),
     "entailment": {"zenml", "mlflow", "click", "steps", "pipelines", "materializers", "stacks", "tracking"},
     "tracking": {"zenml", "steps", "pipelines", "materializers", "stacks", "click"},
     "materializers": {"mlflow", "steps", "pipelines", "stacks", "tracking", "click"},
     "steps": {"pipelines", "stacks", "click"},
     "pipelines": {"mlflow", "materializers", "click"},
     "stacks": {"steps", "pipelines", "materializers"},
+}
+HEAVY = {
+    "tensorflow",
+    "keras",
+    "keras_hub",
+    "tensorflow_hub",
+    "mlflow",
+    "zenml",
+    "matplotlib",
+    "sklearn",
+    "optuna",
 }
 UNPICKLERS = {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
 # The one reader of a legacy checkpoint: it admits tensors and nothing else.
@@ -37,23 +49,35 @@ def imported(path):
 @pytest.mark.parametrize("path", modules(), ids=lambda p: p.relative_to(PROJECT).as_posix())
 def test_a_module_imports_only_what_its_room_may(path):
     name = path.relative_to(PROJECT).as_posix()
-    found = set(imported(path))
-    assert not found & FORBIDDEN[name.partition("/")[0]]
+    room, found = name.partition("/")[0], set(imported(path))
+    assert not found & FORBIDDEN[room]
+    assert room == "commands" or "commands" not in found
+    assert "run_pipeline" not in found
     if name not in MAY_UNPICKLE:
         assert not found & UNPICKLERS
 
 
+def loaded_by(*names):
+    code = f"import sys, importlib; [importlib.import_module(n) for n in {names}]; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True
+    )
+    return set(done.stdout.split())
+
+
 def test_the_core_imports_fast_and_light():
-    heavy = {"tensorflow", "keras", "keras_hub", "tensorflow_hub", "mlflow", "zenml", "matplotlib", "sklearn"}
-    heavy |= {"optuna"}
     names = [
         path.relative_to(PROJECT).with_suffix("").as_posix().replace("/", ".")
         for path in sorted((PROJECT / "entailment").rglob("*.py"))
         # A Keras layer cannot be defined without Keras: that module says so and is imported late.
         if path.name not in ("__init__.py", "layers.py")
     ]
-    code = f"import sys, importlib; [importlib.import_module(n) for n in {names}]; print(*sys.modules)"
-    loaded = subprocess.run(
-        [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True
-    )
-    assert not set(loaded.stdout.split()) & heavy
+    assert not loaded_by(*names) & HEAVY
+
+
+def test_the_command_line_starts_without_anything_heavy():
+    """All commands are known and nothing that computes, reads tables or validates is loaded before one runs."""
+    loaded = loaded_by("run_pipeline")
+    commands = {f"commands.{path.stem}" for path in (PROJECT / "commands").glob("*.py")}
+    assert commands - {"commands.__init__"} <= loaded
+    assert not loaded & (HEAVY | {"numpy", "pandas", "pyarrow", "pandera", "pydantic", "yaml"})

@@ -1,0 +1,44 @@
+"""Commands that say which registered version is the champion."""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from commands.examples import examples
+from commands.options import json_option
+from commands.output import print_json, results_or_failure
+from stacks.environment import prepare_environment
+
+
+@click.command(epilog=examples("promote 3", 'promote 3 --why "better on Implies"'))
+@click.argument("version")
+@click.option("--why", default="by hand", show_default=True, help="The reason, kept with the version.")
+@json_option
+def promote(version: str, why: str, as_json: bool) -> None:
+    """Make VERSION of the registered model the champion."""
+    _move_champion(lambda registry: registry.promote(version, why), as_json)
+
+
+@click.command(epilog=examples("rollback", 'rollback --why "confuses sarcasm"'))
+@click.option("--why", default="by hand", show_default=True, help="The reason, kept with the version.")
+@json_option
+def rollback(why: str, as_json: bool) -> None:
+    """Make the version that was champion before the champion again."""
+    _move_champion(lambda registry: registry.rollback(why), as_json)
+
+
+def _move_champion(move: Callable[[Any], dict[str, str]], as_json: bool) -> None:
+    with results_or_failure(as_json) as results:
+        prepare_environment()
+        from tracking import registry
+        from tracking.experiment import prepare_experiment
+
+        prepare_experiment()
+        moved = move(registry)
+        if as_json:
+            print_json(results, moved)
+        else:
+            print(
+                f"Champion: version {moved['version']} (before: {moved['previous'] or 'none'}).", file=results
+            )

@@ -1,0 +1,102 @@
+"""The options that commands share, and what they name: the configuration and the stack."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from stacks.environment import prepare_environment
+
+if TYPE_CHECKING:
+    from entailment.configuration import Configuration
+
+
+def json_option(command: Callable[..., None]) -> Callable[..., None]:
+    """Adds --json, the argument `as_json`."""
+    return click.option("--json", "as_json", is_flag=True, help="End with one line of JSON.")(command)
+
+
+_RUN_OPTIONS = (
+    click.option("--config", type=click.Path(path_type=Path), help="Configuration file [zenml_config.yaml]."),
+    click.option(
+        "--preset", type=click.Choice(["default", "keras_example"]), default="default", show_default=True
+    ),
+    click.option(
+        "--dataset",
+        metavar="sample|tweets|NAME|FILE.csv",
+        help="Generated sample, real tweets, what was added to NAME (NAME@2: its version 2), or your own pairs.",
+    ),
+    click.option(
+        "--images", type=click.Path(path_type=Path), help="Folder of <id>.<ext> files, for FILE.csv."
+    ),
+    click.option(
+        "--missing-images", type=click.Choice(["mask", "drop", "error"]), help="What to do without an image."
+    ),
+    click.option("--inputs", type=click.Choice(["multimodal", "text", "image"]), help="What the model sees."),
+    click.option(
+        "--loss", type=click.Choice(["cross_entropy", "weighted", "focal"]), help="What training minimises."
+    ),
+    click.option("--epochs", type=int, help="Epochs at most."),
+    click.option("--seed", type=int, help="Seed of every random choice."),
+    click.option("--stack", metavar="NAME", help="ZenML stack to run on [a local one, made if absent]."),
+    click.option("--no-cache", is_flag=True, help="Run every step again."),
+    click.option(
+        "--set", "assignments", multiple=True, metavar="a.b=value", help="Any key of the configuration."
+    ),
+    json_option,
+)
+
+
+def run_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of every command that runs a pipeline on a data set."""
+    for option in reversed(_RUN_OPTIONS):
+        command = option(command)
+    return command
+
+
+def configuration_from(options: dict[str, Any]) -> "Configuration":
+    """The validated configuration that the options of a run name; raises ConfigurationError."""
+    from entailment.configuration import DEFAULT_FILE, load_configuration
+    from entailment.home import PROJECT
+
+    return load_configuration(
+        options["config"] or PROJECT / DEFAULT_FILE, options["preset"], given_keys(options)
+    )
+
+
+def given_keys(options: dict[str, Any]) -> dict[str, Any]:
+    """The configuration's keys, dotted, that the options of a run set."""
+    from entailment.configuration import parse_assignments
+
+    return _overrides(options) | parse_assignments(options["assignments"])
+
+
+def _overrides(options: dict[str, Any]) -> dict[str, Any]:
+    keys = {
+        "dataset": "dataset.source",
+        "images": "dataset.images",
+        "missing_images": "images.missing",
+        "inputs": "inputs",
+        "loss": "training.loss",
+        "epochs": "training.epochs",
+        "seed": "seed",
+    }
+    given = {key: options[name] for name, key in keys.items() if options[name] is not None}
+    return {key: str(value) if isinstance(value, Path) else value for key, value in given.items()}
+
+
+def use_stack(name: str | None) -> None:
+    """Selects the stack for this process, without a name the local one; raises ConfigurationError if absent."""
+    prepare_environment()
+    from stacks.logs import quiet_libraries
+
+    quiet_libraries()
+    if name is None:
+        from stacks.local import use_local_stack
+
+        use_local_stack()
+    else:
+        from stacks.named import use_named_stack
+
+        use_named_stack(name)

@@ -1,0 +1,165 @@
+"""Commands that train: one model, every variant, every fold, or a search."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from commands.examples import examples
+from commands.options import configuration_from, given_keys, run_options, use_stack
+from commands.output import print_json, results_or_failure
+
+
+@click.command(
+    epilog=examples(
+        "--dataset pairs.csv --images pictures/",
+        "train --loss focal --epochs 20 --set head.dropout=0.3",
+        "train --config tuned.yaml --json",
+    )
+)
+@run_options
+def train(stack: str | None, no_cache: bool, as_json: bool, **options: Any) -> None:
+    """Train, evaluate and register a model (the default command)."""
+    with results_or_failure(as_json) as results:
+        configuration = configuration_from(options)
+        use_stack(stack)
+        from pipelines.summary import training_summary
+        from pipelines.training import run_training
+
+        result = run_training(configuration, use_cache=not no_cache)
+        if as_json:
+            ids = {"run_id": result.run_id, "model_version": result.model_version}
+            print_json(results, {**ids, "metrics": result.metrics})
+        else:
+            print(training_summary(result), file=results)
+
+
+@click.command(
+    epilog=examples(
+        "compare --seeds 3",
+        "compare --inputs text --dataset pairs.csv     every loss, texts alone",
+        "compare --loss focal --json                   one loss, every kind of input",
+    )
+)
+@run_options
+@click.option(
+    "--seeds", type=click.IntRange(1, 100), default=1, show_default=True, help="Seeds of each variant."
+)
+def compare(seeds: int, stack: str | None, no_cache: bool, as_json: bool, **options: Any) -> None:
+    """Train every loss with every kind of input and print the table; --inputs and --loss restrict it.
+
+    Registers nothing. Exit code 1 when a variant failed; the others are in the table all the same.
+    """
+    with results_or_failure(as_json) as results:
+        from entailment.model.variants import variants
+
+        chosen = variants(options.pop("inputs"), options.pop("loss"))
+        kinds = {variant.inputs for variant in chosen}
+        shared = kinds.pop() if len(kinds) == 1 else "multimodal"
+        configuration = configuration_from({**options, "inputs": shared, "loss": None})
+        use_stack(stack)
+        from pipelines.comparison import run_comparison
+        from pipelines.summary import comparison_summary
+
+        result = run_comparison(configuration, chosen, seeds, use_cache=not no_cache)
+        if as_json:
+            print_json(results, {"parent_run_id": result.parent_run_id, "variants": result.variants})
+        else:
+            print(comparison_summary(result), file=results)
+        if any("error" in variant for variant in result.variants):
+            sys.exit(1)
+
+
+@click.command(
+    epilog=examples(
+        "crossval",
+        "crossval --folds 10 --dataset pairs.csv --inputs text",
+        "crossval --config recipe.yaml --dataset pairs.csv --json",
+    )
+)
+@run_options
+@click.option(
+    "--folds",
+    type=click.IntRange(2, 100),
+    default=5,
+    show_default=True,
+    help="How many parts, each judged once.",
+)
+def crossval(folds: int, stack: str | None, no_cache: bool, as_json: bool, **options: Any) -> None:
+    """Judge one configuration by stratified k-fold cross-validation over all rows of the data set.
+
+    Every row is answered by a model that was not trained on it. Prints each fold, mean and standard deviation,
+    and the macro-F1 of all answers pooled. Registers nothing. Exit code 1 when a fold failed; the others are in the
+    table all the same.
+    """
+    with results_or_failure(as_json) as results:
+        configuration = configuration_from(options)
+        use_stack(stack)
+        from pipelines.cross_validation import run_cross_validation
+        from pipelines.summary import cross_validation_summary
+
+        result = run_cross_validation(configuration, folds, use_cache=not no_cache)
+        if as_json:
+            each = [fold.get("metrics") or {"error": fold["error"]} for fold in result.folds]
+            print_json(results, {"folds": each, "mean": result.mean, "parent_run_id": result.parent_run_id})
+        else:
+            print(cross_validation_summary(result), file=results)
+        if any("error" in fold for fold in result.folds):
+            sys.exit(1)
+
+
+@click.command(
+    epilog=examples(
+        "tune --trials 50",
+        "tune --trials 50        50 more of the same search",
+        "tune --trials 30 --dataset pairs.csv --inputs text --output better.yaml",
+        "tune --loss focal --set head.pair_features=true   leave these two as they are",
+    )
+)
+@run_options
+@click.option(
+    "--trials", type=click.IntRange(1, 10_000), default=20, show_default=True, help="How many more."
+)
+@click.option(
+    "--folds",
+    type=click.IntRange(2, 100),
+    default=3,
+    show_default=True,
+    help="Validation folds of each trial.",
+)
+@click.option(
+    "--output", type=click.Path(path_type=Path), help="Where the best goes [tuned.yaml in the home folder]."
+)
+def tune(
+    trials: int,
+    folds: int,
+    output: Path | None,
+    stack: str | None,
+    no_cache: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Search for a better configuration, judged by macro-F1 on validation folds; the test split is not read.
+
+    The first trial is the given configuration; what is given on the command line is not changed. Called again with
+    the same data and configuration, the search goes on where it ended; Ctrl-C loses the trial that is going only.
+    Writes the best configuration to a file for `train --config`. Registers nothing.
+    """
+    with results_or_failure(as_json) as results:
+        configuration, given = configuration_from(options), list(given_keys(options))
+        use_stack(stack)
+        from entailment.configuration import dotted
+        from entailment.home import home
+        from pipelines.summary import tuning_summary
+        from pipelines.tuning import run_tuning
+
+        target = (output or home() / "tuned.yaml").expanduser().resolve()
+        result = run_tuning(configuration, trials, folds, target, fixed=given, use_cache=not no_cache)
+        if as_json:
+            best = {"trial": result.number, "value": result.value, "configuration": dotted(result.best)}
+            counts = {"trials": len(result.states), "earlier": result.earlier}
+            ids = {"parent_run_id": result.parent_run_id, "study": result.study, "output": str(target)}
+            print_json(results, {**ids, **counts, "start": result.started_with, "best": best})
+        else:
+            print(tuning_summary(result), file=results)

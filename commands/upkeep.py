@@ -1,0 +1,111 @@
+"""Commands on what is kept: the data sets, the stored features, the runs."""
+
+import os
+import re
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from commands.examples import examples
+from commands.options import json_option
+from commands.output import print_json, results_or_failure
+from stacks.environment import prepare_environment
+
+
+@click.command(
+    epilog=examples(
+        "add pairs.csv --images pictures/ --to mine",
+        "add new.csv --to mine --json",
+        "train --dataset mine",
+    )
+)
+@click.argument("file", metavar="PAIRS.csv", type=click.Path(path_type=Path))
+@click.option("--to", "name", metavar="NAME", required=True, help="The data set; made when absent.")
+@click.option("--images", type=click.Path(path_type=Path), help="Folder of <id>.<ext> files of these pairs.")
+@click.option("--config", type=click.Path(path_type=Path), help="Configuration file [zenml_config.yaml].")
+@json_option
+def add(file: Path, name: str, images: Path | None, config: Path | None, as_json: bool) -> None:
+    """Append the labelled rows of PAIRS.csv to a data set of our own, used as --dataset NAME.
+
+    A wrong row refuses the whole file. Rows that are there already are skipped. Rows that contradict what is
+    there (another label, text or image) are named and not added; the others are, and the exit code is 1.
+    """
+    with results_or_failure(as_json) as results:
+        from entailment.configuration import DEFAULT_FILE, load_configuration
+        from entailment.data.additions import add_pairs, addition_summary
+        from entailment.home import PROJECT, home
+
+        settings = load_configuration(config or PROJECT / DEFAULT_FILE)
+        limits = {
+            "max_text_bytes": settings.ingest.max_text_bytes,
+            "max_pixels": settings.images.max_pixels,
+        }
+        addition = add_pairs(file, images, home() / "datasets", name, **limits)
+        if as_json:
+            print_json(results, {"dataset": name, **asdict(addition)})
+        else:
+            print(addition_summary(name, addition), file=results)
+        if addition.conflicts:
+            sys.exit(1)
+
+
+def _bytes(_context: click.Context, _option: click.Parameter, size: str | None) -> int | None:
+    if size is None:
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(B|KB|MB|GB|TB)?", size.strip(), re.IGNORECASE)
+    if match is None:
+        raise click.BadParameter(f"must be a size as 500MB or 2GB. Received: {size}")
+    return int(float(match[1]) * 1000 ** ("B", "KB", "MB", "GB", "TB").index((match[2] or "B").upper()))
+
+
+@click.command(epilog=examples("cache", "cache --prune 2GB", "cache --json"))
+@click.option(
+    "--prune",
+    callback=_bytes,
+    is_flag=False,
+    flag_value="10GB",
+    metavar="[SIZE]",
+    help="Remove what was not used longest until at most SIZE is left, as 500MB or 2GB (without SIZE: 10GB).",
+)
+@json_option
+def cache(prune: int | None, as_json: bool) -> None:
+    """Show what the feature store holds, by encoder; bound it with --prune.
+
+    Every distinct text and image is encoded once for each encoder and kept here; what is removed is encoded
+    again when it is needed.
+    """
+    with results_or_failure(as_json) as results:
+        from entailment.encoders import feature_inventory
+        from entailment.home import home
+
+        folder = home() / "features"
+        pruned = feature_inventory.prune(folder, prune) if prune is not None else None
+        stored = feature_inventory.inventory(folder)
+        if as_json:
+            encoders = [asdict(entry) for entry in stored]
+            print_json(results, {"encoders": encoders, "pruned": asdict(pruned) if pruned else None})
+            return
+        if pruned:
+            print(f"Removed {pruned.files} file(s), {pruned.bytes / 1e6:.1f} MB.", file=results)
+        print(feature_inventory.table(stored, folder), file=results)
+
+
+@click.command(
+    epilog=examples("ui", "ui --port 5001", "ui --run RUN_ID    the page of one run, or of a comparison's")
+)
+@click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
+@click.option(
+    "--run", "run_id", metavar="RUN_ID", help="Give the address of this run, of a comparison side by side."
+)
+def ui(port: int, run_id: str | None) -> None:
+    """Open the MLflow UI on the runs of this project, also while a run is going (Ctrl-C ends it)."""
+    with results_or_failure(as_json=False) as results:
+        prepare_environment()
+        from tracking.experiment import page_of, prepare_experiment, ui_command
+
+        prepare_experiment()
+        page = page_of(run_id) if run_id else ""
+        print(f"http://127.0.0.1:{port}{page}", file=results, flush=True)
+    os.execv(sys.executable, ui_command(port))

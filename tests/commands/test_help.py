@@ -1,0 +1,47 @@
+"""What the command line says of itself holds: its examples are understood, wrong use ends with one object."""
+
+import json
+import re
+import shlex
+import sys
+
+import pytest
+
+import run_pipeline
+from run_pipeline import cli
+
+HELPS = {"the group": cli, **cli.commands}
+
+
+def examples(command):
+    """The arguments of each example in the epilog; two spaces end them, a remark may follow."""
+    lines = re.findall(r"python run_pipeline\.py(.*)", command.epilog or "")
+    return [shlex.split(re.split(r" {2,}", line)[0]) for line in lines]
+
+
+@pytest.mark.parametrize("name", HELPS)
+def test_each_help_has_examples_that_the_parser_understands(name):
+    found = examples(HELPS[name])
+    assert len(found) >= 2
+    for arguments in found:
+        called = "train" if not arguments or arguments[0].startswith("-") else arguments.pop(0)
+        cli.commands[called].make_context(called, arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["trian"], "No such command 'trian'"),
+        (["promote"], "Missing argument 'VERSION'"),
+        (["tune", "--trials", "0"], "--trials"),
+        (["cache", "--prune", "lots"], "must be a size as 500MB or 2GB"),
+        (["--seed", "x"], "--seed"),
+    ],
+)
+def test_wrong_use_ends_with_2_and_one_object(monkeypatch, capfd, arguments, words):
+    monkeypatch.setattr(sys, "argv", ["run_pipeline.py", *arguments, "--json"])
+    with pytest.raises(SystemExit) as ended:
+        run_pipeline.main()
+    out, err = capfd.readouterr()
+    assert ended.value.code == 2
+    assert words in json.loads(out)["error"] and words in err
