@@ -47,7 +47,10 @@ def keep_decision(
         client.set_model_version_tag(REGISTERED_MODEL, version, f"promotion.{name}", value[:_TAG])
     run_id = client.get_model_version(REGISTERED_MODEL, version).run_id
     try:
-        records = [*_records(client, run_id), record]
+        earlier = _records(client, run_id)
+        if how == GATE:  # which judges a version once: an earlier record is of an attempt that died
+            earlier = [kept for kept in earlier if kept["how"] != GATE]
+        records = [*earlier, record]
         client.log_dict(run_id, {"decisions": records}, f"{_FILE}.json")
         client.log_text(run_id, promotion_markdown(records), f"{_FILE}.md")
     except MlflowException as error:

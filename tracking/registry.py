@@ -255,6 +255,8 @@ def _follow(client: MlflowClient, version: str, decision: Mapping[str, Any]) -> 
     current, judged = champion_version(), decision["champion_version"]
     why, promoted = decision["why"], decision["promote"]
     if current == version:
+        # An attempt that died may have come no further than the alias.
+        _remember(client, version)
         return
     if current != judged:
         promoted = False
@@ -292,12 +294,23 @@ def _crown(
     reasons: Iterable[Any] = (),
 ) -> None:
     previous = champion_version()
-    record = keep_decision(client, version, outcome, how=how, why=why, previous=previous, reasons=reasons)
-    move = {"version": version, "how": "rollback" if outcome == ROLLED_BACK else "promote"}
-    move |= {"by": record["by"], "at": record["at"], "why": why[:150]}
-    history = [*champion_history(client), move][-_KEPT:]
+    keep_decision(client, version, outcome, how=how, why=why, previous=previous, reasons=reasons)
     client.set_registered_model_alias(REGISTERED_MODEL, CHAMPION, version)
-    client.set_registered_model_tag(REGISTERED_MODEL, _HISTORY, json.dumps(history))
+    _remember(client, version)
+
+
+def _remember(client: MlflowClient, version: str) -> None:
+    """Adds the champion's move, as its tags tell it, to the moves that are remembered, unless it is there."""
+    tags = version_tags(version)
+    move = {
+        "version": version,
+        "how": "rollback" if tags.get("promotion.outcome") == ROLLED_BACK else "promote",
+    }
+    move |= {key: tags.get(f"promotion.{key}", "")[:150] for key in ("by", "at", "why")}
+    history = champion_history(client)
+    if history[-1:] != [move]:
+        kept = json.dumps([*history, move][-_KEPT:])
+        client.set_registered_model_tag(REGISTERED_MODEL, _HISTORY, kept)
     aliases = client.get_registered_model(REGISTERED_MODEL).aliases
     if str(aliases.get(CHALLENGER, "")) == version:
         client.delete_registered_model_alias(REGISTERED_MODEL, CHALLENGER)

@@ -90,8 +90,10 @@ def log_predictions(predictions: "pd.DataFrame") -> None:
 
 
 def log_epoch(epoch: int, figures: Mapping[str, float]) -> None:
-    """Logs one epoch's figures while training goes on."""
-    mlflow.log_metrics(dict(figures), step=epoch)
+    """Logs one epoch's figures while training goes on; what an attempt that died has logged is not logged twice."""
+    history = mlflow.MlflowClient().get_metric_history(active_run_id(), next(iter(figures)))
+    if all(point.step != epoch for point in history):
+        mlflow.log_metrics(dict(figures), step=epoch)
 
 
 def log_reports(reports: Mapping[str, Mapping[str, Any]]) -> None:

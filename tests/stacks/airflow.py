@@ -91,12 +91,12 @@ def process_of(workspace: Workspace, *words: str) -> int | None:
     return None
 
 
-def wait_until(condition, seconds: float, what: str):
+def wait_until(condition, seconds: float, what: str, pause: float = 1):
     """What `condition` gives as soon as it is true; fails with `what` after so many seconds."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < deadline, f"{what} after {seconds} s"
-        time.sleep(1)
+        time.sleep(pause)
     return value
 
 

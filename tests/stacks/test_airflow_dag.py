@@ -4,10 +4,13 @@ import ast
 import inspect
 import shlex
 import sys
+from contextlib import nullcontext
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
+from entailment.errors import NothingNewError
 from stacks import airflow_dag
 from stacks.airflow_dag import (
     DagConfiguration,
@@ -16,6 +19,7 @@ from stacks.airflow_dag import (
     alert_text,
     alert_url,
     bash_command,
+    build_dag,
     send_alert,
     task_environment,
 )
@@ -40,6 +44,7 @@ def task():
 def dag(task):
     execution = Execution(
         command=["/a folder/python", "-m", "stacks.step_entrypoint"],
+        check=["/a folder/python", "check"],
         folder="/a folder",
         environment={"ENTAILMENT_HOME": "/home of runs"},
         retries=2,
@@ -69,6 +74,38 @@ def test_the_environment_joins_one_run_and_ours_wins(dag, task):
     assert environment["ENTAILMENT_HOME"] == "/home of runs"
     assert environment["ZENML_STORE_TYPE"] == "sql"
     assert task.environment["ENTAILMENT_HOME"] == "elsewhere"
+
+
+def test_the_steps_wait_for_the_check_and_are_skipped_where_nothing_is_new(dag, task, monkeypatch):
+    first = task.model_copy(update={"id": "ingest", "zenml_step_name": "ingest", "upstream_steps": []})
+    task.upstream_steps = ["ingest"]
+    dag.tasks = [first, task]
+    check, ingest, train = tasks_of(dag, monkeypatch)
+    assert [made.upstream for made in (check, ingest, train)] == [[], ["check"], ["ingest"]]
+    assert check.bash_command == "exec '/a folder/python' check"
+    assert check.skip_on_exit_code == NothingNewError.exit_code
+    dag.dag_args.check = []
+    assert [made.task_id for made in tasks_of(dag, monkeypatch)] == ["ingest", "train"]
+
+
+def tasks_of(dag, monkeypatch):
+    """The tasks that the DAG is built of, with stand-ins for Airflow's classes."""
+    made = []
+
+    class Operator(SimpleNamespace):
+        def __init__(self, **given):
+            super().__init__(upstream=[], **given)
+            made.append(self)
+
+        def set_upstream(self, other):
+            self.upstream.append(other.task_id)
+
+    sdk = SimpleNamespace(DAG=lambda *arguments, **options: nullcontext())
+    monkeypatch.setitem(sys.modules, "airflow.sdk", sdk)
+    bash = SimpleNamespace(BashOperator=Operator)
+    monkeypatch.setitem(sys.modules, "airflow.providers.standard.operators.bash", bash)
+    build_dag(dag)
+    return made
 
 
 def test_an_alert_names_schedule_step_run_and_page():

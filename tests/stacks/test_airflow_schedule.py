@@ -1,4 +1,4 @@
-"""A schedule on real Airflow: two runs, killed processes, grown data, an alert, and nothing left after --delete."""
+"""A retraining on a real Airflow: better and worse data, killed processes, nothing new, an alert, nothing left."""
 
 import json
 import os
@@ -10,6 +10,7 @@ import pytest
 from mlflow import MlflowClient
 
 from tests.encoders.random_modules import write_random_modules
+from tests.pipelines.growing_data import SETTINGS, write_rows
 from tests.pipelines.workspace import PROJECT, Workspace
 from tests.stacks.airflow import (
     airflow_environment,
@@ -22,9 +23,9 @@ from tests.stacks.airflow import (
 )
 from tests.stacks.webhook import webhook
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(480)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
-PATIENCE = 300
+PATIENCE = 600
 """Seconds that one thing may take on a busy machine; together they may take what the time-out allows."""
 
 
@@ -35,9 +36,15 @@ def venv(request):
 
 @pytest.fixture
 def workspace(tmp_path):
-    made = Workspace(tmp_path)
-    made.write_config(write_random_modules(tmp_path / "modules"))
-    return made
+    modules = write_random_modules(tmp_path / "modules")
+    (tmp_path / "small.yaml").write_text(SETTINGS.format(**modules))
+    return Workspace(tmp_path)
+
+
+def add(workspace, start, count, **options):
+    file = write_rows(workspace.folder / "rows.csv", start, count, **options)
+    done = workspace.run("add", file, "--to", "mine", "--json", config=False)
+    assert done.returncode == 0, done.stderr
 
 
 def schedule(workspace, *arguments, code=0):
@@ -46,79 +53,113 @@ def schedule(workspace, *arguments, code=0):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def rows(workspace, query):
-    database = next((workspace.folder / "zenml-config").rglob("zenml.db"))
+def rows(database, query):
     with sqlite3.connect(database, timeout=30) as connection:
         return connection.execute(query).fetchall()
+
+
+def zenml_rows(workspace, query):
+    return rows(next((workspace.folder / "zenml-config").rglob("zenml.db")), query)
 
 
 def run_states(workspace):
     """Status of every run that ZenML links to a schedule, oldest first."""
     query = "select status from pipeline_run r join pipeline_snapshot s on r.snapshot_id = s.id where s.schedule_id"
-    return [state for (state,) in rows(workspace, f"{query} is not null order by r.created")]
+    return [state for (state,) in zenml_rows(workspace, f"{query} is not null order by r.created")]
 
 
 def attempts(workspace, step):
-    return rows(workspace, f"select status from step_run where name = '{step}' order by created")
+    """Status of every attempt at a step, the newest first."""
+    query = f"select status from step_run where name = '{step}' order by created desc"
+    return [status for (status,) in zenml_rows(workspace, query)]
 
 
-def test_a_schedule_lives_through_kills_and_goes_away(workspace, venv):
-    port, pairs = free_port(), workspace.folder / "data" / "pairs.csv"
-    assert "make airflow" in schedule(workspace, "--cron", "* * * * *", code=1)["error"]
-    with webhook() as (url, received), running_airflow(workspace, venv, port):
-        again = subprocess.run(
-            server_command(venv, port),
-            cwd=PROJECT,
-            env=workspace.environment(),
-            capture_output=True,
-            text=True,
-        )
-        assert again.returncode == 1 and f"Port {port}" in again.stderr
-        options = [f"--set=schedule.{key}" for key in ("retries=1", "retry_delay=1", f"alert_url={url}")]
-        made = schedule(
-            workspace, "--cron", "* * * * *", "--name", "nightly", "--inputs", "text", "--no-cache", *options
-        )["schedules"][0]
-        assert (made["name"], made["state"], made["cron"]) == ("nightly", "active", "* * * * *")
+def going(workspace, step):
+    return process_of(workspace, "stacks.step_entrypoint", step)
+
+
+def epochs_logged(workspace):
+    return rows(workspace.home / "mlflow.db", "select count(*) from metrics where key = 'train_loss'")[0][0]
+
+
+def skipped(workspace):
+    """Runs of Airflow whose steps were skipped."""
+    query = "select run_id from task_instance where task_id = 'train' and state = 'skipped'"
+    return rows(workspace.home / "airflow" / "airflow.db", query)
+
+
+def champion(workspace):
+    """Number of the champion and of the newest version."""
+    client = MlflowClient(workspace.tracking_uri)
+    aliases = client.get_registered_model("multimodal-entailment").aliases
+    versions = client.search_model_versions("name='multimodal-entailment'")
+    return int(aliases["champion"]), max(int(version.version) for version in versions)
+
+
+def test_a_schedule_moves_the_champion_lives_through_kills_and_goes_away(workspace, venv):
+    options = ["--cron", "* * * * *", "--name", "often", "--dataset", "mine"]
+    add(workspace, 0, 60)
+    assert "make airflow" in schedule(workspace, *options, code=1)["error"]
+    with webhook() as (url, received), running_airflow(workspace, venv, free_port()):
+        check_the_port_is_taken(workspace, venv)
+        first = workspace.run("retrain", "--dataset", "mine", "--epochs", "40")
+        assert first.returncode == 0 and champion(workspace) == (1, 1), first.stderr
+        add(workspace, 60, 120)
+        options += [f"--set=schedule.{key}" for key in ("retries=1", "retry_delay=1", f"alert_url={url}")]
+        made = schedule(workspace, *options)["schedules"][0]
+        assert (made["name"], made["pipeline"], made["state"]) == ("often", "retraining", "active")
         assert made["next_run"].endswith("+00:00")
 
-        step = wait_until(
-            lambda: process_of(workspace, "stacks.step_entrypoint", "train"), PATIENCE, "no training"
-        )
-        wait_until(lambda: attempts(workspace, "train"), PATIENCE, "training did not begin")
-        os.kill(step, signal.SIGKILL)
-        pairs.write_text(pairs.read_text() + "new_1,Rain tonight.,,new_2,A dry night.,,Contradictory\n")
-        wait_until(lambda: run_states(workspace)[:1] == ["completed"], PATIENCE, "no first run")
-        assert attempts(workspace, "train")[:2] == [("retried",), ("completed",)]
+        better_data_and_a_killed_step(workspace)
+        worse_data_and_a_killed_scheduler(workspace)
+        wait_until(lambda: skipped(workspace), PATIENCE, "no run was skipped")
+        assert run_states(workspace) == ["completed"] * 2 and champion(workspace) == (2, 3)
+        assert not received
 
-        wait_until(
-            lambda: process_of(workspace, "stacks.step_entrypoint", "ingest"), PATIENCE, "no second run"
-        )
-        os.kill(process_of(workspace, "scheduler"), signal.SIGKILL)
-        wait_until(lambda: run_states(workspace)[:2] == ["completed"] * 2, PATIENCE, "no second run")
-        pairs.write_text("no,table\n")
-        check_two_runs(workspace)
-
+        (workspace.folder / "modules" / "text").rename(workspace.folder / "gone")
+        add(workspace, 330, 3)
         wait_until(lambda: received, PATIENCE, "no alert")
-        assert list(received[0]) == ["text"] and "'nightly' failed" in received[0]["text"]
-        paused = schedule(workspace, "--pause", "nightly")["schedules"][0]
-        assert (paused["state"], paused["next_run"]) == ("paused", None)
-        assert schedule(workspace, "--resume", "nightly")["schedules"][0]["state"] == "active"
-        assert schedule(workspace, "--delete", "nightly") == {"schedules": []}
+        assert list(received[0]) == ["text"] and "'often' failed at find_new_data" in received[0]["text"]
+        assert run_states(workspace) == ["completed", "completed", "failed"]
+        assert schedule(workspace, "--delete", "often") == {"schedules": []}
         assert not list((workspace.home / "airflow" / "dags").iterdir())
     assert processes_of(workspace) == []
     assert "not running" in schedule(workspace, "--list", code=1)["error"]
 
 
-def check_two_runs(workspace):
-    listed = schedule(workspace, "--list")["schedules"][0]
-    assert listed["pipeline"] == "training" and listed["last_state"] in ("success", "running", "failed")
-    assert [run["status"] for run in listed["runs"]][-2:] == ["completed"] * 2
+def check_the_port_is_taken(workspace, venv):
+    port = json.loads((workspace.home / "airflow" / "server.json").read_text())["url"].rpartition(":")[2]
+    again = subprocess.run(
+        server_command(venv, port), cwd=PROJECT, env=workspace.environment(), capture_output=True, text=True
+    )
+    assert again.returncode == 1 and f"Port {port}" in again.stderr
+
+
+def better_data_and_a_killed_step(workspace):
+    before = epochs_logged(workspace)
+    step = wait_until(lambda: going(workspace, "train"), PATIENCE, "no training")
+    wait_until(lambda: epochs_logged(workspace) > before, PATIENCE, "training did not begin", pause=0.05)
+    os.kill(step, signal.SIGKILL)
+    # While a run is going: they are the next one's.
+    add(workspace, 180, 150, shuffled=True)
+    wait_until(lambda: run_states(workspace) == ["completed"], PATIENCE, "no first run")
+    assert attempts(workspace, "train")[:2] == ["completed", "retried"]
+    assert champion(workspace) == (2, 2)
     client = MlflowClient(workspace.tracking_uri)
-    experiment = client.get_experiment_by_name("multimodal-entailment").experiment_id
-    second, first = client.search_runs([experiment])
-    assert first.data.tags["dataset.sha256"] != second.data.tags["dataset.sha256"]
-    for run in (first, second):
-        assert run.info.status == "FINISHED" and "test_macro_f1" in run.data.metrics
-        history = client.get_metric_history(run.info.run_id, "train_loss")
-        assert [point.step for point in history] == [0, 1, 2]
-    assert len(client.search_model_versions("name='multimodal-entailment'")) == 2
+    run = client.get_run(client.get_model_version("multimodal-entailment", "2").run_id)
+    assert run.info.status == "FINISHED" and run.data.tags["dataset.version"] == "2"
+    history = client.get_metric_history(run.info.run_id, "train_loss")
+    assert [point.step for point in history] == list(range(60))
+
+
+def worse_data_and_a_killed_scheduler(workspace):
+    wait_until(lambda: going(workspace, "ingest"), PATIENCE, "no second run")
+    os.kill(process_of(workspace, "scheduler"), signal.SIGKILL)
+    paused = schedule(workspace, "--pause", "often")["schedules"][0]
+    assert (paused["state"], paused["next_run"]) == ("paused", None)
+    assert schedule(workspace, "--resume", "often")["schedules"][0]["state"] == "active"
+    wait_until(lambda: run_states(workspace) == ["completed"] * 2, PATIENCE, "no second run")
+    assert champion(workspace) == (2, 3)
+    listed = schedule(workspace, "--list")["schedules"][0]
+    assert [run["status"] for run in listed["runs"]] == ["completed"] * 2
+    assert listed["last_state"] in ("success", "running")

@@ -8,7 +8,7 @@ import pytest
 from mlflow import MlflowClient
 
 from entailment.errors import RegistryError
-from tracking import registry
+from tracking import registry, runs
 from tracking.experiment import REGISTERED_MODEL, prepare_experiment, tracking_uri
 
 REASONS = [{"name": "better", "passed": True, "text": "macro-F1 0.8 against 0.7", "figures": {"low": 0.01}}]
@@ -96,6 +96,31 @@ def test_the_first_champion_and_a_second_call(client):
     for _ in range(2):
         registry._follow(client, "1", decision(True, judged=""))
     assert aliases(client) == {"champion": "1"} and len(records(client, "1")[0]) == 1
+
+
+@pytest.mark.parametrize("cut_off", ["client.set_registered_model_alias", "registry._remember"])
+def test_a_move_that_was_cut_off_is_finished_once(client, cut_off, monkeypatch):
+    client.set_registered_model_alias(REGISTERED_MODEL, "challenger", "2")
+    owner, name = cut_off.split(".")
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="killed"):
+        patch.setattr({"client": client, "registry": registry}[owner], name, killed)
+        registry._follow(client, "2", decision(True))
+    registry._follow(client, "2", decision(True))
+    assert aliases(client) == {"champion": "2"} and len(records(client, "2")[0]) == 1
+    assert [move["version"] for move in registry.champion_history(client)] == ["2"]
+
+
+def killed(*arguments):
+    raise OSError("killed")
+
+
+def test_an_epoch_is_logged_once(store):
+    with mlflow.start_run() as run:
+        for epoch in (0, 1, 0, 1, 2):
+            runs.log_epoch(epoch, {"train_loss": 1.0 / (epoch + 1), "lr": 0.1})
+    for name in ("train_loss", "lr"):
+        history = store.get_metric_history(run.info.run_id, name)
+        assert [point.step for point in history] == [0, 1, 2]
 
 
 def test_a_version_is_known_by_its_data(client):

@@ -1,0 +1,41 @@
+"""What a schedule is made of: the retraining's configuration, and what is looked at before each run."""
+
+import pytest
+
+from entailment.configuration import Configuration, load_configuration
+from pipelines import scheduled
+
+
+@pytest.fixture
+def made(monkeypatch):
+    """Makes a schedule; gives what `create_schedule` got."""
+
+    def make(force):
+        got = []
+        monkeypatch.setattr(scheduled, "create_schedule", lambda *arguments: got.extend(arguments))
+        hook = {"retries": 5, "alert_url": "https://hooks.example/secret"}
+        given = Configuration.model_validate({"dataset": {"source": "mine"}, "schedule": hook})
+        scheduled.schedule_retraining(given, "often", "0 3 * * 1", force)
+        return got
+
+    return make
+
+
+def test_the_check_looks_at_what_the_steps_read(made, tmp_path):
+    _, _, pipeline, (inputs, force), settings, check, told = made(force=False)
+    assert pipeline is scheduled.retraining and not force
+    assert check[-2:] == ["retrain", "--check"]
+    (tmp_path / "told.yaml").write_text(told)
+    assert load_configuration(tmp_path / "told.yaml") == inputs
+    assert inputs.split.method == "hash" and settings.retries == 5
+
+
+def test_the_webhook_is_told_to_airflow_only(made):
+    _, _, _, (inputs, _), settings, _, told = made(force=False)
+    assert settings.alert_url.get_secret_value() == "https://hooks.example/secret"
+    assert inputs.schedule.alert_url is None and "hooks.example" not in told
+
+
+def test_a_forced_schedule_looks_at_nothing(made):
+    *_, (_, force), _, check, _ = made(force=True)
+    assert force and check == []
