@@ -1,12 +1,16 @@
 """What several folders of tests need."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from entailment.encoders.build import build_default_modules
 from entailment.errors import DownloadError
-from entailment.home import home
+from entailment.home import PROJECT, home
+
+# Steps are imported in processes whose main module is no file of the project: ZenML asks for its root.
+os.environ.setdefault("ZENML_CUSTOM_SOURCE_ROOT", str(PROJECT))
 
 
 @pytest.fixture(scope="session")

@@ -37,7 +37,7 @@ STRIPPED = {
 class Encoder:
     """Stands in for both encoders: two numbers of each text, pair of texts or image."""
 
-    handle, fingerprint, width, size = "any", "a" * 64, 2, 4
+    handle, fingerprint, width, shape, size = "any", "a" * 64, 2, (2,), 4
 
     def encode(self, values, progress=False):
         return np.array([[len(value), np.asarray(list(map(ord, value))).sum() % 7] for value in values]) / 9

@@ -1,16 +1,21 @@
 """The search: seeded, resumable, pruned, on validation folds; failed and interrupted trials are kept."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from entailment.configuration import Configuration, Training, dotted, with_values
 from entailment.data.split import fold_rows
 from entailment.errors import EntailmentError
+from entailment.model.end_to_end import Workplace
 from entailment.model.search_space import SPACE
 from entailment.model.tuning import judged_on_folds, search, study_name
 from tests.model.test_training import HEAD, split
 
 START = Configuration(inputs="text", training=Training(epochs=6))
+NOWHERE = Workplace(Path("none"), Path("none"), Path("none"))
+"""Frozen features need no folder."""
 
 
 def objective(configuration, on_epoch):
@@ -144,9 +149,9 @@ def test_a_configuration_is_judged_on_the_folds_alone_and_repeats_to_the_bit():
     configuration = Configuration(inputs="text", head=HEAD, training=Training(epochs=2, learning_rate=0.01))
     folds = fold_rows(features.labels, 2, 1)
     epochs = []
-    first = judged_on_folds(features, folds, configuration, lambda *epoch: epochs.append(epoch))
+    first = judged_on_folds(features, folds, configuration, NOWHERE, lambda *epoch: epochs.append(epoch))
     assert [(fold, epoch) for fold, epoch, _ in epochs] == [(0, 0), (0, 1), (1, 0), (1, 1)]
-    assert judged_on_folds(features, folds, configuration, lambda *epoch: None) == first
+    assert judged_on_folds(features, folds, configuration, NOWHERE, lambda *epoch: None) == first
     # Both folds have 60 rows, so accuracy over all is the mean of that of the epochs kept.
     kept = [max((e for e in epochs if e[0] == fold), key=lambda e: e[2]["val_macro_f1"]) for fold in (0, 1)]
     assert first["accuracy"] == pytest.approx(np.mean([figures["val_accuracy"] for _, _, figures in kept]))
