@@ -234,9 +234,8 @@ def records_dataset(
     Each example also has `row`, its position in the split's index; `rows`, int [k], are the positions of those that
     are wanted, all if not given.
 
-    Without a seed in the order of writing. With one, for training: files read in turn and shuffled, the examples
-    shuffled within what 64 MiB hold; the order changes from one pass over the same dataset to the next, and is the
-    same in every run (given the same `tf.random.set_seed`, if any).
+    Without a seed in the order of writing. With one, for training: files read in turn, examples shuffled within what
+    64 MiB hold; another order in each pass over the same dataset, the same in every run (and `tf.random.set_seed`).
 
     Raises:
         DataError: a file is missing, cut or changed since it was written.
