@@ -46,8 +46,8 @@ def evaluate(
         configuration.seed,
         splits,
     )
-    runs.log_feature_usage(featurizer.usage)
     runs.log_evaluation(evaluated)
+    runs.log_feature_usage(featurizer.usage)
     return {
         "metrics": evaluated.final_metrics(),
         "classes": evaluated.classification_report,
