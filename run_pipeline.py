@@ -56,7 +56,7 @@ def cli() -> None:
 
     Without a command, trains: reads the pairs, resolves images, splits, writes TFRecords, trains, evaluates
     and registers the model. Results go to standard output, progress to standard error. Exit code: 0 done,
-    1 failed, 2 wrong use, 130 interrupted.
+    1 failed, 2 wrong use, 3 nothing new (retrain --check), 130 interrupted.
     """
 
 

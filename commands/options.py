@@ -18,9 +18,13 @@ def json_option(command: Callable[..., None]) -> Callable[..., None]:
 
 
 _RUN_OPTIONS = (
-    click.option("--config", type=click.Path(path_type=Path), help="Configuration file [zenml_config.yaml]."),
+    click.option("--config", type=click.Path(path_type=Path), help="Used instead of zenml_config.yaml."),
     click.option(
-        "--preset", type=click.Choice(["default", "keras_example"]), default="default", show_default=True
+        "--preset",
+        type=click.Choice(["default", "keras_example"]),
+        default="default",
+        show_default=True,
+        help="keras_example: encoders, split, head and epochs of the Keras example, whatever the file says.",
     ),
     click.option(
         "--dataset",
@@ -39,8 +43,14 @@ _RUN_OPTIONS = (
     ),
     click.option("--epochs", type=int, help="Epochs at most."),
     click.option("--seed", type=int, help="Seed of every random choice."),
-    click.option("--stack", metavar="NAME", help="ZenML stack to run on [a local one, made if absent]."),
-    click.option("--no-cache", is_flag=True, help="Run every step again."),
+    click.option(
+        "--stack",
+        metavar="NAME",
+        help="ZenML stack to run on [a local one, made if absent; schedule: airflow].",
+    ),
+    click.option(
+        "--no-cache", is_flag=True, help="Run every step again; retrain, schedule: also when nothing is new."
+    ),
     click.option(
         "--set", "assignments", multiple=True, metavar="a.b=value", help="Any key of the configuration."
     ),

@@ -10,6 +10,10 @@ from typing import Any, TextIO
 from entailment.errors import EntailmentError
 from entailment.files import DISK_FAULTS
 
+_INTERRUPTED = "Interrupted. No half-written file is kept; run again to go on."
+_INTERRUPTIONS = ("RunInterruptedException", "RunStoppedException")
+"""What ZenML raises in a step that is told to end, by name: ZenML may not be imported here."""
+
 
 @contextlib.contextmanager
 def results_or_failure(as_json: bool) -> Iterator[TextIO]:
@@ -23,10 +27,12 @@ def results_or_failure(as_json: bool) -> Iterator[TextIO]:
     try:
         yield results
     except KeyboardInterrupt:
-        _fail(results, as_json, "Interrupted. No half-written file is kept; run again to go on.", 130)
+        _fail(results, as_json, _INTERRUPTED, 130)
     except EntailmentError as error:
         _fail(results, as_json, str(error), error.exit_code)
     except Exception as error:
+        if type(error).__name__ in _INTERRUPTIONS:
+            _fail(results, as_json, _INTERRUPTED, 130)
         if isinstance(error, OSError) and error.errno in DISK_FAULTS:
             place = f" {error.filename}" if error.filename else ""
             todo = "Make room or give the right to it, or set ENTAILMENT_HOME to another folder."

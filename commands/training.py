@@ -54,7 +54,8 @@ def compare(seeds: int, stack: str | None, no_cache: bool, as_json: bool, **opti
     with results_or_failure(as_json) as results:
         from entailment.model.variants import variants
 
-        chosen = variants(options.pop("inputs"), options.pop("loss"))
+        given = given_keys(options)
+        chosen = variants(given.get("inputs"), given.get("training.loss"))
         kinds = {variant.inputs for variant in chosen}
         shared = kinds.pop() if len(kinds) == 1 else "multimodal"
         configuration = configuration_from({**options, "inputs": shared, "loss": None})

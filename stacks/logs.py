@@ -23,8 +23,11 @@ def quiet_libraries() -> None:
 
 
 def _without_traceback(record: logging.LogRecord) -> bool:
+    from zenml.exceptions import RunInterruptedException, RunStoppedException
+
     error = record.exc_info[1] if record.exc_info else None
-    foreseen = isinstance(error, EntailmentError | KeyboardInterrupt)
+    ended = KeyboardInterrupt, RunInterruptedException, RunStoppedException
+    foreseen = isinstance(error, (EntailmentError, *ended))
     if foreseen or (isinstance(error, OSError) and error.errno in DISK_FAULTS):
         record.exc_info = record.exc_text = None
     return True

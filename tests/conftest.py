@@ -11,6 +11,8 @@ from entailment.home import PROJECT, home
 
 # Steps are imported in processes whose main module is no file of the project: ZenML asks for its root.
 os.environ.setdefault("ZENML_CUSTOM_SOURCE_ROOT", str(PROJECT))
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):  # two of them may not make one ZenML database at once
+    os.environ["ZENML_CONFIG_PATH"] = str(home() / f"zenml-config-{worker}")
 
 
 @pytest.fixture(scope="session")

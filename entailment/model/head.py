@@ -25,11 +25,13 @@ ADAPTED: Final = "_adapted"
 
 
 def build_head(widths: Mapping[str, int | tuple[int, ...]], config: Head) -> "keras.Model":
-    """Builds the head: a projection for each modality, both concatenated, softmax over LABELS.
+    """Builds the head: a projection for each modality; what they come to is concatenated, or each of them votes.
+
+    The logits are divided by a temperature and moved by offsets (1 and 0 until they are set), then softmax over LABELS.
 
     Args:
-        widths: width of each input, as in SplitFeatures: `text` or `text_1` and `text_2`, `image_1` and
-            `image_2`, each with a `*_present` of width 1; of a sequence, its length and width.
+        widths: width of each input, as in SplitFeatures: `text` or `text_1` and `text_2`, `image_1` and `image_2`,
+            RELATIONS, WORDS, each with a `*_present` of width 1; of a sequence, its length and width.
         config: dimensions and options.
 
     Returns:

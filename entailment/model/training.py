@@ -47,7 +47,7 @@ class TrainedHead:
     model: Any
     """A keras.Model; typed Any, because this class is inspected where Keras must not be imported."""
     best_epoch: int
-    """The epoch, from 0, whose weights were kept."""
+    """The epoch, from 0, whose weights were kept; of several members the median."""
     history: dict[str, list[float]] = field(default_factory=dict)
     """By name one figure an epoch: train_loss, val_loss, train_accuracy, val_accuracy, val_macro_f1."""
     modules: dict[str, Path] = field(default_factory=dict)
@@ -245,7 +245,7 @@ class Course:
         return epoch + 1 < self._config.epochs and not (patience and epoch - self.best_epoch >= patience)
 
     def restore(self) -> "np.ndarray":
-        """Brings the best epoch's weights back; what they answer on the validation rows."""
+        """Brings the kept epoch's weights back; what they answer on the validation rows."""
         self._bar.close()
         for weight, best in zip(self._weights, self._best_weights, strict=True):
             weight.assign(best)

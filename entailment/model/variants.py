@@ -56,7 +56,7 @@ def variants(inputs: Inputs | None = None, loss: Loss | None = None) -> list[Var
 
 
 def train_variant(featurizer: Featurizer, config: Configuration, place: Workplace) -> VariantResult:
-    """Trains the configured model and lets it answer the test split; arguments as those of `train_model`.
+    """Trains the configured model and lets it answer the test split of the records in `place`.
 
     Raises:
         EntailmentError: the loss is no longer a finite number, or the records are damaged.

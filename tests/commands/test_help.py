@@ -45,3 +45,27 @@ def test_wrong_use_ends_with_2_and_one_object(monkeypatch, capfd, arguments, wor
     out, err = capfd.readouterr()
     assert ended.value.code == 2
     assert words in json.loads(out)["error"] and words in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        (["--set", "inputs=text"], ["text_cross_entropy", "text_weighted", "text_focal"]),
+        (["--inputs", "image", "--set", "training.loss=focal"], ["image_focal"]),
+    ],
+)
+def test_a_comparison_is_restricted_however_it_is_said(monkeypatch, arguments, names):
+    import commands.training
+    from pipelines import comparison
+
+    class Chosen(Exception):
+        pass
+
+    def run(configuration, chosen, seeds, use_cache):
+        raise Chosen(configuration.inputs, [variant.name for variant in chosen])
+
+    monkeypatch.setattr(commands.training, "use_stack", lambda name: None)
+    monkeypatch.setattr(comparison, "run_comparison", run)
+    with pytest.raises(Chosen) as told:
+        cli.commands["compare"].main(arguments, standalone_mode=False)
+    assert told.value.args == (names[0].split("_")[0], names)
