@@ -27,7 +27,7 @@ ADAPTED: Final = "_adapted"
 def build_head(widths: Mapping[str, int | tuple[int, ...]], config: Head) -> "keras.Model":
     """Builds the head: a projection for each modality; what they come to is concatenated, or each of them votes.
 
-    The logits are divided by a temperature and moved by offsets (1 and 0 until they are set), then softmax over LABELS.
+    The logits are divided by a temperature and moved by offsets (1 and 0 until they are set), then softmax.
 
     Args:
         widths: width of each input, as in SplitFeatures: `text` or `text_1` and `text_2`, `image_1` and `image_2`,
@@ -35,7 +35,7 @@ def build_head(widths: Mapping[str, int | tuple[int, ...]], config: Head) -> "ke
         config: dimensions and options.
 
     Returns:
-        A functional model: a dict of float32 [n, width] or [n, length, width] in, float32 [n, 3] probabilities out.
+        A functional model: a dict of float32 [n, width] or [n, length, width] in, probabilities [n, 3] out.
     """
     import keras
     from keras import layers

@@ -58,14 +58,14 @@ def test_a_comparison_is_restricted_however_it_is_said(monkeypatch, arguments, n
     import commands.training
     from pipelines import comparison
 
-    class Chosen(Exception):
+    class ChosenError(Exception):
         pass
 
     def run(configuration, chosen, seeds, use_cache):
-        raise Chosen(configuration.inputs, [variant.name for variant in chosen])
+        raise ChosenError(configuration.inputs, [variant.name for variant in chosen])
 
     monkeypatch.setattr(commands.training, "use_stack", lambda name: None)
     monkeypatch.setattr(comparison, "run_comparison", run)
-    with pytest.raises(Chosen) as told:
+    with pytest.raises(ChosenError) as told:
         cli.commands["compare"].main(arguments, standalone_mode=False)
     assert told.value.args == (names[0].split("_")[0], names)
