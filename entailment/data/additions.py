@@ -242,7 +242,8 @@ class _Held:
 
 def _sort_out(held_table: "pd.DataFrame", new: "pd.DataFrame") -> _SortedOut:
     """Decides row by row; a row counts as held for the rows after it."""
-    held, result = _Held(held_table.to_dict("records")), _SortedOut()
+    rows = [{name: row[name] for name in _COLUMNS} for row in held_table.to_dict("records")]
+    held, result = _Held(rows), _SortedOut()
     for number, given in enumerate(new.to_dict("records"), start=1):
         row = {name: given[name] for name in _COLUMNS}
         _take_known_images(row, held)

@@ -170,7 +170,7 @@ def cross_validation_figure(table: "pd.DataFrame", confidence: float) -> "Figure
     return figure
 
 
-def _below(by_name: Mapping[str, Mapping[str, Any]]) -> str:
+def _below(by_name: Mapping[Any, Mapping[Any, Any]]) -> str:
     pooled = by_name[POOLED]
     if np.isnan(pooled["accuracy"]):
         return "every fold failed"
