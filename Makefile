@@ -13,7 +13,7 @@ run: setup
 	$(BIN)/python run_pipeline.py $(ARGS)
 
 test: setup
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 setup: $(VENV)/requirements.done
 

@@ -24,3 +24,16 @@ def built_folder() -> Path:
     except DownloadError as error:
         pytest.skip(str(error))
     return folder
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What may take longest begins first, so that files run side by side end together."""
+
+    def limit(item: pytest.Item) -> int:
+        mark = item.get_closest_marker("timeout")
+        return mark.args[0] if mark else 0
+
+    longest: dict[Path, int] = {}
+    for item in items:
+        longest[item.path] = max(longest.get(item.path, 0), limit(item))
+    items.sort(key=lambda item: -longest[item.path])
