@@ -1,0 +1,51 @@
+"""The home that an earlier version wrote, laid where it was made."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from entailment.files import locked
+from entailment.home import PROJECT
+from tests.golden.make_home import ROOT
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="session")
+def golden() -> Iterator[Path]:
+    """The folder ROOT as the earlier version left it; one process of tests at a time has it."""
+    with locked(ROOT.with_suffix(".lock")):
+        shutil.rmtree(ROOT, ignore_errors=True)
+        with tarfile.open(HERE / "home.tar.xz") as packed:
+            packed.extractall(ROOT.parent, filter="data")
+        yield ROOT
+        shutil.rmtree(ROOT)
+
+
+@pytest.fixture
+def golden_home(golden: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Its home, as the one of this process."""
+    monkeypatch.setenv("ENTAILMENT_HOME", str(golden / "home"))
+    return golden / "home"
+
+
+@pytest.fixture(scope="session")
+def command(golden: Path) -> Callable[..., "subprocess.CompletedProcess[str]"]:
+    """`command(ARGUMENTS)`: what run_pipeline.py does in that home."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("ZENML_", "MLFLOW_"))}
+    home = {
+        "ENTAILMENT_HOME": str(golden / "home"),
+        "ZENML_CONFIG_PATH": str(golden / "home" / "zenml-config"),
+    }
+
+    def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        line = [sys.executable, str(PROJECT / "run_pipeline.py"), *arguments]
+        return subprocess.run(line, env=clean | home, cwd=golden, capture_output=True, text=True, timeout=300)
+
+    return run
