@@ -76,7 +76,7 @@ def compare(seeds: int, stack: str | None, no_cache: bool, as_json: bool, **opti
     epilog=examples(
         "crossval",
         "crossval --folds 10 --dataset pairs.csv --inputs text",
-        "crossval --config recipe.yaml --dataset pairs.csv --json",
+        "crossval --dataset pairs.csv --inputs text --json",
     )
 )
 @run_options

@@ -90,9 +90,7 @@ class TextEncoder(_Section):
     preprocessor: str = "bert-uncased-preprocess"
     output: str = "pooled_output"
     sequence_length: Annotated[int, Field(ge=8, le=512)] = 128
-    encode: Literal["each", "pair", "none"] = "each"
-    relations: bool = False
-    words: bool = False
+    encode: Literal["each", "pair"] = "each"
     trainable: Trainable = 0
 
 
@@ -113,11 +111,8 @@ class Encoders(_Section):
     def handles(self, inputs: Inputs) -> dict[str, str]:
         """The modules that `inputs` needs: `text` and `preprocessor`, `image`, each with its handle."""
         text = {"text": self.text.encoder, "preprocessor": self.text.preprocessor}
-        if self.text.encode == "none":
-            del text["text"]
-        return (text if inputs != "image" else {}) | (
-            {"image": self.image.encoder} if inputs != "text" else {}
-        )
+        image = {"image": self.image.encoder}
+        return {**(text if inputs != "image" else {}), **(image if inputs != "text" else {})}
 
     def trained(self, inputs: Inputs) -> dict[str, Trainable]:
         """The encoders that `inputs` needs and that are trained, `text` or `image`, each with how much of it."""
@@ -129,9 +124,6 @@ class Head(_Section):
     """The network trained on the features."""
 
     pair_features: bool = True
-    combine: Literal["concatenate", "vote"] = "concatenate"
-    relations_dropout: Share = 0.3
-    word_penalty: Annotated[float, Field(ge=0)] = 0.0002
     projection_layers: Annotated[int, Field(ge=0, le=16)] = 1
     projection_units: Count = 256
     dropout: Share = 0.1
@@ -159,9 +151,6 @@ class Training(_Section):
     encoder_learning_rate: Positive = 0.00002
     patience: Annotated[int, Field(ge=0)] = 10
     keep: Literal["best", "last"] = "best"
-    members: Count = 1
-    offsets: Literal["none", "macro_f1"] = "none"
-    accuracy_weight: Annotated[float, Field(ge=0)] = 0.5
 
 
 class Evaluation(_Section):
@@ -238,22 +227,6 @@ class Configuration(_Section):
             raise ValueError(
                 "head.attention: sequence takes frozen encoders. Set encoders.text.trainable and"
                 " encoders.image.trainable to 0, or head.attention to pooled or none."
-            )
-        text = self.encoders.text
-        if text.encode == "none" and self.inputs != "image" and not (text.relations or text.words):
-            raise ValueError(
-                "encoders.text.encode: none leaves nothing of the texts. Set encoders.text.relations or"
-                " encoders.text.words to true, or encoders.text.encode to each."
-            )
-        if self.training.members > 1 and self.encoders.trained(self.inputs):
-            raise ValueError(
-                "training.members trains several heads on the same frozen encoders. Set encoders.text.trainable and"
-                " encoders.image.trainable to 0, or training.members to 1."
-            )
-        if self.head.combine == "vote" and self.head.attention == "pooled":
-            raise ValueError(
-                "head.combine: vote lets each kind of input answer by itself, and head.attention: pooled mixes them."
-                " Set head.combine to concatenate, or head.attention to none."
             )
         return self
 

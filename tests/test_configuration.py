@@ -78,15 +78,6 @@ def test_later_sources_win(tmp_path):
             "head: {attention: sequence}\nencoders: {image: {trainable: all}}",
             "head.attention: sequence takes frozen encoders",
         ),
-        (
-            "training: {members: 2}\nencoders: {text: {trainable: 1}}",
-            "training.members trains several heads on the same frozen encoders",
-        ),
-        (
-            "head: {combine: vote, attention: pooled}",
-            "head.combine: vote lets each kind of input answer by itself",
-        ),
-        ("encoders: {text: {encode: none}}", "encoders.text.encode: none leaves nothing of the texts"),
         ("inputs: sound", "inputs: Input should be 'multimodal', 'text' or 'image'"),
         ("- a\n- b", "must hold keys and values"),
         ("a: [", "is not valid YAML"),

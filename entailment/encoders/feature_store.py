@@ -85,18 +85,6 @@ class StoredFeatures:
         chosen.shape = (len(rows), *self.shape[1:])
         return chosen
 
-    def joined(self, other: "StoredFeatures") -> "StoredFeatures":
-        """These vectors and, behind them, those of `other`, which have the same shape; still not read."""
-        import numpy as np
-
-        moved = np.where(other._shard < 0, -1, other._shard + len(self._vectors))
-        return StoredFeatures(
-            [*self._vectors, *other._vectors],
-            np.concatenate([self._shard, moved]),
-            np.concatenate([self._row, other._row]),
-            self.shape[1:],
-        )
-
 
 class _Shard:
     """One file of a store, or vectors that could not be written to one."""

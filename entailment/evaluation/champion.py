@@ -107,10 +107,7 @@ def gather_evidence(
 
 def drift_configuration(config: Configuration) -> Configuration:
     """The same with features that drift can be measured on: one vector of each text and image."""
-    plain: dict[str, Any] = {"trainable": 0, "relations": False, "words": False}
-    if config.encoders.text.encode == "none":
-        plain["encode"] = "each"
-    text = config.encoders.text.model_copy(update=plain)
+    text = config.encoders.text.model_copy(update={"trainable": 0})
     image = config.encoders.image.model_copy(update={"trainable": 0})
     encoders = config.encoders.model_copy(update={"text": text, "image": image})
     return config.model_copy(update={"encoders": encoders, "head": Head()})

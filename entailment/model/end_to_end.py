@@ -11,18 +11,16 @@ from entailment.data.records import IMAGE, IMAGE_PRESENT, ROW, TOKENS, records_d
 from entailment.data.schema import LABEL, TEXT
 from entailment.encoders.text import TextPacker
 from entailment.encoders.trainable import TrainableEncoder
+from entailment.evaluation.calibration import fit_temperature
 from entailment.model.featurizer import Featurizer, SplitFeatures, configured_featurizer
-from entailment.model.head import adapt, build_head, logits_model, votes_model
+from entailment.model.head import build_head, logits_model, set_temperature
 from entailment.model.losses import build_loss
 from entailment.model.training import (
     Course,
     EpochSink,
     TrainedHead,
     check_finite,
-    finish,
-    loss_of_votes,
     make_deterministic,
-    right_answers,
     train_head,
 )
 
@@ -183,10 +181,9 @@ def _train(
     given, known, _ = next(iter(validation))
     widths = {name: tensor.shape[1] for name, tensor in network.inputs(given, known).items()}
     model = build_head(widths, config.head)
-    adapt(model, parts["train"].inputs)
     head = logits_model(model)
     loss = build_loss(config.training, parts["train"].labels)
-    step = _training_step(network, votes_model(model), loss, config, train.element_spec)
+    step = _training_step(network, head, loss, config, train.element_spec)
     answer = tf.function(
         lambda given, known, labels: head(network.inputs(given, known), training=False),
         input_signature=validation.element_spec,
@@ -210,7 +207,7 @@ def _train(
         rows = len(parts["train"].labels)
         if not course.goes_on(epoch, summed / rows, right / rows):
             break
-    finish(model, course.restore(), parts["validation"].labels, config.training)
+    set_temperature(model, fit_temperature(course.restore(), parts["validation"].labels))
     modules = {
         role: encoder.save(Path(tempfile.mkdtemp(prefix=f"{role}-", dir=tuned)))
         for role, encoder in network.encoders.items()
@@ -233,13 +230,12 @@ def _training_step(
     for optimizer, variables in optimizers:
         optimizer.build(variables)
     own = [variable.value for variable in head.trainable_variables]
-    of_votes = loss_of_votes(loss)
 
     def step(given: Any, known: Any, labels: "tf.Tensor") -> "tuple[tf.Tensor, tf.Tensor]":
         with tf.GradientTape() as tape:
-            votes = head(network.inputs(given, known), training=True)
-            losses = of_votes(labels, votes)
-            mean = tf.add_n([tf.reduce_mean(losses), *head.losses])
+            logits = head(network.inputs(given, known), training=True)
+            losses = loss(labels, logits)
+            mean = tf.reduce_mean(losses)
         # An output that is not used leaves its variables without a gradient.
         unused = tf.UnconnectedGradients.ZERO
         gradients = tape.gradient(mean, [*trained, *own], unconnected_gradients=unused)
@@ -247,6 +243,7 @@ def _training_step(
         parts = gradients[: len(trained)], gradients[len(trained) :]
         for (optimizer, variables), part in zip(optimizers, parts, strict=True):
             optimizer.apply(part, variables)
-        return tf.reduce_sum(losses), tf.reduce_sum(right_answers(labels, votes))
+        right = tf.math.count_nonzero(tf.argmax(logits, axis=1) == labels)
+        return tf.reduce_sum(losses), right
 
     return tf.function(step, input_signature=signature, autograph=False)

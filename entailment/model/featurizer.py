@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 from entailment.configuration import Configuration, Encoders
 from entailment.data.records import RecordsIndex, Row, content_key, read_index, read_rows
 from entailment.encoders.feature_store import FeatureStore, StoredFeatures, Usage
-from entailment.encoders.relations import RELATIONS, WORDS, RelationWords, TextRelations
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,21 +58,6 @@ class SplitFeatures:
         rows_of_split = rows if self.rows is None else self.rows[rows]
         return SplitFeatures(inputs, self.labels[rows], ids, self.split, rows_of_split)
 
-    def joined(self, other: "SplitFeatures") -> "SplitFeatures":
-        """These rows and, behind them, those of another split; stored features are still not read."""
-        import numpy as np
-        import pandas as pd
-
-        inputs: dict[str, np.ndarray | StoredFeatures] = {}
-        for name, column in self.inputs.items():
-            behind = other.inputs[name]
-            if isinstance(column, StoredFeatures) and isinstance(behind, StoredFeatures):
-                inputs[name] = column.joined(behind)
-            else:
-                inputs[name] = np.concatenate([column[:], behind[:]])
-        labels = np.concatenate([self.labels, other.labels])
-        return SplitFeatures(inputs, labels, pd.concat([self.ids, other.ids], ignore_index=True))
-
 
 class Featurizer:
     """Encodes rows with the encoders it is given."""
@@ -85,22 +69,15 @@ class Featurizer:
         *,
         pair: bool,
         store: Path | None,
-        relations: bool = False,
-        words: bool = False,
         progress: bool = False,
     ) -> None:
         """Keeps what it encodes below the folder `store`, or only for one call where that is None.
 
-        `pair` packs both texts as one input of the text encoder, as the Keras example does. `relations` and `words`
-        add how the two texts relate (`entailment.encoders.relations`).
+        `pair` packs both texts as one input of the text encoder, as the Keras example does.
         """
         self._channels: list[_Channel] = []
         if text:
             self._channels.append(_PairChannel(text, progress) if pair else _TextChannel(text, progress))
-        if relations:
-            self._channels.append(_RelationsChannel(TextRelations(), progress))
-        if words:
-            self._channels.append(_WordsChannel(RelationWords(), progress))
         if image:
             self._channels.append(_ImageChannel(image, progress))
         self._stores = [channel.store(store) for channel in self._channels] if store else None
@@ -227,14 +204,6 @@ class _PairChannel(_Channel):
         return vectors
 
 
-class _RelationsChannel(_PairChannel):
-    names, kind = (RELATIONS,), "text-relations"
-
-
-class _WordsChannel(_PairChannel):
-    names, kind = (WORDS,), "text-words"
-
-
 class _ImageChannel(_Channel):
     names, kind = ("image_1", "image_2"), "image"
 
@@ -305,16 +274,7 @@ def configured_featurizer(config: Configuration, encoders: Path, store: Path | N
         text = load_text_encoder(config.encoders, encoders, sequences=sequences)
     if "image" in frozen:
         image = load_image_encoder(config.encoders, config.images.size, encoders, sequences=sequences)
-    settings = config.encoders.text
-    return Featurizer(
-        text,
-        image,
-        pair=settings.encode == "pair",
-        store=store,
-        relations=settings.relations and config.inputs != "image",
-        words=settings.words and config.inputs != "image",
-        progress=True,
-    )
+    return Featurizer(text, image, pair=config.encoders.text.encode == "pair", store=store, progress=True)
 
 
 def load_text_encoder(config: Encoders, folder: Path, *, sequences: bool = False) -> "TextEncoder":

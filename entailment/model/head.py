@@ -6,32 +6,24 @@ from typing import TYPE_CHECKING, Final
 
 from entailment.configuration import Head
 from entailment.data.schema import LABELS
-from entailment.encoders.relations import BUCKETS, RELATIONS, WORDS
 from entailment.errors import DataError
 
 if TYPE_CHECKING:
     import keras
-    import numpy as np
-
-    from entailment.encoders.feature_store import StoredFeatures
 
 MODALITIES: Final = ("image", "text")
 LOGITS: Final = "logits"
 TEMPERATURE: Final = "temperature"
-OFFSETS: Final = "offsets"
-VOTES: Final = "votes"
-ADAPTED: Final = "_adapted"
-"""End of the name of a layer that is set from its input's training rows."""
 
 
 def build_head(widths: Mapping[str, int | tuple[int, ...]], config: Head) -> "keras.Model":
-    """Builds the head: a projection for each modality; what they come to is concatenated, or each of them votes.
+    """Builds the head: a projection for each modality, concatenated.
 
-    The logits are divided by a temperature and moved by offsets (1 and 0 until they are set), then softmax.
+    The logits are divided by a temperature (1 until it is set), then softmax.
 
     Args:
         widths: width of each input, as in SplitFeatures: `text` or `text_1` and `text_2`, `image_1` and `image_2`,
-            RELATIONS, WORDS, each with a `*_present` of width 1; of a sequence, its length and width.
+            each with a `*_present` of width 1; of a sequence, its length and width.
         config: dimensions and options.
 
     Returns:
@@ -39,6 +31,8 @@ def build_head(widths: Mapping[str, int | tuple[int, ...]], config: Head) -> "ke
     """
     import keras
     from keras import layers
+
+    from entailment.model.layers import Temperature
 
     inputs = {
         name: keras.Input(width if isinstance(width, tuple) else (width,), name=name)
@@ -55,92 +49,12 @@ def build_head(widths: Mapping[str, int | tuple[int, ...]], config: Head) -> "ke
         if names:
             joined = _join([seen[n] for n in names], [seen[f"{n}_present"] for n in names], modality, config)
             branches.append(_project(joined, modality, config))
-    related = [_related(seen, name, config) for name in (RELATIONS, WORDS) if name in widths]
-    if config.combine == "vote":
-        logits = _vote([*branches, *found], related)
-    else:
-        merged = [_merge(branches, config)] if len(branches) > 1 else branches
-        parts = [*merged, *found, *related]
-        joined = layers.Concatenate(name="with_more")(parts) if len(parts) > 1 else parts[0]
-        logits = layers.Dense(len(LABELS), name=LOGITS)(joined)
-    return keras.Model(inputs, _decided(logits), name="head")
-
-
-def ensemble(members: "Sequence[keras.Model]") -> "keras.Model":
-    """One head that answers with the mean of the log-probabilities of several of the same inputs."""
-    import keras
-
-    from entailment.model.layers import MeanOfVotes
-
-    inputs = {tensor.name: keras.Input(tensor.shape[1:], name=tensor.name) for tensor in members[0].inputs}
-    votes = []
-    for number, member in enumerate(members, 1):
-        counted = keras.Model(member.input, member.get_layer(LOGITS).output, name=f"member_{number}")
-        votes.append(counted(inputs))
-    return keras.Model(inputs, _decided(MeanOfVotes(name=LOGITS)(_stacked(votes))), name="head")
-
-
-def _decided(logits: "keras.KerasTensor") -> "keras.KerasTensor":
-    """Probabilities: the logits calibrated, moved and normalised."""
-    from keras import layers
-
-    from entailment.model.layers import Offsets, Temperature
-
-    moved = Offsets(name=OFFSETS)(Temperature(name=TEMPERATURE)(logits))
-    return layers.Softmax(name="label")(moved)
-
-
-def _vote(
-    branches: "Sequence[keras.KerasTensor]", related: "Sequence[keras.KerasTensor]"
-) -> "keras.KerasTensor":
-    """The mean of what each kind of input says by itself."""
-    from keras import layers
-
-    from entailment.model.layers import MeanOfVotes
-
-    votes = [
-        layers.Dense(len(LABELS), name=f"vote_{number}")(branch)
-        for number, branch in enumerate([*branches, *related], 1)
-    ]
-    return MeanOfVotes(name=LOGITS)(_stacked(votes))
-
-
-def _stacked(votes: "Sequence[keras.KerasTensor]") -> "keras.KerasTensor":
-    from keras import layers
-
-    rows = [layers.Reshape((1, len(LABELS)), name=f"vote_row_{n}")(vote) for n, vote in enumerate(votes, 1)]
-    return rows[0] if len(rows) == 1 else layers.Concatenate(axis=1, name=VOTES)(rows)
-
-
-def _related(inputs: "Mapping[str, keras.KerasTensor]", name: str, config: Head) -> "keras.KerasTensor":
-    """What the numbers or the words of a pair come to; nothing where a text is missing."""
-    from keras import layers
-
-    from entailment.model.layers import Ranks, WordScores
-
-    present = inputs[f"{name}_present"]
-    if name == WORDS:
-        scores = WordScores(len(LABELS), BUCKETS, config.word_penalty, name=f"{name}{ADAPTED}")
-        return layers.Multiply(name=f"{name}_there")([scores(inputs[name]), present])
-    ranks = Ranks(name=f"{name}{ADAPTED}")(inputs[name])
-    there = layers.Multiply(name=f"{name}_there")([ranks, present])
-    kept = layers.Dropout(config.relations_dropout, name=f"{name}_input_dropout")(there)
-    hidden = layers.Dense(config.projection_units, activation="gelu", name=f"{name}_dense")(kept)
-    return layers.Dropout(config.dropout, name=f"{name}_dropout")(hidden)
-
-
-def adapt(head: "keras.Model", inputs: "Mapping[str, np.ndarray | StoredFeatures]") -> None:
-    """Sets what a head takes from the training rows before it is trained: ranks of numbers, weights of words.
-
-    `inputs` are columns by input name, as in SplitFeatures; at most 20,000 rows of them are looked at.
-    """
-    import numpy as np
-
-    for name, column in inputs.items():
-        for layer in head.layers:
-            if layer.name == f"{name}{ADAPTED}":
-                count = len(column)
-                layer.adapt(column[np.linspace(0, count - 1, min(count, 20_000)).astype(np.int64)])
+    merged = [_merge(branches, config)] if len(branches) > 1 else branches
+    parts = [*merged, *found]
+    joined = layers.Concatenate(name="with_more")(parts) if len(parts) > 1 else parts[0]
+    logits = layers.Dense(len(LABELS), name=LOGITS)(joined)
+    calibrated = Temperature(name=TEMPERATURE)(logits)
+    return keras.Model(inputs, layers.Softmax(name="label")(calibrated), name="head")
 
 
 def _after_modality_dropout(
@@ -223,15 +137,6 @@ def logits_model(head: "keras.Model") -> "keras.Model":
     return keras.Model(head.input, head.get_layer(LOGITS).output)
 
 
-def votes_model(head: "keras.Model") -> "keras.Model":
-    """The same up to the votes, float32 [n, votes, 3], of which the logits are the mean; else the logits."""
-    import keras
-
-    votes = [layer.output for layer in head.layers if layer.name == VOTES]
-    logits = head.get_layer(LOGITS).output
-    return keras.Model(head.input, votes[0] if votes else keras.layers.Reshape((1, len(LABELS)))(logits))
-
-
 def temperature_of(head: "keras.Model") -> float:
     """The number that a head divides its logits by before the softmax; 1: not calibrated."""
     return float(head.get_layer(TEMPERATURE).temperature)
@@ -242,11 +147,6 @@ def set_temperature(head: "keras.Model", temperature: float) -> None:
     if not temperature > 0:
         raise ValueError(f"temperature must be above 0. Received: {temperature}")
     head.get_layer(TEMPERATURE).temperature.assign(temperature)
-
-
-def set_offsets(head: "keras.Model", offsets: "np.ndarray") -> None:
-    """Makes a head add `offsets`, one for each class, to its logits after the temperature."""
-    head.get_layer(OFFSETS).offsets.assign(offsets)
 
 
 def load_head(file: Path) -> "keras.Model":

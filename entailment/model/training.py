@@ -8,25 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from entailment.configuration import Encoders, Head, Training
-from entailment.data.schema import LABELS
-from entailment.data.split import fold_rows
 from entailment.errors import DataError, EntailmentError
 from entailment.evaluation.calibration import fit_temperature
 from entailment.evaluation.metrics import macro_f1
-from entailment.evaluation.offsets import fit_offsets
-from entailment.evaluation.variant_summary import mean_curves
 from entailment.files import read_json, write_json
 from entailment.model.featurizer import SplitFeatures
-from entailment.model.head import (
-    adapt,
-    build_head,
-    ensemble,
-    load_head,
-    logits_model,
-    set_offsets,
-    set_temperature,
-    votes_model,
-)
+from entailment.model.head import build_head, load_head, logits_model, set_temperature
 from entailment.model.losses import LossFunction, build_loss
 
 if TYPE_CHECKING:
@@ -47,7 +34,7 @@ class TrainedHead:
     model: Any
     """A keras.Model; typed Any, because this class is inspected where Keras must not be imported."""
     best_epoch: int
-    """The epoch, from 0, whose weights were kept; of several members the median."""
+    """The epoch, from 0, whose weights were kept."""
     history: dict[str, list[float]] = field(default_factory=dict)
     """By name one figure an epoch: train_loss, val_loss, train_accuracy, val_accuracy, val_macro_f1."""
     modules: dict[str, Path] = field(default_factory=dict)
@@ -79,54 +66,27 @@ def train_head(
     seed: int,
     on_epoch: EpochSink = lambda epoch, figures: None,
 ) -> TrainedHead:
-    """Trains a new head, or as many as `config.members` says, and calibrates it.
+    """Trains a new head and calibrates it.
 
-    Of each the epoch with the best validation macro-F1 is kept (the earliest of equals), or the last one
+    The epoch with the best validation macro-F1 is kept (the earliest of equals), or the last one
     (`config.keep`); training stops after `config.patience` epochs without a better one (0: never). The same features
     and seed give the same weights, bit for bit, on one machine.
 
     Raises:
         EntailmentError: the loss is no longer a finite number.
-        DataError: a class has fewer rows than there are members.
     """
-    if config.members > 1:
-        return _train_members(train.joined(validation), head, config, seed, on_epoch)
-    model, course = _train_one(train, validation, head, config, seed, on_epoch)
-    finish(model, course.restore(), validation.labels, config)
-    return TrainedHead(model, course.best_epoch, course.history)
-
-
-def finish(model: Any, logits: "np.ndarray", labels: "np.ndarray", config: Training) -> None:
-    """Calibrates a trained head by its logits, [n, 3], of rows that it was not trained on, and sets its offsets."""
-    temperature = fit_temperature(logits, labels)
-    set_temperature(model, temperature)
-    if config.offsets == "macro_f1":
-        set_offsets(model, fit_offsets(logits / temperature, labels, config.accuracy_weight))
-
-
-def _train_one(
-    train: SplitFeatures,
-    validation: SplitFeatures,
-    head: Head,
-    config: Training,
-    seed: int,
-    on_epoch: EpochSink,
-) -> "tuple[Any, Course]":
-    """A head and how its training went; the weights to keep are not brought back yet."""
     import keras
 
     make_deterministic(seed)
     model = build_head({name: column.shape[1:] for name, column in train.inputs.items()}, head)
-    adapt(model, train.inputs)
-    loss = build_loss(config, train.labels)
-    trained, answering = votes_model(model), logits_model(model)
+    loss, trained = build_loss(config, train.labels), logits_model(model)
     trained.compile(
         optimizer=keras.optimizers.Adam(config.learning_rate),
-        loss=loss_of_votes(loss),
-        metrics=[keras.metrics.MeanMetricWrapper(right_answers, name="accuracy")],
+        loss=loss,
+        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
     )
     course = Course(
-        lambda: predict(answering, validation), validation.labels, answering.weights, loss, config, on_epoch
+        lambda: predict(trained, validation), validation.labels, trained.weights, loss, config, on_epoch
     )
 
     def end(epoch: int, logs: Mapping[str, float]) -> None:
@@ -139,55 +99,8 @@ def _train_one(
         verbose=0,
         callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=end)],
     )
-    return model, course
-
-
-def _train_members(
-    rows: SplitFeatures, head: Head, config: Training, seed: int, on_epoch: EpochSink
-) -> TrainedHead:
-    """As many heads, each trained on all but its fold of the rows; together they answer with their mean.
-
-    Temperature and offsets are those of the answers that each member gives to its fold. Source: bagging by
-    cross-validation (Krogh and Vedelsby, Neural network ensembles, cross validation, and active learning, 1995).
-    """
-    import numpy as np
-
-    folds = fold_rows(rows.labels, config.members, seed)
-    logits = np.zeros((len(rows.labels), len(LABELS)), np.float32)
-    members, courses = [], []
-    for number, fold in enumerate(folds):
-        held_out = rows.select(fold.validation)
-        member, course = _train_one(
-            rows.select(fold.train), held_out, head, config, seed + number, lambda epoch, figures: None
-        )
-        answered = course.restore()
-        logits[fold.validation] = answered - np.logaddexp.reduce(answered, axis=1, keepdims=True)
-        members.append(member)
-        courses.append(course)
-    history = mean_curves([course.history for course in courses])
-    for epoch in range(len(history["val_loss"])):
-        on_epoch(epoch, {name: values[epoch] for name, values in history.items()})
-    model = ensemble(members)
-    finish(model, logits, rows.labels, config)
-    return TrainedHead(model, int(np.median([course.best_epoch for course in courses])), history)
-
-
-def loss_of_votes(loss: LossFunction) -> LossFunction:
-    """The mean of the losses of several votes: of labels int [n] and logits [n, votes, 3]."""
-    import tensorflow as tf
-
-    def of_votes(labels: "tf.Tensor", votes: "tf.Tensor") -> "tf.Tensor":
-        return tf.add_n([loss(labels, votes[:, i]) for i in range(votes.shape[1])]) / votes.shape[1]
-
-    return of_votes
-
-
-def right_answers(labels: "tf.Tensor", votes: "tf.Tensor") -> "tf.Tensor":
-    """Which rows are answered right by the votes, logits [n, votes, 3], together: float32 [n]."""
-    import tensorflow as tf
-
-    answers = tf.argmax(tf.reduce_mean(tf.nn.log_softmax(votes), axis=1), axis=1)
-    return tf.cast(answers == tf.cast(tf.reshape(labels, [-1]), tf.int64), tf.float32)
+    set_temperature(model, fit_temperature(course.restore(), validation.labels))
+    return TrainedHead(model, course.best_epoch, course.history)
 
 
 class Course:

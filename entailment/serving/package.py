@@ -34,8 +34,6 @@ def write_package(folder: Path, head: TrainedHead, configuration: Configuration,
             "sequence_length": text.sequence_length,
             "text_output": text.output,
             "pair": text.encode == "pair",
-            "relations": text.relations and configuration.inputs != "image",
-            "words": text.words and configuration.inputs != "image",
             "sequences": configuration.head.sequences,
         }
         (aside / SETTINGS).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")

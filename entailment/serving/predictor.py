@@ -52,8 +52,7 @@ class Predictor:
                 self._settings["precision"],
                 sequences=self._settings["sequences"],
             )
-        kinds = {name: self._settings[name] for name in ("pair", "relations", "words")}
-        self._featurizer = Featurizer(text, image, store=store, **kinds)
+        self._featurizer = Featurizer(text, image, pair=self._settings["pair"], store=store)
         self._head = load_head(folder / "head.keras")
 
     @property

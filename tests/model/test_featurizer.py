@@ -82,29 +82,6 @@ def test_pairs_are_packed_and_their_order_matters(tmp_path, stored):
     assert set(inputs) == {"text", "text_present"}
 
 
-def test_relations_and_words_belong_to_pairs_of_which_both_are_there(tmp_path):
-    for store in (tmp_path, tmp_path, None):
-        made = Featurizer(None, None, pair=False, store=store, relations=True, words=True)
-        inputs = made.rows(ROWS)
-        assert inputs["text_relations_present"].ravel().tolist() == [1, 1, 0]
-        assert inputs["text_words_present"].ravel().tolist() == [1, 1, 0]
-        assert inputs["text_relations"][:2].any(axis=1).all() and not inputs["text_relations"][2].any()
-        assert inputs["text_words"][0].any() and not inputs["text_words"][2].any()
-    assert made.usage.misses == 0
-
-
-@pytest.mark.parametrize("stored", [True, False])
-def test_joined_rows_stand_behind_each_other(tmp_path, stored):
-    featurizer = Featurizer(Texts(), None, pair=False, store=tmp_path if stored else None)
-    ids = pd.DataFrame({"id_1": ["1", "3", "5"], "id_2": ["2", "4", "6"]})
-    parts = [featurizer._inputs(_index_of(ROWS), lambda numbers: [ROWS[n] for n in numbers]) for _ in "12"]
-    one, two = (SplitFeatures(inputs, np.array([0, 1, 2]), ids) for inputs in parts)
-    both = one.joined(two.select(np.array([1, 2])))
-    assert both.labels.tolist() == [0, 1, 2, 1, 2] and both.ids["id_1"].tolist() == ["1", "3", "5", "3", "5"]
-    for name, column in both.inputs.items():
-        assert (column[:] == one.inputs[name][:][[0, 1, 2, 1, 2]]).all()
-
-
 def test_sequences_are_kept_and_given_out_in_their_shape(tmp_path):
     class Tokens(Texts):
         width, shape = 6, (3, 2)

@@ -99,7 +99,7 @@ def test_the_projection_is_the_example_s():
     block = ["Activation", "Dense", "Dropout", "Add", "LayerNormalization"]
     assert kinds == [
         *("InputLayer", "InputLayer", "Concatenate", "Dense", *block, *block),
-        *("Dense", "Temperature", "Offsets", "Softmax"),
+        *("Dense", "Temperature", "Softmax"),
     ]
 
 
@@ -221,58 +221,3 @@ def test_a_hidden_modality_of_sequences_is_like_an_absent_one():
     ]
     trained = np.asarray(dropping(inputs, training=True))
     assert all(min(abs(row - part[i]).max() for part in parts) < 1e-5 for i, row in enumerate(trained))
-
-
-def test_ranks_are_where_a_number_stands_among_the_training_rows():
-    from entailment.model.layers import Ranks
-
-    layer = Ranks()
-    layer.build((None, 2))
-    layer.adapt(np.stack([np.arange(101), np.zeros(101)], axis=1).astype(np.float32))
-    ranks = np.asarray(layer(np.float32([[50, 0], [-5, 1], [1e9, -1]])))
-    np.testing.assert_allclose(ranks, [[0, 0], [-1.5, 1.5], [1.5, -1.5]], atol=1e-6)
-
-
-def test_words_score_by_rarity_and_sign_and_unseen_ones_not_at_all():
-    from entailment.model.layers import WordScores
-
-    layer = WordScores(1, 10, 0.0)
-    layer.build((None, 3))
-    layer.adapt(np.float32([[1, 2, 0], [1, -3, 0], [-1, 3, 0], [1, 4, 0]]))
-    layer.table.assign(np.ones((11, 1)))
-    scores = np.asarray(layer(np.float32([[3, 0, 0], [-3, 0, 0], [4, 9, 0], [1, 3, 0]]))).ravel()
-    rare, frequent = np.log(5 / 3) + 1, 1.0
-    expected = (rare + frequent) / np.hypot(rare, frequent)
-    np.testing.assert_allclose(scores, [1, -1, 0, expected], atol=1e-6)
-
-
-def test_votes_are_heard_one_by_one():
-    from entailment.model.head import votes_model
-
-    widths = TEXTS | IMAGES | {"text_relations": 5, "text_relations_present": 1}
-    model = build_head(widths, Head(projection_units=8, combine="vote"))
-    inputs = batch(widths)
-    votes = votes_model(model)
-    before = np.asarray(votes(inputs))
-    after = np.asarray(votes(inputs | {"text_relations": inputs["text_relations"] + 1}))
-    assert before.shape == (4, 3, 3)
-    assert (before[:, :2] == after[:, :2]).all()
-    logits = before - np.logaddexp.reduce(before, axis=2, keepdims=True)
-    mean = np.exp(logits.mean(axis=1))
-    answers = np.asarray(model(inputs))
-    np.testing.assert_allclose(answers, mean / mean.sum(axis=1, keepdims=True), atol=1e-5)
-
-
-def test_without_both_texts_relations_and_words_say_nothing():
-    widths = TEXTS | {
-        "text_relations": 5,
-        "text_relations_present": 1,
-        "text_words": 3,
-        "text_words_present": 1,
-    }
-    model = build_head(widths, Head(projection_units=8))
-    inputs = batch(widths) | {
-        name: np.zeros((4, 1), np.float32) for name in ("text_relations_present", "text_words_present")
-    }
-    other = inputs | {"text_relations": inputs["text_relations"] + 1, "text_words": inputs["text_words"] + 1}
-    assert (np.asarray(model(inputs)) == np.asarray(model(other))).all()

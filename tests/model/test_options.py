@@ -18,10 +18,6 @@ def split(rows, seed):
     for name in ("text_1", "text_2", "image_1", "image_2"):
         vectors = np.eye(WIDTH)[labels] + random.normal(size=(rows, WIDTH))
         inputs |= {name: vectors.astype(np.float32), f"{name}_present": np.ones((rows, 1), np.float32)}
-    inputs["text_relations"] = (random.normal(size=(rows, 5)) + labels[:, None]).astype(np.float32)
-    inputs["text_words"] = np.sign(random.normal(size=(rows, 3))) * (3 * labels[:, None] + [1, 2, 3])
-    inputs["text_words"] = inputs["text_words"].astype(np.float32)
-    inputs |= {f"text_{name}_present": np.ones((rows, 1), np.float32) for name in ("relations", "words")}
     return SplitFeatures(inputs, labels, pd.DataFrame({"id_1": [""] * rows, "id_2": [""] * rows}))
 
 
@@ -71,9 +67,6 @@ def answer_of():
         ({"projection_layers": 2}, {}, ({}, {})),
         ({"projection_units": 6}, {}, ({}, {})),
         ({"dropout": 0.6}, {}, ({}, {})),
-        ({"combine": "vote"}, {}, ({}, {})),
-        ({"relations_dropout": 0.8}, {}, ({}, {})),
-        ({"word_penalty": 50.0}, {}, ({}, {})),
         ({"modality_dropout": 0.6}, {}, ({}, {})),
         ({"attention": "pooled"}, {}, ({}, {})),
         ({"attention": "pooled", "attention_dropout": 0.7}, {}, ({"attention": "pooled"}, {})),
@@ -85,9 +78,6 @@ def answer_of():
         ({}, {"label_smoothing": 0.4}, ({}, {})),
         ({}, {"learning_rate": 0.02}, ({}, {})),
         ({}, {"batch_size": 8}, ({}, {})),
-        ({}, {"members": 2}, ({}, {})),
-        ({"combine": "vote"}, {"members": 3, "offsets": "macro_f1"}, ({"combine": "vote"}, {"members": 3})),
-        ({}, {"offsets": "macro_f1"}, ({}, {})),
     ],
     ids=repr,
 )
@@ -106,7 +96,7 @@ def test_no_option_of_the_head_is_left_out_above():
     tried = {name for head, training, _ in marked.args[1] for name in (*head, *training)}
     assert set(Configuration().head.model_dump()) <= tried
     # In test_training.py and test_end_to_end.py.
-    elsewhere = {"epochs", "patience", "keep", "accuracy_weight", "encoder_learning_rate"}
+    elsewhere = {"epochs", "patience", "keep", "encoder_learning_rate"}
     assert set(Configuration().training.model_dump()) - tried == elsewhere
 
 
@@ -114,7 +104,6 @@ def test_the_hidden_layers_drop_the_configured_share():
     from entailment.model.head import build_head
 
     widths = {name: column.shape[1] for name, column in TRAIN.inputs.items()}
-    dropped = {"dropout": 0.35, "attention_dropout": 0.45, "relations_dropout": 0.25}
+    dropped = {"dropout": 0.35, "attention_dropout": 0.45}
     model = build_head(widths, Head(**HEAD, **dropped, attention="pooled"))
-    relations = {"text_relations_input_dropout": 0.25, "text_relations_dropout": 0.35}
-    assert rates(model) == relations | {"image_dropout_1": 0.35, "text_dropout_1": 0.35, "attention": 0.45}
+    assert rates(model) == {"image_dropout_1": 0.35, "text_dropout_1": 0.35, "attention": 0.45}

@@ -7,8 +7,7 @@ import pytest
 from entailment.configuration import Head, Training
 from entailment.errors import DataError, EntailmentError
 from entailment.model.featurizer import SplitFeatures
-from entailment.model.head import build_head, temperature_of
-from entailment.model.training import finish, load_trained, predict, save_trained, train_head
+from entailment.model.training import load_trained, predict, save_trained, train_head
 
 HEAD = Head(projection_units=16)
 
@@ -67,42 +66,6 @@ def test_the_last_epoch_is_kept_when_that_is_asked_for():
     assert len(trained.history["val_loss"]) == 12 and trained.best_epoch == 11
     accuracy = (predict(trained.model, VALIDATION).argmax(axis=1) == VALIDATION.labels).mean()
     assert accuracy == pytest.approx(trained.history["val_accuracy"][-1])
-
-
-def test_members_answer_with_the_mean_of_what_each_says():
-    seen = []
-    config = Training(epochs=3, members=3, offsets="macro_f1")
-    first, again = (
-        train_head(TRAIN, VALIDATION, HEAD, config, 1, lambda *told: seen.append(told)) for _ in range(2)
-    )
-    assert first.history == again.history and [epoch for epoch, _ in seen] == [0, 1, 2] * 2
-    answers = predict(first.model, VALIDATION)
-    assert (answers == predict(again.model, VALIDATION)).all()
-    members = [layer for layer in first.model.layers if layer.name.startswith("member_")]
-    votes = [predict(member, VALIDATION) for member in members]
-    logits = np.mean([vote - np.logaddexp.reduce(vote, axis=1, keepdims=True) for vote in votes], axis=0)
-    offsets = first.model.get_layer("offsets").offsets.numpy()
-    moved = logits / temperature_of(first.model) + offsets
-    expected = np.exp(moved - np.logaddexp.reduce(moved, axis=1, keepdims=True))
-    np.testing.assert_allclose(answers, expected, atol=1e-5)
-    assert len(members) == 3 and abs(votes[0] - votes[1]).max() > 1e-3
-
-
-def test_the_configured_weight_of_accuracy_decides_the_offsets():
-    random = np.random.default_rng(3)
-    labels = random.choice(3, 500, p=[0.1, 0.1, 0.8])
-    logits = random.normal(0, 1, (500, 3)) + np.eye(3)[labels] + [0, 0, 2]
-    offsets = []
-    for weight in (0, 100):
-        model = build_head({name: column.shape[1] for name, column in TRAIN.inputs.items()}, HEAD)
-        finish(model, logits, labels, Training(offsets="macro_f1", accuracy_weight=weight))
-        offsets.append(model.get_layer("offsets").offsets.numpy())
-    assert (offsets[0][:2] > offsets[1][:2]).all() and offsets[0][2] == offsets[1][2] == 0
-
-
-def test_more_members_than_rows_of_a_class_are_refused():
-    with pytest.raises(DataError, match="too few for 200 folds"):
-        train_head(TRAIN, VALIDATION, HEAD, Training(members=200), 1)
 
 
 def test_a_loss_that_is_no_number_stops_and_is_named():

@@ -32,9 +32,7 @@ def modules(tmp_path_factory):
     return write_random_modules(tmp_path_factory.mktemp("modules"))
 
 
-def predictor(
-    folder, modules, inputs="multimodal", encode="each", precision="auto", attention="none", relations=False
-):
+def predictor(folder, modules, inputs="multimodal", encode="each", precision="auto", attention="none"):
     configuration = load_configuration(
         None,
         overrides={
@@ -46,8 +44,6 @@ def predictor(
             "encoders.text.preprocessor": modules["preprocessor"],
             "encoders.text.sequence_length": 16,
             "encoders.text.encode": encode,
-            "encoders.text.relations": relations,
-            "encoders.text.words": relations,
             "encoders.image.encoder": modules["image"],
             "head.attention": attention,
         },
@@ -163,15 +159,6 @@ def test_sequences_with_anything_missing(tmp_path, modules, inputs):
     values = answers[list(PROBABILITY)].to_numpy()
     assert np.isfinite(values).all()
     assert (abs(values[0] - values[2]).max() > 1e-6) == (inputs != "text")
-
-
-def test_relations_and_words_without_an_encoder(tmp_path, modules):
-    model = predictor(tmp_path, modules, "text", encode="none", relations=True)
-    assert not (tmp_path / "package" / "text").exists()
-    answers = model.predict(rows(text_1=["Up 12 today", "Up 12 today", ""], text_2=["Up 13", "Down 12", "x"]))
-    values = answers[list(PROBABILITY)].to_numpy()
-    assert (answers["error"] == "").all() and np.isfinite(values).all()
-    assert abs(values[0] - values[1]).max() > 1e-6
 
 
 def test_with_a_store_nothing_is_encoded_twice_and_the_answers_are_the_same(tmp_path, modules):
