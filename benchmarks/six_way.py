@@ -56,15 +56,11 @@ def stand_ins(folder: Path) -> tuple[str, str]:
     import tensorflow as tf
 
     from entailment.encoders.build import bert_module
+    from entailment.encoders.keras_applications import network_module
 
     keras.utils.set_random_seed(1)
     tf.saved_model.save(bert_module(random_bert(layers=2, width=256), heads=4), str(folder / "text"))
-    network = keras.applications.ResNet50V2(include_top=False, weights=None, pooling="avg")
-    module = tf.train.Checkpoint(network=network)
-    module.__call__ = tf.function(
-        lambda images: network(images * 2 - 1, training=False),
-        input_signature=[tf.TensorSpec([None, LENGTH, LENGTH, 3], tf.float32)],
-    )
+    module, _ = network_module("ResNet50V2", weights=None)
     tf.saved_model.save(module, str(folder / "image"))
     return str(folder / "text"), str(folder / "image")
 

@@ -24,7 +24,8 @@ _RUN_OPTIONS = (
         type=click.Choice(["default", "keras_example"]),
         default="default",
         show_default=True,
-        help="keras_example: encoders, split, head and epochs of the Keras example, whatever the file says.",
+        help="keras_example: encoders (a small BERT, keras:ResNet50V2), split, head, loss and epochs of the Keras "
+        "example, whatever the file says.",
     ),
     click.option(
         "--dataset",

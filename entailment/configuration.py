@@ -95,7 +95,7 @@ class TextEncoder(_Section):
 
 
 class ImageEncoder(_Section):
-    """The image encoder: a TF-Hub handle, a local folder or a built-in name."""
+    """The image encoder: a network of Keras, a TF-Hub handle, a local folder or a built-in name."""
 
     encoder: str = "efficientnet-lite0"
     trainable: Trainable = 0
@@ -244,16 +244,21 @@ PRESETS: Final[Mapping[str, Mapping[str, Any]]] = {
         "encoders.text.output": "pooled_output",
         "encoders.text.sequence_length": 128,
         "encoders.text.encode": "pair",
-        "encoders.image.encoder": "https://tfhub.dev/google/imagenet/resnet_v2_50/feature_vector/5",
+        "encoders.text.trainable": 0,
+        "encoders.image.encoder": "keras:ResNet50V2",
+        "encoders.image.trainable": 0,
         "head.pair_features": False,
         "head.projection_layers": 1,
         "head.projection_units": 256,
         "head.dropout": 0.1,
+        "head.modality_dropout": 0.0,
+        "head.attention": "none",
         "training.loss": "cross_entropy",
         "training.epochs": 10,
         "training.batch_size": 32,
         "training.learning_rate": 0.001,
         "training.patience": 0,
+        "training.keep": "last",
     },
 }
 """Named sets of overrides. `keras_example` is the Keras example "Multimodal entailment" (Sayak Paul, 2021)."""

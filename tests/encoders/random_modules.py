@@ -95,6 +95,20 @@ def write_lite0_module(folder: Path) -> str:
     return str(folder)
 
 
+def write_network_weights(name: str, file: Path, seed: int = 7) -> Path:
+    """Writes random weights of a network of `keras.applications` without its top, biases and statistics included."""
+    import keras
+
+    keras.utils.set_random_seed(seed)
+    network = getattr(keras.applications, name)(include_top=False, weights=None)
+    rng = np.random.default_rng(seed)
+    for variable in network.variables:
+        if len(variable.shape) == 1:
+            variable.assign_add(rng.uniform(0, 0.2, variable.shape))
+    network.save_weights(file)
+    return file
+
+
 def _image_module(seed: int = 7):
     import tensorflow as tf
 

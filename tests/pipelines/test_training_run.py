@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from entailment.configuration import dotted, load_configuration
-from tests.encoders.random_modules import write_random_modules
+from tests.encoders.random_modules import write_network_weights, write_random_modules
 from tests.pipelines.workspace import PROJECT, STEPS, Workspace
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -287,26 +287,40 @@ def test_promote_and_rollback_move_the_champion_and_record_it(first, workspace, 
     assert workspace.run("rollback", config=False).returncode == 1
 
 
-def test_the_example_s_preset_runs_with_modules_of_the_same_signatures(first, workspace, client):
-    configuration = load_configuration(workspace.folder / "small.yaml")
-    text, image = configuration.encoders.text, configuration.encoders.image
+def test_the_example_s_preset_runs_with_random_weights(first, workspace, client):
+    """Its image network itself, and a text module of the same signature."""
+    text = load_configuration(workspace.folder / "small.yaml").encoders.text
+    file = write_network_weights("ResNet50V2", workspace.folder / "resnet50v2.weights.h5")
     handles = {
         "text.encoder": text.encoder,
         "text.preprocessor": text.preprocessor,
-        "image.encoder": image.encoder,
+        "image.encoder": f"keras:ResNet50V2@{file}",
     }
     assignments = [f"--set=encoders.{name}={handle}" for name, handle in handles.items()]
     result = workspace.result("--preset", "keras_example", *assignments)
     params = client.get_run(result["run_id"]).data.params
     assert params["images.size"] == "128" and params["training.epochs"] == "10"
     assert params["encoders.text.encode"] == "pair" and params["head.pair_features"] == "False"
+    assert params["training.keep"] == "last"
     assert len(client.get_metric_history(result["run_id"], "val_macro_f1")) == 10
+    (module,) = (workspace.home / "encoders" / "modules").glob("keras-ResNet50V2-*")
+    described = json.loads((module / "module.json").read_text())
+    version = client.get_model_version("multimodal-entailment", str(result["model_version"]))
+    assert described["weights_sha256"] in version.description
 
 
-def test_handles_that_cannot_be_fetched_are_explained(workspace):
-    done = workspace.run("--preset", "keras_example", TFHUB_CACHE_DIR=str(workspace.folder / "hub"))
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--preset", "keras_example"], "tfhub.dev/tensorflow/small_bert"),
+        (["--set", "encoders.image.encoder=keras:ResNet50V2"], "put it into the folder"),
+    ],
+)
+def test_handles_that_cannot_be_fetched_are_explained(workspace, arguments, words):
+    nowhere = {"https_proxy": "http://127.0.0.1:9", "TFHUB_CACHE_DIR": str(workspace.folder / "hub")}
+    done = workspace.run(*arguments, KERAS_HOME=str(workspace.folder / "keras"), **nowhere)
     assert done.returncode == 1
-    assert "tfhub.dev" in done.stderr.splitlines()[-1] and "Traceback" not in done.stderr
+    assert words in done.stderr.splitlines()[-1] and "Traceback" not in done.stderr
 
 
 def test_home_may_be_unwritable_and_the_user_s_stack_stays_his(workspace):
