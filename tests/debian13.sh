@@ -17,7 +17,7 @@ git clone --quiet --no-local "$(dirname "$0")/.." "$home/project"
 # Network and package index are this machine's: name servers, certificates, pip's files and variables.
 cat /etc/ssl/certs/ca-certificates.crt >"$root/etc/ssl/certs/ca-certificates.crt"
 for file in /etc/resolv.conf /etc/hosts /etc/pip.conf /etc/xdg/pip; do
-    [ ! -e $file ] || cp -rLT $file "$root$file"
+    [ ! -e $file ] || { mkdir -p "$root$(dirname $file)" && cp -rLT $file "$root$file"; }
 done
 [ ! -e ~/.config/pip ] || { mkdir "$home/.config" && cp -r ~/.config/pip "$home/.config/"; }
 chroot "$root" chown -R someone: /home/someone
