@@ -84,8 +84,7 @@ def fastest_batch(predict: Callable[[int], object]) -> int:
 @click.command(help=__doc__)
 @click.option("--count", type=click.IntRange(1), default=512, show_default=True, help="Images.")
 @click.option("--rounds", type=click.IntRange(1), default=9, show_default=True)
-@click.option("--precision", type=click.Choice(["float32", "bfloat16"]), default="float32", show_default=True)
-def main(count: int, rounds: int, precision: Any) -> None:
+def main(count: int, rounds: int) -> None:
     """Runs both sides and prints the table."""
     from safetensors.numpy import load_file
 
@@ -93,7 +92,7 @@ def main(count: int, rounds: int, precision: Any) -> None:
 
     config, encoders = Configuration(), home() / "encoders"
     size = config.images.size
-    ours = ImageEncoder(config.encoders.image.encoder, encoders, size, precision)
+    ours = ImageEncoder(config.encoders.image.encoder, encoders, size)
     keras = KerasLite0(load_file(encoders / "weights" / "efficientnet-lite0.safetensors"), size)
     images = np.random.default_rng(0).integers(0, 256, (count, size, size, 3), np.uint8)
 
@@ -103,7 +102,7 @@ def main(count: int, rounds: int, precision: Any) -> None:
 
     distance = float(abs(ours.encode(images) - predict(32)).max())
     print(f"largest difference of a feature: {distance:.1e}")
-    if precision == "float32" and distance > 1e-4:
+    if distance > 1e-4:
         raise SystemExit("Keras gives other features than ours: these are not the same networks")
     best = fastest_batch(predict)
     named = {KERAS: 32, f"{KERAS}, batches of {best}": best}
@@ -116,9 +115,7 @@ def main(count: int, rounds: int, precision: Any) -> None:
 
     cores, peak = len(os.sched_getaffinity(0)), median(peaks)
     rates = {name: count / median(seconds[name]) for name in (OURS, *named)}
-    print(
-        f"{count} images of {size} x {size} pixels, {keras.flops / 1e9:.3f} GFLOP each, {cores} cores, {precision}"
-    )
+    print(f"{count} images of {size} x {size} pixels, {keras.flops / 1e9:.3f} GFLOP each, {cores} cores")
     print(f"{PEAK}: {peak:.0f} GFLOP/s (float32, {cores} cores)")
     for name, rate in rates.items():
         share = rate * keras.flops / 1e9 / peak

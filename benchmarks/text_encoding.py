@@ -1,7 +1,7 @@
 """Text encoding against sentence-transformers and ONNX Runtime: same weights, same texts, same cores, in turns.
 
 `python benchmarks/text_encoding.py` takes the texts of the generated sample, `--texts FILE.csv` those of another
-table of pairs, `--precision bfloat16` that format for our side. The other sides run in one process of their own,
+table of pairs. The other sides run in one process of their own,
 whose virtual environment (1.5 GB, PyTorch) is made in `$ENTAILMENT_HOME/benchmarks` on the first run. They tokenize,
 sort by length and pad to the longest of a batch as ours does; of several batch sizes the best one counts.
 """
@@ -162,17 +162,14 @@ def same_tokens(packed: Any, theirs: list[list[int]]) -> np.ndarray:
 @click.option("--texts", "csv", type=click.Path(path_type=Path, exists=True), help="A table of pairs.")
 @click.option("--count", type=click.IntRange(1), default=600, show_default=True, help="Texts, evenly taken.")
 @click.option("--rounds", type=click.IntRange(1), default=7, show_default=True)
-@click.option("--precision", type=click.Choice(["float32", "bfloat16"]), default="float32", show_default=True)
-def main(csv: Path | None, count: int, rounds: int, precision: Any) -> None:
+def main(csv: Path | None, count: int, rounds: int) -> None:
     """Runs all sides and prints the table."""
     from entailment.encoders.text import TextEncoder
 
     config = Configuration().encoders.text
     texts, encoders = distinct_texts(csv), home() / "encoders"
     texts = texts[:: max(1, len(texts) // count)][:count]
-    ours = TextEncoder(
-        config.encoder, config.preprocessor, encoders, config.sequence_length, config.output, precision
-    )
+    ours = TextEncoder(config.encoder, config.preprocessor, encoders, config.sequence_length, config.output)
     folder = home() / "benchmarks"
     write_model(encoders / "weights", folder / "minilm")
     cores = len(os.sched_getaffinity(0))
@@ -184,7 +181,7 @@ def main(csv: Path | None, count: int, rounds: int, precision: Any) -> None:
     for name in RIVALS:
         cosine = least_cosine(vectors[same], rivals.encode(name, rows[name])[same])
         print(f"{name}: batches of {rows[name]}; least cosine with ours {cosine:.6f}")
-        if cosine < (0.9999 if precision == "float32" else 0.999):
+        if cosine < 0.9999:
             raise SystemExit(
                 f"{name} gives other vectors than ours: these are not the same texts and weights"
             )
@@ -201,7 +198,7 @@ def main(csv: Path | None, count: int, rounds: int, precision: Any) -> None:
     peak, work = median(peaks), flops(lengths) / 1e9
     rates = {name: len(texts) / median(seconds[name]) for name in (OURS, *RIVALS)}
     where = csv.name if csv else "the generated sample"
-    print(f"{len(texts)} texts of {where}, {lengths.mean():.1f} tokens each, {cores} cores, {precision}")
+    print(f"{len(texts)} texts of {where}, {lengths.mean():.1f} tokens each, {cores} cores")
     print(f"{PEAK}: {peak:.0f} GFLOP/s (float32, {cores} cores)")
     for name, rate in rates.items():
         share = work / median(seconds[name]) / peak

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from entailment.errors import ConfigurationError
 
@@ -18,7 +18,6 @@ DEFAULT_FILE: Final = "zenml_config.yaml"
 Inputs = Literal["multimodal", "text", "image"]
 Loss = Literal["cross_entropy", "weighted", "focal"]
 MissingImages = Literal["mask", "drop", "error"]
-Precision = Literal["auto", "float32", "bfloat16"]
 Trainable = Literal["all"] | Annotated[int, Field(ge=0, strict=True)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -104,7 +103,6 @@ class ImageEncoder(_Section):
 class Encoders(_Section):
     """The networks that turn texts and images into features."""
 
-    precision: Precision = "auto"
     text: TextEncoder = TextEncoder()
     image: ImageEncoder = ImageEncoder()
 
@@ -128,13 +126,8 @@ class Head(_Section):
     projection_units: Count = 256
     dropout: Share = 0.1
     modality_dropout: Share = 0.0
-    attention: Literal["none", "pooled", "sequence"] = "none"
+    attention: Literal["none", "cross"] = "none"
     attention_dropout: Share = 0.2
-
-    @property
-    def sequences(self) -> bool:
-        """Whether the head takes the states of tokens and places, not one vector for each text and image."""
-        return self.attention == "sequence"
 
 
 class Training(_Section):
@@ -215,20 +208,6 @@ class Configuration(_Section):
     promotion: Promotion = Promotion()
     drift: Drift = Drift()
     schedule: Schedule = Schedule()
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> "Configuration":
-        if self.head.sequences and self.encoders.text.encode == "pair":
-            raise ValueError(
-                "head.attention: sequence lets two texts attend to each other, and encoders.text.encode: pair makes"
-                " one of them. Set encoders.text.encode to each, or head.attention to pooled or none."
-            )
-        if self.head.sequences and (self.encoders.text.trainable or self.encoders.image.trainable):
-            raise ValueError(
-                "head.attention: sequence takes frozen encoders. Set encoders.text.trainable and"
-                " encoders.image.trainable to 0, or head.attention to pooled or none."
-            )
-        return self
 
 
 PRESETS: Final[Mapping[str, Mapping[str, Any]]] = {

@@ -66,18 +66,6 @@ def test_later_sources_win(tmp_path):
         ("trainng: {epochs: 3}", "Did you mean 'training'?"),
         ("training: {epoch: 3}", "Did you mean 'training.epochs'?"),
         ("training: {epochs: 0}", "training.epochs: Input should be greater than or equal to 1"),
-        (
-            "encoders: {precision: half}",
-            "encoders.precision: Input should be 'auto', 'float32' or 'bfloat16'",
-        ),
-        (
-            "head: {attention: sequence}\nencoders: {text: {encode: pair}}",
-            "head.attention: sequence lets two texts attend to each other, and encoders.text.encode: pair",
-        ),
-        (
-            "head: {attention: sequence}\nencoders: {image: {trainable: all}}",
-            "head.attention: sequence takes frozen encoders",
-        ),
         ("inputs: sound", "inputs: Input should be 'multimodal', 'text' or 'image'"),
         ("- a\n- b", "must hold keys and values"),
         ("a: [", "is not valid YAML"),

@@ -218,7 +218,6 @@ def bert_module(weights: Weights, heads: int) -> "tf.train.Checkpoint":
         return x * (tf.math.rsqrt(variance + 1e-12) * v[f"{name}.weight"]) + v[f"{name}.bias"]
 
     def activated(x: Any) -> Any:
-        # tf.nn.gelu is made of erfc, which oneDNN does not fuse with the product before it in bfloat16.
         return 0.5 * x * (1 + tf.math.erf(x * 0.5**0.5))
 
     def attended(x: Any, name: str, shape: tuple[Any, Any], hidden: Any) -> Any:
@@ -274,8 +273,7 @@ def _fused_bert(weights: Weights, heads: int) -> dict[str, np.ndarray]:
 def lite0_module(weights: Weights) -> "tf.train.Checkpoint":
     """EfficientNet-Lite0 without its classifier, of the weights of its PyTorch checkpoint, for images of any size.
 
-    Called on float32 [n, height, width, 3], RGB in 0..1, it gives the globally averaged features [n, 1280]; its
-    `feature_map` gives them before that, [n, ceil(height / 32), ceil(width / 32), 1280].
+    Called on float32 [n, height, width, 3], RGB in 0..1, it gives the globally averaged features [n, 1280].
     """
     import tensorflow as tf
 
@@ -291,21 +289,19 @@ def lite0_module(weights: Weights) -> "tf.train.Checkpoint":
         x = tf.nn.bias_add(x, v[f"{name}.bias"])
         return x if name.endswith("_project_conv") else tf.nn.relu6(x)
 
-    def feature_map(images: Any) -> Any:
+    def encode(images: Any) -> Any:
         x = convolved((images * 255 - 127) / 128, "_conv_stem", stride=2)
         for i, stride in enumerate(LITE0_STRIDES):
             block = f"_blocks.{i}"
             y = convolved(x, f"{block}._expand_conv") if f"{block}._expand_conv.bias" in v else x
             y = convolved(convolved(y, f"{block}._depthwise_conv", stride), f"{block}._project_conv")
             x = x + y if stride == 1 and x.shape[-1] == y.shape[-1] else y
-        return convolved(x, "_conv_head")
+        return tf.reduce_mean(convolved(x, "_conv_head"), axis=[1, 2])
 
     images = tf.TensorSpec([None, None, None, 3], tf.float32, name="images")
     blocks = [[v[name] for name in v if name.startswith(f"_blocks.{i}.")] for i in range(len(LITE0_STRIDES))]
     blocks[-1] += [v[name] for name in v if name.startswith("_conv_head.")]
-    module = _module(v, lambda images: tf.reduce_mean(feature_map(images), axis=[1, 2]), images, blocks)
-    module.feature_map = tf.function(feature_map, input_signature=[images], autograph=False)
-    return module
+    return _module(v, encode, images, blocks)
 
 
 def _folded_lite0(weights: Weights) -> dict[str, np.ndarray]:

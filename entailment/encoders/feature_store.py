@@ -48,21 +48,18 @@ class Usage:
 
 
 class StoredFeatures:
-    """Vectors that lie in a store, taken by position: `features[rows]` is float32 [len(rows), *shape]."""
+    """Vectors that lie in a store, taken by position: `features[rows]` is float32 [len(rows), width]."""
 
     def __init__(
         self,
         vectors: "Sequence[np.ndarray | None]",
         shard: "np.ndarray",
         row: "np.ndarray",
-        shape: tuple[int, ...],
+        width: int,
     ) -> None:
-        """`shard` and `row`, int [n], say where each vector lies in `vectors`; shard -1 is a vector of zeros.
-
-        `shape` is what a vector, which lies flat in the store, is given out as.
-        """
+        """`shard` and `row`, int [n], say where each vector lies in `vectors`; shard -1 is a vector of zeros."""
         self._vectors, self._shard, self._row = vectors, shard, row
-        self.shape = (len(shard), *shape)
+        self.shape = (len(shard), width)
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -71,18 +68,18 @@ class StoredFeatures:
         import numpy as np
 
         shard, row = self._shard[rows], self._row[rows]
-        taken = np.zeros((len(shard), *self.shape[1:]), np.float32)
+        taken = np.zeros((len(shard), self.shape[1]), np.float32)
         for number in np.unique(shard[shard >= 0]):
             here, vectors = shard == number, self._vectors[number]
             assert vectors is not None
-            taken[here] = vectors[row[here]].reshape(-1, *self.shape[1:])
+            taken[here] = vectors[row[here]]
         return taken
 
     def select(self, rows: "np.ndarray") -> "StoredFeatures":
         """The vectors of some rows, int [k], in their order; still not read."""
         chosen = copy.copy(self)
         chosen._shard, chosen._row = self._shard[rows], self._row[rows]
-        chosen.shape = (len(rows), *self.shape[1:])
+        chosen.shape = (len(rows), self.shape[1])
         return chosen
 
 
@@ -161,17 +158,16 @@ class FeatureStore:
         self._index = None
         self.usage += Usage(seconds_spent=seconds)
 
-    def at(self, keys: "np.ndarray", shape: tuple[int, ...] = ()) -> StoredFeatures:
+    def at(self, keys: "np.ndarray") -> StoredFeatures:
         """The vectors of keys that `missing` was asked for and that were added since, in their order.
 
-        They are given out in `shape`, which holds `width` numbers; flat if none is given. The empty key gives
-        zeros. Raises KeyError on another key.
+        The empty key gives zeros. Raises KeyError on another key.
         """
         shard, row = self._find(keys)
         if ((shard < 0) & (keys != b"")).any():
             raise KeyError("a key that is not in the store")
         vectors = [stored.vectors for stored in self._shards]
-        return StoredFeatures(vectors, shard, row, shape or (self.width,))
+        return StoredFeatures(vectors, shard, row, self.width)
 
     def _find(self, keys: "np.ndarray") -> "tuple[np.ndarray, np.ndarray]":
         """Number of the shard (-1: none) and row in it of each key."""

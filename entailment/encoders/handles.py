@@ -8,14 +8,15 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal
 
 from entailment.encoders.build import BUILT_IN, build_module
 from entailment.encoders.keras_applications import PREFIX, build_network
-from entailment.encoders.precision import device_kind
 from entailment.errors import EncoderError
 from entailment.files import locked, sha256_of_folder
 
+FORMAT: Final = "float32"
+"""The number format that encoders compute in; part of the fingerprint."""
 STALLED_SECONDS = 30
 """A connection to a model hub that says nothing for so long is given up."""
 
@@ -74,35 +75,38 @@ def module_fingerprints(handles: Mapping[str, str], folder: Path) -> dict[str, s
     return {role: fingerprint(resolve_handle(handle, folder)) for role, handle in handles.items()}
 
 
+def device_kind() -> Literal["cpu", "gpu"]:
+    """The kind of device that TensorFlow computes on here."""
+    import tensorflow as tf
+
+    return "gpu" if tf.config.list_physical_devices("GPU") else "cpu"
+
+
 def fingerprint_of(**parts: str | int) -> str:
     """SHA-256 over everything that decides what an encoder computes, the kind of device included."""
     # The same operations round differently on another kind of device.
-    described = json.dumps({**parts, "device": device_kind()}, sort_keys=True)
+    described = json.dumps({**parts, "format": FORMAT, "device": device_kind()}, sort_keys=True)
     return hashlib.sha256(described.encode()).hexdigest()
 
 
-def output_shape(path: Path, call: Callable[[], Any], *, sequence: bool = False) -> tuple[int, ...]:
-    """The shape, for one input, of what `call`, a trial of the module in `path` on one input, gives.
+def output_width(path: Path, call: Callable[[], Any]) -> int:
+    """The width of the vector [1, width] that `call`, a trial of the module in `path` on one input, gives.
 
-    [width] of an array [1, width], or [length, width] of [1, length, width] where a `sequence` is expected. Raises
-    EncoderError when the module does not take that input or gives something else.
+    Raises EncoderError when the module does not take that input or gives something else.
     """
     try:
         shape = tuple(call().shape)
-    except EncoderError:
-        raise
     except Exception as error:  # a foreign module fails on an input of another form in its own way
         raise EncoderError(
             f"{path}: the module cannot be called as an encoder of this kind: {_first_line(error)}. "
             "Check that text, preprocessor and image handles are not mixed up, the sizes, and the output's name."
         ) from error
-    if len(shape) != (3 if sequence else 2) or shape[0] != 1:
-        expected, what = ("[1, length, width]", "a sequence") if sequence else ("[1, width]", "one vector")
+    if len(shape) != 2 or shape[0] != 1:
         raise EncoderError(
-            f"{path}: for one input the module must give {expected}. Received: {list(shape)}. "
-            f"Name a module, or an output of it, that gives {what} for each input."
+            f"{path}: for one input the module must give [1, width]. Received: {list(shape)}. "
+            "Name a module, or an output of it, that gives one vector for each input."
         )
-    return tuple(int(size) for size in shape[1:])
+    return int(shape[1])
 
 
 def _downloaded(url: str, folder: Path) -> Path:

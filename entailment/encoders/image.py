@@ -4,27 +4,23 @@ import os
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from math import prod
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Final
 
 import numpy as np
 
-from entailment.configuration import Precision
 from entailment.encoders.build import LITE_FILE
 from entailment.encoders.handles import (
+    device_kind,
     fingerprint,
     fingerprint_of,
     load_module,
-    output_shape,
+    output_width,
     resolve_handle,
 )
-from entailment.encoders.precision import Format, computing_in, device_kind, format_of
 from entailment.errors import EncoderError
 
-FEATURE_MAP: Final = "feature_map"
-"""The function of a module that gives what it averages over the picture, float32 [n, height, width, channels]."""
 LITE_BATCH: Final = 4
 LITE_THREADS: Final = 8
 """At most: each has the packed weights to itself, 40 MB."""
@@ -37,7 +33,7 @@ METHODS: Final = {
 }
 """How images are brought to the network; part of the fingerprint, because it decides the last bits of a vector.
 
-`lite` is for float32 on processors, where the module brings a TensorFlow Lite file: XNNPACK, a thread for each
+`lite` is for processors, where the module brings a TensorFlow Lite file: XNNPACK, a thread for each
 core, every call on one of them. Measured on 2 busy cores, images/s: 588 so, 400 through TensorFlow, whose threads
 wait for each other in each of 50 operations. A vector is the same to the last bit whatever else is in the batch.
 """
@@ -47,48 +43,33 @@ class ImageEncoder:
     """Frozen image encoder.
 
     `handle` names the module (see `resolve_handle`), `folder` is where built and downloaded modules are kept, `size`
-    is the side of the images in pixels, `precision` the number format (see `format_of`). With `sequences` an image is
-    not one vector but one for each place of the module's last map. `shape` is that of what an image becomes, [width]
-    or [places, channels], `width` how many numbers it holds; `fingerprint` changes whenever they could. Raises
-    EncoderError when the module cannot be found, loaded or called, ConfigurationError when this machine cannot
-    compute in `precision`.
+    is the side of the images in pixels. `width` is that of an image's vector; `fingerprint` changes whenever a vector
+    could. Raises EncoderError when the module cannot be found, loaded or called.
     """
 
-    def __init__(
-        self,
-        handle: str,
-        folder: Path,
-        size: int = 128,
-        precision: Precision = "auto",
-        *,
-        sequences: bool = False,
-    ) -> None:
+    def __init__(self, handle: str, folder: Path, size: int = 128) -> None:
         """Finds (or builds, or downloads) and loads the module, and tries it on a black image."""
         self.handle = handle
         self.size = size
-        self._format = format_of(precision)
         path = resolve_handle(handle, folder)
-        lite = self._format == "float32" and device_kind() == "cpu" and (path / LITE_FILE).is_file()
-        lite = lite and not sequences
+        lite = device_kind() == "cpu" and (path / LITE_FILE).is_file()
         self._network: Callable[[np.ndarray], np.ndarray]
         if lite:
             self._network, self._batch = _LiteNetwork(path / LITE_FILE, size), LITE_BATCH
             self._threads = min(_cores(), LITE_THREADS)
         else:
-            self._network, self._batch = _module_network(path, self._format, sequences), BATCH
+            self._network, self._batch = _module_network(path), BATCH
             self._threads = IN_FLIGHT
         black = np.zeros((1, size, size, 3), np.float32)
-        self.shape = output_shape(path, lambda: self._network(black), sequence=sequences)
-        self.width = prod(self.shape)
+        self.width = output_width(path, lambda: self._network(black))
         self.fingerprint = fingerprint_of(
             image=fingerprint(path),
             size=size,
-            method=METHODS["lite" if lite else "module"] + (", the last map" if sequences else ""),
-            format=self._format,
+            method=METHODS["lite" if lite else "module"],
         )
 
     def encode(self, images: np.ndarray, progress: bool = False) -> np.ndarray:
-        """The vector of each image, float32 [n, *shape]; `images` are uint8 RGB [n, size, size, 3]."""
+        """The vector of each image, float32 [n, width]; `images` are uint8 RGB [n, size, size, 3]."""
         from tqdm import tqdm
 
         if images.dtype != np.uint8 or images.shape[1:] != (self.size, self.size, 3):
@@ -96,7 +77,7 @@ class ImageEncoder:
                 f"images must be uint8 [n, {self.size}, {self.size}, 3]. "
                 f"Received: {images.dtype} {list(images.shape)}. Resize them first."
             )
-        vectors = np.empty((len(images), *self.shape), np.float32)
+        vectors = np.empty((len(images), self.width), np.float32)
 
         def encode(start: int) -> int:
             batch = images[start : start + self._batch]
@@ -149,24 +130,14 @@ class _LiteNetwork:
         return interpreter
 
 
-def _module_network(path: Path, format: Format, sequences: bool) -> Callable[[np.ndarray], np.ndarray]:
+def _module_network(path: Path) -> Callable[[np.ndarray], np.ndarray]:
     import tensorflow as tf
 
     module = load_module(path)
-    if sequences and not hasattr(module, FEATURE_MAP):
-        raise EncoderError(
-            f"{path}: head.attention: sequence needs an image module with a function {FEATURE_MAP} that gives "
-            "float32 [n, height, width, channels]; this one gives a vector for each image only. Name another "
-            "encoder, or set head.attention to pooled or none."
-        )
 
     def call(images: np.ndarray) -> np.ndarray:
-        with computing_in(format):
-            if not sequences:
-                vectors: np.ndarray = module(tf.constant(images)).numpy()
-                return vectors
-            grid: np.ndarray = getattr(module, FEATURE_MAP)(tf.constant(images)).numpy()
-        return grid.reshape(len(grid), -1, grid.shape[-1])
+        vectors: np.ndarray = module(tf.constant(images)).numpy()
+        return vectors
 
     return call
 

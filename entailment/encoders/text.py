@@ -2,29 +2,23 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from entailment.configuration import Precision
 from entailment.encoders.handles import (
     fingerprint,
     fingerprint_of,
     load_module,
-    output_shape,
+    output_width,
     resolve_handle,
 )
-from entailment.encoders.precision import computing_in, format_of
-from entailment.errors import EncoderError
 from entailment.files import read_json
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
-SEQUENCE_OUTPUT: Final = "sequence_output"
-"""The output of a TF-Hub text encoder that holds the state of every token, float32 [n, length, width]."""
 TOKENS = 1024
 CLOSE = 0.75
 WINDOW = 8192
@@ -83,11 +77,8 @@ class TextEncoder:
 
     `encoder` and `preprocessor` are handles (see `resolve_handle`), `folder` is where built and downloaded modules
     are kept, `sequence_length` is the number of tokens that a text, or a pair, is cut to, `output` is the key of the
-    module's output that is used, and `precision` the number format (see `format_of`). With `sequences` a text is not
-    one vector but the states of its tokens, zero where there is none. `shape` is that of what a text becomes, [width]
-    or [sequence_length, width], `width` how many numbers it holds; `fingerprint` changes whenever they could. Raises
-    EncoderError when a module cannot be found, loaded or called, ConfigurationError when this machine cannot compute
-    in `precision`.
+    module's output that is used. `width` is that of a text's vector; `fingerprint` changes whenever a vector could.
+    Raises EncoderError when a module cannot be found, loaded or called.
     """
 
     def __init__(
@@ -97,48 +88,41 @@ class TextEncoder:
         folder: Path,
         sequence_length: int = 128,
         output: str = "pooled_output",
-        precision: Precision = "auto",
-        *,
-        sequences: bool = False,
     ) -> None:
         """Finds (or builds, or downloads) and loads both modules, and tries them on an empty text."""
         self.handle = encoder
-        self._format = format_of(precision)
         path = resolve_handle(encoder, folder)
         self._packer = TextPacker(preprocessor, folder, sequence_length)
         self.pack = self._packer.pack
         self.sequence_length = sequence_length
-        self.output = SEQUENCE_OUTPUT if sequences else output
-        self._sequences = sequences
+        self.output = output
         self._module = load_module(path)
         described = path / "module.json"
         # A module of other origin may take one length only.
         self._any_length = described.is_file() and bool(read_json(described).get("any_length"))
-        self.shape = output_shape(path, lambda: self._vectors(self.pack([""])), sequence=sequences)
-        self.width = prod(self.shape)
+        self.width = output_width(path, lambda: self._vectors(self.pack([""])))
         self.fingerprint = fingerprint_of(
             encoder=fingerprint(path),
             preprocessor=fingerprint(self._packer.path),
             sequence_length=sequence_length,
-            output=f"{self.output} of the tokens" if sequences else output,
+            output=output,
             method=METHOD,
-            format=self._format,
         )
 
     def encode(self, texts: Sequence[str], progress: bool = False) -> np.ndarray:
-        """The vector of each text alone, float32 [n, *shape], in the order of `texts`."""
+        """The vector of each text alone, float32 [n, width], in the order of `texts`."""
         return self._encode(texts, None, progress)
 
     def encode_pairs(
         self, texts_1: Sequence[str], texts_2: Sequence[str], progress: bool = False
     ) -> np.ndarray:
-        """The vector of each pair of texts, packed as one input, float32 [n, *shape], in their order."""
+        """The vector of each pair of texts, packed as one input, float32 [n, width], in their order."""
         return self._encode(texts_1, texts_2, progress)
 
     def _encode(self, texts_1: Sequence[str], texts_2: Sequence[str] | None, progress: bool) -> np.ndarray:
         from tqdm import tqdm
 
-        vectors = np.empty((len(texts_1), *self.shape), np.float32)
+        vectors = np.empty((len(texts_1), self.width), np.float32)
         with (
             tqdm(total=len(vectors), desc="texts", unit="text", disable=not progress) as bar,
             ThreadPoolExecutor(IN_FLIGHT) as pool,
@@ -155,23 +139,9 @@ class TextEncoder:
     def _vectors(self, inputs: "Mapping[str, np.ndarray | tf.Tensor]") -> np.ndarray:
         import tensorflow as tf
 
-        with computing_in(self._format):
-            outputs = self._module({name: tf.constant(ids) for name, ids in inputs.items()})
-            if self._sequences and SEQUENCE_OUTPUT not in outputs:
-                raise EncoderError(
-                    f"encoder {self.handle}: head.attention: sequence needs a module that gives {SEQUENCE_OUTPUT}, "
-                    f"float32 [n, length, width]. This one gives: {', '.join(sorted(outputs))}. Name another "
-                    "encoder, or set head.attention to pooled or none."
-                )
-            vectors: np.ndarray = outputs[self.output].numpy()
-        return self._of_all_tokens(vectors, inputs["input_mask"]) if self._sequences else vectors
-
-    def _of_all_tokens(self, states: np.ndarray, mask: "np.ndarray | tf.Tensor") -> np.ndarray:
-        """States [n, length, width] in [n, sequence_length, width], zero where there is no token."""
-        n, length, width = states.shape
-        padded = np.zeros((n, self.sequence_length, width), np.float32)
-        padded[:, :length] = states * np.asarray(mask)[:, :, None]
-        return padded
+        outputs = self._module({name: tf.constant(ids) for name, ids in inputs.items()})
+        vectors: np.ndarray = outputs[self.output].numpy()
+        return vectors
 
     def _batches(self, packed: dict[str, np.ndarray]) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
         """Rows of similar length and their inputs, without the columns that hold only padding."""

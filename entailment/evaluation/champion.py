@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from entailment.configuration import Configuration, Head
+from entailment.configuration import Configuration
 from entailment.data.image_paths import OK, resolve_image_paths
 from entailment.data.images import read_header
 from entailment.data.pairs import pair_hashes
@@ -106,11 +106,11 @@ def gather_evidence(
 
 
 def drift_configuration(config: Configuration) -> Configuration:
-    """The same with features that drift can be measured on: one vector of each text and image."""
+    """The same with frozen encoders, whose features drift can be measured on."""
     text = config.encoders.text.model_copy(update={"trainable": 0})
     image = config.encoders.image.model_copy(update={"trainable": 0})
     encoders = config.encoders.model_copy(update={"text": text, "image": image})
-    return config.model_copy(update={"encoders": encoders, "head": Head()})
+    return config.model_copy(update={"encoders": encoders})
 
 
 def measure_drift(

@@ -30,8 +30,7 @@ class SplitFeatures:
     """One split, ready for the head."""
 
     inputs: "Mapping[str, np.ndarray | StoredFeatures]"
-    """By input name of the head: float32 [n, width], or a sequence [n, length, width], zero where absent; `*_present`
-    float32 [n, 1].
+    """By input name of the head: float32 [n, width], zero where absent; `*_present` float32 [n, 1].
 
     Both kinds give the same for `[rows]` and have a shape; stored ones are read when they are taken.
     """
@@ -132,7 +131,7 @@ class Featurizer:
         for pool, store, key, channel in zip(pools, stores, keys, self._channels, strict=True):
             pool.encode()
             for side, name in enumerate(channel.names):
-                inputs[name] = store.at(key[:, side], channel.encoder.shape)
+                inputs[name] = store.at(key[:, side])
                 inputs[f"{name}_present"] = (key[:, side] != b"").astype(np.float32)[:, None]
         return inputs
 
@@ -166,7 +165,7 @@ class _Channel:
         raise NotImplementedError
 
     def encode(self, values: Sequence[Any]) -> "np.ndarray":
-        """float32 [n, *shape of the encoder]."""
+        """float32 [n, width of the encoder]."""
         raise NotImplementedError
 
 
@@ -256,28 +255,22 @@ class _Pool:
         start = time.monotonic()
         vectors = self._channel.encode(self._values)
         rows, sides = zip(*self._places, strict=True)
-        flat = vectors.reshape(len(vectors), -1)
-        self._store.add(self._keys[list(rows), list(sides)], flat, time.monotonic() - start)
+        self._store.add(self._keys[list(rows), list(sides)], vectors, time.monotonic() - start)
         self._places, self._values = [], []
 
 
 def configured_featurizer(config: Configuration, encoders: Path, store: Path | None) -> Featurizer:
-    """The featurizer of a training run: the encoders that it needs and does not train, found or built in `encoders`.
-
-    For a head that attends to sequences it gives the states of tokens and of places in the picture, not one vector
-    for each input.
-    """
+    """The featurizer of a training: the encoders that it needs and does not train, found or built in `encoders`."""
     frozen = config.encoders.handles(config.inputs).keys() - config.encoders.trained(config.inputs).keys()
-    sequences = config.head.sequences
     text = image = None
     if "text" in frozen:
-        text = load_text_encoder(config.encoders, encoders, sequences=sequences)
+        text = load_text_encoder(config.encoders, encoders)
     if "image" in frozen:
-        image = load_image_encoder(config.encoders, config.images.size, encoders, sequences=sequences)
+        image = load_image_encoder(config.encoders, config.images.size, encoders)
     return Featurizer(text, image, pair=config.encoders.text.encode == "pair", store=store, progress=True)
 
 
-def load_text_encoder(config: Encoders, folder: Path, *, sequences: bool = False) -> "TextEncoder":
+def load_text_encoder(config: Encoders, folder: Path) -> "TextEncoder":
     """The configured text encoder."""
     from entailment.encoders.text import TextEncoder
 
@@ -288,18 +281,14 @@ def load_text_encoder(config: Encoders, folder: Path, *, sequences: bool = False
         folder,
         text.sequence_length,
         text.output,
-        config.precision,
-        sequences=sequences,
     )
 
 
-def load_image_encoder(
-    config: Encoders, size: int, folder: Path, *, sequences: bool = False
-) -> "ImageEncoder":
+def load_image_encoder(config: Encoders, size: int, folder: Path) -> "ImageEncoder":
     """The configured image encoder."""
     from entailment.encoders.image import ImageEncoder
 
-    return ImageEncoder(config.image.encoder, folder, size, config.precision, sequences=sequences)
+    return ImageEncoder(config.image.encoder, folder, size)
 
 
 def _index_of(rows: Sequence[Row]) -> RecordsIndex:

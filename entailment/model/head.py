@@ -16,42 +16,33 @@ LOGITS: Final = "logits"
 TEMPERATURE: Final = "temperature"
 
 
-def build_head(widths: Mapping[str, int | tuple[int, ...]], config: Head) -> "keras.Model":
+def build_head(widths: Mapping[str, int], config: Head) -> "keras.Model":
     """Builds the head: a projection for each modality, concatenated.
 
     The logits are divided by a temperature (1 until it is set), then softmax.
 
     Args:
         widths: width of each input, as in SplitFeatures: `text` or `text_1` and `text_2`, `image_1` and `image_2`,
-            each with a `*_present` of width 1; of a sequence, its length and width.
+            each with a `*_present` of width 1.
         config: dimensions and options.
 
     Returns:
-        A functional model: a dict of float32 [n, width] or [n, length, width] in, probabilities [n, 3] out.
+        A functional model: a dict of float32 [n, width] in, probabilities [n, 3] out.
     """
     import keras
     from keras import layers
 
     from entailment.model.layers import Temperature
 
-    inputs = {
-        name: keras.Input(width if isinstance(width, tuple) else (width,), name=name)
-        for name, width in widths.items()
-    }
+    inputs = {name: keras.Input((width,), name=name) for name, width in widths.items()}
     seen = _after_modality_dropout(inputs, config)
-    found = []
-    if config.sequences:
-        found = _found_in_each_other(seen, config)
-        seen = _averaged(seen)
     branches = []
     for modality in MODALITIES:
         names = [name for name in (modality, f"{modality}_1", f"{modality}_2") if name in widths]
         if names:
             joined = _join([seen[n] for n in names], [seen[f"{n}_present"] for n in names], modality, config)
             branches.append(_project(joined, modality, config))
-    merged = [_merge(branches, config)] if len(branches) > 1 else branches
-    parts = [*merged, *found]
-    joined = layers.Concatenate(name="with_more")(parts) if len(parts) > 1 else parts[0]
+    joined = _merge(branches, config) if len(branches) > 1 else branches[0]
     logits = layers.Dense(len(LABELS), name=LOGITS)(joined)
     calibrated = Temperature(name=TEMPERATURE)(logits)
     return keras.Model(inputs, layers.Softmax(name="label")(calibrated), name="head")
@@ -83,51 +74,13 @@ def _merge(branches: "Sequence[keras.KerasTensor]", config: Head) -> "keras.Kera
     from keras import layers
 
     both = layers.Concatenate(name="both")(list(branches))
-    if config.attention != "pooled":
+    if config.attention != "cross":
         return both
     sequence = [layers.Reshape((1, config.projection_units))(branch) for branch in branches]
     tokens = layers.Concatenate(axis=1, name="modalities")(sequence)
     attention = layers.Attention(use_scale=True, dropout=config.attention_dropout, name="attention")
     attended = layers.Flatten(name="attended")(attention([tokens, tokens]))
     return layers.Concatenate(name="both_attended")([both, attended])
-
-
-def _averaged(inputs: "Mapping[str, keras.KerasTensor]") -> "dict[str, keras.KerasTensor]":
-    """Every sequence as its mean over what is there: for the built-in encoders the vector that they give."""
-    from entailment.model.layers import SequenceMean
-
-    return {
-        name: tensor if name.endswith("_present") else SequenceMean(name=f"{name}_mean")(tensor)
-        for name, tensor in inputs.items()
-    }
-
-
-def _found_in_each_other(
-    inputs: "Mapping[str, keras.KerasTensor]", config: Head
-) -> "list[keras.KerasTensor]":
-    """What both texts find in each other, both images in each other, and texts and images in each other.
-
-    Luong's attention (2015) over the tokens of the texts and the places of the images.
-    """
-    from keras import layers
-
-    from entailment.model.layers import CrossAttention, TokenProjection
-
-    both: dict[str, keras.KerasTensor] = {}
-    found = []
-    for modality in MODALITIES:
-        names = [name for name in inputs if name in (f"{modality}_1", f"{modality}_2")]
-        if not names:
-            continue
-        project = TokenProjection(config.projection_units, name=f"{modality}_tokens")
-        first, second = (project(inputs[name]) for name in names)
-        attend = CrossAttention(config.attention_dropout, name=f"{modality}_attention")
-        found += [attend([first, second]), attend([second, first])]
-        both[modality] = layers.Concatenate(axis=1, name=f"{modality}_both")([first, second])
-    if len(both) == 2:
-        attend = CrossAttention(config.attention_dropout, name="modality_attention")
-        found += [attend([both["text"], both["image"]]), attend([both["image"], both["text"]])]
-    return found
 
 
 def logits_model(head: "keras.Model") -> "keras.Model":

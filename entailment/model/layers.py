@@ -22,10 +22,6 @@ class PairFeatures(keras.layers.Layer):
             [first, second, ops.abs(first - second) * both, first * second * both], axis=-1
         )
 
-    def compute_output_shape(self, input_shape: list[tuple[int | None, int]]) -> tuple[int | None, int]:
-        """The shape [n, 4 * width]."""
-        return input_shape[0][0], 4 * input_shape[0][1]
-
 
 @keras.saving.register_keras_serializable(package="entailment")
 class Temperature(keras.layers.Layer):
@@ -43,10 +39,6 @@ class Temperature(keras.layers.Layer):
     def call(self, logits: keras.KerasTensor) -> keras.KerasTensor:
         """The logits, float32 [n, classes], divided."""
         return logits / self.temperature
-
-    def compute_output_shape(self, input_shape: tuple[int | None, int]) -> tuple[int | None, int]:
-        """The input's."""
-        return input_shape
 
 
 @keras.saving.register_keras_serializable(package="entailment")
@@ -80,97 +72,6 @@ class ModalityDropout(keras.layers.Layer):
             for tensors, keep in zip(inputs, kept, strict=True)
         ]
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        """The input's."""
-        return input_shape
-
     def get_config(self) -> dict[str, Any]:
         """What the layer is made from again."""
         return {**super().get_config(), "rate": self.rate}
-
-
-def _here(sequence: keras.KerasTensor) -> keras.KerasTensor:
-    """bool [n, length]: a row of zeros is padding, or absent."""
-    return ops.any(ops.not_equal(sequence, 0), axis=-1)
-
-
-@keras.saving.register_keras_serializable(package="entailment")
-class SequenceMean(keras.layers.Layer):
-    """The mean of a sequence, float32 [n, length, width], over its rows that are not all zero; zero without any."""
-
-    def call(self, sequence: keras.KerasTensor) -> keras.KerasTensor:
-        """The mean, float32 [n, width]."""
-        count = ops.sum(ops.cast(_here(sequence), sequence.dtype), axis=1, keepdims=True)
-        return ops.sum(sequence, axis=1) / ops.maximum(count, 1)
-
-    def compute_output_shape(self, input_shape: tuple[int | None, int, int]) -> tuple[int | None, int]:
-        """The shape [n, width]."""
-        return input_shape[0], input_shape[2]
-
-
-@keras.saving.register_keras_serializable(package="entailment")
-class TokenProjection(keras.layers.Layer):
-    """A dense layer on each row of a sequence; rows of zeros stay zero."""
-
-    def __init__(self, units: int, **options: Any) -> None:
-        """`units` is the width that rows get."""
-        super().__init__(**options)
-        self.units = units
-        self.dense = keras.layers.Dense(units)
-
-    def build(self, input_shape: tuple[int | None, int, int]) -> None:
-        """Makes the weights."""
-        self.dense.build(input_shape)
-
-    def call(self, sequence: keras.KerasTensor) -> keras.KerasTensor:
-        """float32 [n, length, units] of [n, length, width]."""
-        return self.dense(sequence) * ops.cast(_here(sequence), sequence.dtype)[:, :, None]
-
-    def compute_output_shape(self, input_shape: tuple[int | None, int, int]) -> tuple[int | None, int, int]:
-        """The shape [n, length, units]."""
-        return *input_shape[:2], self.units
-
-    def get_config(self) -> dict[str, Any]:
-        """What the layer is made from again."""
-        return {**super().get_config(), "units": self.units}
-
-
-@keras.saving.register_keras_serializable(package="entailment")
-class CrossAttention(keras.layers.Layer):
-    """What each row of one sequence finds in another one, and how far it is from that, averaged over the rows.
-
-    Takes two sequences, float32 [n, length, width] and [n, other length, width], whose rows of zeros are absent;
-    gives [n, 2 * width], zero where one of both is absent. Sources: dot-product attention with a learned scale
-    (Luong et al., 2015), divided by the root of the width (Vaswani et al., 2017); comparing a token with what it
-    attends to (Parikh et al., 2016).
-    """
-
-    def __init__(self, dropout: float, **options: Any) -> None:
-        """`dropout` is the share of the attention's weights that training drops."""
-        super().__init__(**options)
-        self.dropout = dropout
-        self.attention = keras.layers.Attention(use_scale=True, dropout=dropout)
-        self.mean = SequenceMean()
-
-    def build(self, input_shape: list[tuple[int | None, int, int]]) -> None:
-        """Makes the scale."""
-        self.attention.build(input_shape)
-
-    def call(self, inputs: list[keras.KerasTensor], training: bool = False) -> keras.KerasTensor:
-        """`inputs` is [queries, values]."""
-        queries, values = inputs
-        here, there = _here(queries), _here(values)
-        found = self.attention(
-            [queries / queries.shape[-1] ** 0.5, values], mask=[here, there], training=training
-        )
-        both = ops.logical_and(here, ops.any(there, axis=1, keepdims=True))
-        compared = ops.concatenate([found, ops.abs(queries - found)], axis=-1)
-        return self.mean(compared * ops.cast(both, compared.dtype)[:, :, None])
-
-    def compute_output_shape(self, input_shape: list[tuple[int | None, int, int]]) -> tuple[int | None, int]:
-        """The shape [n, 2 * width]."""
-        return input_shape[0][0], 2 * input_shape[0][2]
-
-    def get_config(self) -> dict[str, Any]:
-        """What the layer is made from again."""
-        return {**super().get_config(), "dropout": self.dropout}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 _ROWS_AT_ONCE: Final = 256
-"""Rows that a head answers together: of sequences they hold 100 MB."""
+"""Rows that a head answers together."""
 
 EpochSink = Callable[[int, Mapping[str, float]], None]
 """Called after each epoch with its number (from 0) and its figures."""
@@ -78,7 +78,7 @@ def train_head(
     import keras
 
     make_deterministic(seed)
-    model = build_head({name: column.shape[1:] for name, column in train.inputs.items()}, head)
+    model = build_head({name: column.shape[1] for name, column in train.inputs.items()}, head)
     loss, trained = build_loss(config, train.labels), logits_model(model)
     trained.compile(
         optimizer=keras.optimizers.Adam(config.learning_rate),

@@ -27,14 +27,12 @@ def write_package(folder: Path, head: TrainedHead, configuration: Configuration,
         head.model.save(aside / "head.keras")
         settings = {
             "inputs": configuration.inputs,
-            "precision": configuration.encoders.precision,
             "image_size": configuration.images.size,
             "max_pixels": configuration.images.max_pixels,
             "max_text_bytes": configuration.ingest.max_text_bytes,
             "sequence_length": text.sequence_length,
             "text_output": text.output,
             "pair": text.encode == "pair",
-            "sequences": configuration.head.sequences,
         }
         (aside / SETTINGS).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
     return folder

@@ -41,16 +41,12 @@ class Predictor:
                 folder,
                 self._settings["sequence_length"],
                 self._settings["text_output"],
-                self._settings["precision"],
-                sequences=self._settings["sequences"],
             )
         if (folder / "image").is_dir():
             image = ImageEncoder(
                 str(folder / "image"),
                 folder,
                 self._settings["image_size"],
-                self._settings["precision"],
-                sequences=self._settings["sequences"],
             )
         self._featurizer = Featurizer(text, image, pair=self._settings["pair"], store=store)
         self._head = load_head(folder / "head.keras")

@@ -244,13 +244,3 @@ def test_pruned_features_go_on_being_read_by_a_run_that_has_them(tmp_path):
     store.add(keys("a"), vectors(1), 1)
     prune(tmp_path, 0)
     assert take(store, "a") == vectors(1).tolist()
-
-
-def test_vectors_are_given_out_in_the_shape_asked_for(tmp_path):
-    store = FeatureStore(tmp_path, 6)
-    store.add(keys("a", "b"), np.arange(12, dtype=np.float32).reshape(2, 6), 0)
-    stored = FeatureStore(tmp_path, 6)
-    assert not len(stored.missing(keys("b")))
-    taken = stored.at(np.append(keys("b"), b""), (2, 3))
-    assert taken.shape == (2, 2, 3)
-    assert taken[:].tolist() == [[[6, 7, 8], [9, 10, 11]], [[0, 0, 0], [0, 0, 0]]]

@@ -71,18 +71,3 @@ def test_built_in_vectors_are_the_same_in_any_company(built_folder: Path) -> Non
     vectors = encoder.encode(images)
     for count in (1, 4, 7):
         assert encoder.encode(images[:count]).tobytes() == vectors[:count].tobytes()
-
-
-def test_sequences_are_the_places_of_the_last_map(tiny_lite0) -> None:
-    images = np.random.default_rng(5).integers(0, 256, (3, 70, 70, 3), np.uint8)
-    places, pooled = (ImageEncoder(tiny_lite0, NOWHERE, 70, sequences=s) for s in (True, False))
-    grid = places.encode(images)
-    assert grid.shape == (3, 3 * 3, 8) == (3, *places.shape)
-    assert len(np.unique(grid.reshape(-1, 8), axis=0)) > 9, "places differ"
-    np.testing.assert_allclose(grid.mean(axis=1), pooled.encode(images), atol=1e-5)
-    assert places.fingerprint != pooled.fingerprint
-
-
-def test_a_module_without_a_map_is_refused(random_modules) -> None:
-    with pytest.raises(EncoderError, match="needs an image module with a function feature_map"):
-        ImageEncoder(random_modules["image"], NOWHERE, size=24, sequences=True)

@@ -126,36 +126,3 @@ def test_handles_mixed_up(random_modules) -> None:
         encoder_of({"text": random_modules["image"], "preprocessor": random_modules["preprocessor"]})
     with pytest.raises(EncoderError, match="not mixed up"):
         encoder_of({"text": random_modules["text"], "preprocessor": random_modules["image"]})
-
-
-@pytest.mark.parametrize("which", ["random_modules", "any_length"])
-def test_sequences_are_the_states_of_the_tokens_and_zero_beyond(which: str, request) -> None:
-    modules = request.getfixturevalue(which)
-    encoder, pooled = (encoder_of(modules, sequence_length=20, sequences=s) for s in (True, False))
-    states = encoder.encode(TEXTS)
-    assert states.shape == (len(TEXTS), 20, 16) == (len(TEXTS), *encoder.shape)
-    assert encoder.width == 20 * 16 and pooled.shape == (16,)
-    mask = encoder.pack(TEXTS)["input_mask"].numpy().astype(bool)
-    assert ((states != 0).any(axis=2) == mask).all()
-    mean = states.sum(axis=1) / mask.sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(mean, pooled.encode(TEXTS), atol=1e-5)
-    assert encoder.fingerprint != pooled.fingerprint
-
-
-def test_a_module_without_states_of_tokens_is_refused(random_modules, tmp_path: Path) -> None:
-    import tensorflow as tf
-
-    whole, part = tf.saved_model.load(random_modules["text"]), tf.train.Checkpoint()
-    part.whole = whole
-    names = ("input_word_ids", "input_mask", "input_type_ids")
-    signature = {name: tf.TensorSpec([None, None], tf.int32, name=name) for name in names}
-    part.__call__ = tf.function(
-        lambda inputs: {"pooled_output": whole(inputs)["pooled_output"]}, input_signature=[signature]
-    )
-    tf.saved_model.save(part, str(tmp_path / "part"))
-    modules = {**random_modules, "text": str(tmp_path / "part")}
-    encoder_of(modules)
-    with pytest.raises(
-        EncoderError, match=r"needs a module that gives sequence_output.*gives: pooled_output"
-    ):
-        encoder_of(modules, sequences=True)

@@ -82,19 +82,6 @@ def test_pairs_are_packed_and_their_order_matters(tmp_path, stored):
     assert set(inputs) == {"text", "text_present"}
 
 
-def test_sequences_are_kept_and_given_out_in_their_shape(tmp_path):
-    class Tokens(Texts):
-        width, shape = 6, (3, 2)
-
-        def encode(self, texts, progress=False):
-            return np.array([[[len(text), i] for i in range(3)] for text in texts], np.float32)
-
-    for _ in range(2):
-        inputs = Featurizer(Tokens(), None, pair=False, store=tmp_path).rows(ROWS)
-        assert inputs["text_2"].tolist()[0] == [[1, 0], [1, 1], [1, 2]]
-        assert inputs["text_1"].shape == (3, 3, 2) and not inputs["text_1"][2].any()
-
-
 @pytest.mark.parametrize("stored", [True, False])
 def test_selected_rows_are_those_rows_in_that_order(tmp_path, stored):
     featurizer = Featurizer(Texts(), None, pair=False, store=tmp_path if stored else None)

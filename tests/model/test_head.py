@@ -34,7 +34,7 @@ def test_probabilities_and_a_round_trip(tmp_path, widths, pair_features):
     np.testing.assert_array_equal(load_head(tmp_path / "head.keras").predict(inputs, verbose=0), answers)
 
 
-@pytest.mark.parametrize("options", [{"modality_dropout": 0.4}, {"attention": "pooled"}])
+@pytest.mark.parametrize("options", [{"modality_dropout": 0.4}, {"attention": "cross"}])
 def test_variants_survive_a_round_trip(tmp_path, options):
     model = build_head(TEXTS | IMAGES, Head(projection_units=8, **options))
     inputs = batch(TEXTS | IMAGES)
@@ -79,7 +79,7 @@ def build_without_dropout(model, config):
 
 
 def test_attention_mixes_the_modalities_of_a_row_and_no_rows():
-    model = build_head(TEXTS | IMAGES, Head(projection_units=8, attention="pooled"))
+    model = build_head(TEXTS | IMAGES, Head(projection_units=8, attention="cross"))
     inputs = batch(TEXTS | IMAGES)
     alone = np.concatenate(
         [np.asarray(model({n: a[i : i + 1] for n, a in inputs.items()})) for i in range(4)]
@@ -125,99 +125,3 @@ def test_what_is_no_head_is_named(tmp_path):
     (tmp_path / "head.keras").write_bytes(b"no zip file")
     with pytest.raises(DataError, match=r"head\.keras is not a trained head"):
         load_head(tmp_path / "head.keras")
-
-
-TOKENS = TEXTS | {"text_1": (7, 6), "text_2": (7, 6)}
-PLACES = IMAGES | {"image_1": (4, 10), "image_2": (4, 10)}
-SEQUENCES = Head(projection_units=8, attention="sequence")
-
-
-def sequences(widths, rows=4, seed=0):
-    """Texts of 3 to 7 tokens, padded with zeros."""
-    random = np.random.default_rng(seed)
-    inputs = {}
-    for name, width in widths.items():
-        shape = (rows, *width) if isinstance(width, tuple) else (rows, width)
-        values = np.ones(shape) if name.endswith("_present") else random.normal(size=shape)
-        if name in ("text_1", "text_2"):
-            values *= np.arange(width[0])[:, None] < random.integers(3, 8, (rows, 1, 1))
-        inputs[name] = values.astype(np.float32)
-    return inputs
-
-
-@pytest.mark.parametrize("widths", [TOKENS, PLACES, TOKENS | PLACES])
-def test_sequences_give_probabilities_and_survive_a_round_trip(tmp_path, widths):
-    model = build_head(widths, SEQUENCES)
-    inputs = sequences(widths)
-    answers = np.asarray(model(inputs))
-    assert answers.shape == (4, 3)
-    np.testing.assert_allclose(answers.sum(axis=1), 1, rtol=1e-5)
-    alone = [np.asarray(model({n: a[i : i + 1] for n, a in inputs.items()})) for i in range(4)]
-    np.testing.assert_allclose(answers, np.concatenate(alone), atol=1e-6)
-    model.save(tmp_path / "head.keras")
-    loaded = load_head(tmp_path / "head.keras")
-    np.testing.assert_array_equal(np.asarray(loaded(inputs)), answers)
-
-
-def test_padding_and_absence_are_not_seen():
-    model = build_head(TOKENS | PLACES, SEQUENCES)
-    longer = build_head(TOKENS | PLACES | {"text_1": (9, 6), "text_2": (9, 6)}, SEQUENCES)
-    longer.set_weights(model.get_weights())
-    inputs = sequences(TOKENS | PLACES)
-    padded = {
-        n: np.pad(a, ((0, 0), (0, 2), (0, 0))) if a.shape[1:] == (7, 6) else a for n, a in inputs.items()
-    }
-    np.testing.assert_allclose(np.asarray(longer(padded)), np.asarray(model(inputs)), atol=1e-6)
-    absent = {n: a * (not n.startswith("image")) for n, a in inputs.items()}
-    texts = build_head(TOKENS, SEQUENCES)
-    assert np.isfinite(np.asarray(model(absent))).all()
-    attended = (
-        keras_output(model, "image_attention", absent),
-        keras_output(model, "modality_attention", absent),
-    )
-    assert not any(np.any(output) for output in attended)
-    assert np.any(keras_output(model, "text_attention", absent))
-    assert np.any(keras_output(texts, "text_attention", {n: inputs[n] for n in TOKENS}))
-
-
-def keras_output(model, layer, inputs):
-    """What a layer gives on its first call."""
-    import keras
-
-    part = keras.Model(model.inputs, model.get_layer(layer)._inbound_nodes[0].outputs[0])
-    return np.asarray(part(inputs))
-
-
-def test_attention_sees_single_positions_of_the_other_sequence():
-    from entailment.model.layers import CrossAttention
-
-    layer, random = CrossAttention(0.5), np.random.default_rng(0)
-    queries, values = (random.normal(size=(1, n, 5)).astype(np.float32) for n in (3, 4))
-    before = np.asarray(layer([queries, values]))
-    other = values[:, [1, 0, 2, 3]]
-    np.testing.assert_allclose(np.asarray(layer([queries, other])), before, atol=1e-6)
-    other = values.copy()
-    other[0, 0] += 1
-    assert other.sum() != values.sum() and abs(np.asarray(layer([queries, other])) - before).max() > 1e-3
-    balanced = values.copy()  # the same mean: a pooled vector could not tell
-    balanced[0, 0] += 1
-    balanced[0, 1] -= 1
-    assert abs(np.asarray(layer([queries, balanced])) - before).max() > 1e-3
-    scores = (queries @ values.transpose(0, 2, 1)) / 5**0.5
-    shares = np.exp(scores) / np.exp(scores).sum(axis=-1, keepdims=True)
-    expected = np.concatenate([shares @ values, abs(queries - shares @ values)], axis=-1).mean(axis=1)
-    np.testing.assert_allclose(before, expected, atol=1e-5)
-
-
-def test_a_hidden_modality_of_sequences_is_like_an_absent_one():
-    options = {"projection_units": 8, "attention": "sequence", "dropout": 0.0, "attention_dropout": 0.0}
-    plain = build_head(TOKENS | PLACES, Head(**options))
-    dropping = build_head(TOKENS | PLACES, Head(modality_dropout=0.999999, **options))
-    dropping.set_weights(plain.get_weights())
-    inputs = sequences(TOKENS | PLACES)
-    parts = [
-        np.asarray(plain({n: a * (not n.startswith(hidden)) for n, a in inputs.items()}))
-        for hidden in ("image", "text")
-    ]
-    trained = np.asarray(dropping(inputs, training=True))
-    assert all(min(abs(row - part[i]).max() for part in parts) < 1e-5 for i, row in enumerate(trained))

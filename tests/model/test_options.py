@@ -68,8 +68,8 @@ def answer_of():
         ({"projection_units": 6}, {}, ({}, {})),
         ({"dropout": 0.6}, {}, ({}, {})),
         ({"modality_dropout": 0.6}, {}, ({}, {})),
-        ({"attention": "pooled"}, {}, ({}, {})),
-        ({"attention": "pooled", "attention_dropout": 0.7}, {}, ({"attention": "pooled"}, {})),
+        ({"attention": "cross"}, {}, ({}, {})),
+        ({"attention": "cross", "attention_dropout": 0.7}, {}, ({"attention": "cross"}, {})),
         ({}, {"loss": "weighted"}, ({}, {})),
         ({}, {"loss": "weighted", "class_weights": (9, 1, 0.5)}, ({}, {"loss": "weighted"})),
         ({}, {"loss": "focal"}, ({}, {})),
@@ -105,5 +105,5 @@ def test_the_hidden_layers_drop_the_configured_share():
 
     widths = {name: column.shape[1] for name, column in TRAIN.inputs.items()}
     dropped = {"dropout": 0.35, "attention_dropout": 0.45}
-    model = build_head(widths, Head(**HEAD, **dropped, attention="pooled"))
+    model = build_head(widths, Head(**HEAD, **dropped, attention="cross"))
     assert rates(model) == {"image_dropout_1": 0.35, "text_dropout_1": 0.35, "attention": 0.45}

@@ -9,13 +9,12 @@ from PIL import Image
 
 from entailment.configuration import load_configuration
 from entailment.data.schema import LABELS, PROBABILITY
-from entailment.errors import ConfigurationError
 from entailment.model.featurizer import configured_featurizer
 from entailment.model.head import build_head
 from entailment.model.training import TrainedHead
 from entailment.serving.package import write_package
 from entailment.serving.predictor import Predictor
-from tests.encoders.random_modules import write_lite0_module, write_random_modules
+from tests.encoders.random_modules import write_random_modules
 
 SIZE = 32
 
@@ -32,12 +31,11 @@ def modules(tmp_path_factory):
     return write_random_modules(tmp_path_factory.mktemp("modules"))
 
 
-def predictor(folder, modules, inputs="multimodal", encode="each", precision="auto", attention="none"):
+def predictor(folder, modules, inputs="multimodal", encode="each"):
     configuration = load_configuration(
         None,
         overrides={
             "inputs": inputs,
-            "encoders.precision": precision,
             "images.size": SIZE,
             "ingest.max_text_bytes": 50,
             "encoders.text.encoder": modules["text"],
@@ -45,7 +43,6 @@ def predictor(folder, modules, inputs="multimodal", encode="each", precision="au
             "encoders.text.sequence_length": 16,
             "encoders.text.encode": encode,
             "encoders.image.encoder": modules["image"],
-            "head.attention": attention,
         },
     )
     featurizer = configured_featurizer(configuration, folder, folder / "features")
@@ -53,7 +50,7 @@ def predictor(folder, modules, inputs="multimodal", encode="each", precision="au
 
     black = np.zeros((SIZE, SIZE, 3), np.uint8)
     sample = featurizer.rows([Row(("", ""), ("a", "b"), (black, black), 0)])
-    head = build_head({name: array.shape[1:] for name, array in sample.items()}, configuration.head)
+    head = build_head({name: array.shape[1] for name, array in sample.items()}, configuration.head)
     return Predictor(write_package(folder / "package", TrainedHead(head, 0), configuration, folder))
 
 
@@ -106,17 +103,6 @@ def test_a_faulty_row_costs_only_itself(multimodal):
     np.testing.assert_allclose(mixed["p_implies"].iloc[0], good["p_implies"].iloc[0], atol=1e-6)
 
 
-def test_the_package_carries_the_precision(tmp_path, modules, monkeypatch):
-    from entailment.encoders import precision
-
-    monkeypatch.setattr(precision, "processor_flags", lambda: frozenset({"avx512_bf16"}))
-    model = predictor(tmp_path, modules, precision="bfloat16")
-    assert (model.predict(rows())["error"] == "").all()
-    monkeypatch.setattr(precision, "processor_flags", lambda: frozenset())
-    with pytest.raises(ConfigurationError, match=r"encoders\.precision: bfloat16 needs"):
-        Predictor(tmp_path / "package")
-
-
 def test_half_a_surrogate_pair_fails_nothing(multimodal):
     half = pd.Series(["\ud83d", "one", "one"], index=[7, 3, 5], dtype=object)
     assert multimodal.predict(rows().assign(text_1=half))["error"].tolist() == ["", "", ""]
@@ -147,18 +133,6 @@ def test_packed_pairs_as_in_the_example(tmp_path, modules, inputs):
     answers = predictor(tmp_path, modules, inputs, "pair").predict(rows(text_1=["one", "one", None]))
     assert (answers["error"] == "").all()
     assert answers[list(PROBABILITY)].notna().all(axis=None)
-
-
-@pytest.mark.parametrize("inputs", ["multimodal", "text", "image"])
-def test_sequences_with_anything_missing(tmp_path, modules, inputs):
-    lite0 = write_lite0_module(tmp_path / "lite0")
-    model = predictor(tmp_path, {**modules, "image": lite0}, inputs, attention="sequence")
-    frame = rows(text_1=["one", "", "one"], image_2=[picture(2), b"", b""], text_2=["two", "", "two"])
-    answers = model.predict(frame)
-    assert (answers["error"] == "").all()
-    values = answers[list(PROBABILITY)].to_numpy()
-    assert np.isfinite(values).all()
-    assert (abs(values[0] - values[2]).max() > 1e-6) == (inputs != "text")
 
 
 def test_with_a_store_nothing_is_encoded_twice_and_the_answers_are_the_same(tmp_path, modules):
