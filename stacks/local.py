@@ -11,27 +11,33 @@ from zenml.enums import StackComponentType as Type
 from entailment.errors import ConfigurationError
 from entailment.files import locked, written_aside
 from entailment.home import home
-from stacks.mlflow_components import FLAVOR, QuickMLflowTrackerFlavor, TolerantMLflowRegistryFlavor
+from stacks.tracker import use_stack_s_tracker
 from tracking.experiment import prepare_experiment, tracking_uri
 
-_FLAVORS: Final = {
-    QuickMLflowTrackerFlavor: Type.EXPERIMENT_TRACKER,
-    TolerantMLflowRegistryFlavor: Type.MODEL_REGISTRY,
-}
+_GONE: Final = "entailment_mlflow"
+"""The flavor of tracker and registry in homes made earlier; the name stays, settings of schedules hold it."""
 
 
 def use_local_stack() -> str:
-    """Makes what is missing of the local stack and selects it for this process; returns its name.
+    """Selects the local stack for this process; returns its name.
 
-    Artifacts lie in `$ENTAILMENT_HOME/zenml`, runs and the registry in `$ENTAILMENT_HOME/mlflow.db`. The
-    user's active stack stays what it is. Raises ConfigurationError when the home was copied or moved.
+    The user's active stack stays what it is. Raises as `make_local_stack`.
+    """
+    name, os.environ["ZENML_ACTIVE_STACK_ID"] = make_local_stack()
+    use_stack_s_tracker()
+    return name
+
+
+def make_local_stack() -> tuple[str, str]:
+    """Makes what is missing of the local stack, and puts one right that was made earlier; its name and id.
+
+    Artifacts lie in `$ENTAILMENT_HOME/zenml`, runs and the registry in `$ENTAILMENT_HOME/mlflow.db`. Raises
+    ConfigurationError when the home was copied or moved.
     """
     with locked(home() / "stack.lock"):
         name = f"entailment-{_home_id()}"
         prepare_experiment()
-        stack_id = _find_or_make(Client(), name)
-    os.environ["ZENML_ACTIVE_STACK_ID"] = stack_id
-    return name
+        return name, _find_or_make(Client(), name)
 
 
 def _home_id() -> str:
@@ -50,22 +56,29 @@ def _home_id() -> str:
 
 
 def _find_or_make(client: Client, name: str) -> str:
-    if found := client.list_stacks(name=name, size=1).items:
+    found = client.list_stacks(name=name, size=1, hydrate=True).items
+    if found and found[0].components[Type.EXPERIMENT_TRACKER][0].flavor_name != _GONE:
         return str(found[0].id)
     artifact_folder().mkdir(parents=True, exist_ok=True)
-    for flavor, kind in _FLAVORS.items():
-        if not client.list_flavors(name=FLAVOR, type=kind, size=1).items:
-            client.create_flavor(f"{flavor.__module__}.{flavor.__name__}", kind)
     components = {
         Type.ORCHESTRATOR: ("local", {}),
         Type.ARTIFACT_STORE: ("local", {"path": str(artifact_folder())}),
-        Type.EXPERIMENT_TRACKER: (FLAVOR, {"tracking_uri": tracking_uri()}),
-        Type.MODEL_REGISTRY: (FLAVOR, {}),
+        Type.EXPERIMENT_TRACKER: ("mlflow", {"tracking_uri": tracking_uri()}),
+        Type.MODEL_REGISTRY: ("mlflow", {}),
     }
+    for gone in client.list_stack_components(name=name, flavor=_GONE).items:
+        client.update_stack_component(gone.id, gone.type, name=f"{name}-before")
     for component, (flavor, configuration) in components.items():
         if not client.list_stack_components(name=name, type=component, size=1).items:
             client.create_stack_component(name, flavor, component, configuration)
-    return str(client.create_stack(name, dict.fromkeys(components, name)).id)
+    if not found:
+        return str(client.create_stack(name, dict.fromkeys(components, name)).id)
+    # The local stack is the last of this home's: until it is changed, this is done again.
+    for stack in client.list_stacks(name=f"startswith:{name}", sort_by="desc:name").items:
+        client.update_stack(
+            stack.id, component_updates={Type.EXPERIMENT_TRACKER: name, Type.MODEL_REGISTRY: name}
+        )
+    return str(found[0].id)
 
 
 def artifact_folder() -> Path:
