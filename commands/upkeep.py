@@ -4,7 +4,9 @@ import os
 import re
 import sys
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +14,9 @@ from commands.examples import examples
 from commands.options import json_option
 from commands.output import print_json, results_or_failure
 from stacks.environment import prepare_environment
+
+if TYPE_CHECKING:
+    from entailment.encoders.feature_inventory import StoredEncoder
 
 
 @click.command(
@@ -89,7 +94,21 @@ def cache(prune: int | None, as_json: bool) -> None:
             return
         if pruned:
             print(f"Removed {pruned.files} file(s), {pruned.bytes / 1e6:.1f} MB.", file=results)
-        print(feature_inventory.table(stored, folder), file=results)
+        print(_inventory_table(stored, folder), file=results)
+
+
+def _inventory_table(stored: list["StoredEncoder"], folder: Path) -> str:
+    from pipelines.text_table import text_table
+
+    if not stored:
+        return f"The feature store {folder} is empty."
+    rows = []
+    for entry in stored:
+        names = entry.about.get("inputs", "?"), entry.about.get("encoder", entry.folder)
+        used = f"{datetime.fromtimestamp(entry.last_used):%Y-%m-%d %H:%M}"
+        rows.append([*names, str(entry.features), f"{entry.bytes / 1e6:.1f}", str(entry.files), used])
+    table = text_table(("inputs", "encoder", ">features", ">MB", ">files", "last used"), rows)
+    return f"{table}\n{sum(entry.bytes for entry in stored) / 1e6:.1f} MB in {folder}"
 
 
 @click.command(

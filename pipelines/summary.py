@@ -15,6 +15,7 @@ from entailment.home import PROJECT
 from pipelines.comparison import ComparisonResult
 from pipelines.cross_validation import CrossValidationResult
 from pipelines.retraining import RetrainingResult
+from pipelines.text_table import text_table
 from pipelines.training import TrainingResult
 from pipelines.tuning import TuningResult
 from stacks.schedules import ScheduleState
@@ -97,56 +98,28 @@ def retraining_json(result: RetrainingResult | None) -> dict[str, Any]:
 
 def comparison_summary(result: ComparisonResult) -> str:
     """The table of variants, what it says of the baseline, and how to see it in the browser."""
-    form = "{:<26} {:>8} {:>8} {:>6} {:>15} {:>8} {:>15}  {}"
     classes = "/".join(label[0] for label in LABELS)
-    heads = (
-        "variant",
-        "accuracy",
-        "macro-F1",
-        "+-",
-        "interval",
-        "balanced",
-        f"F1 {classes}",
-        "differs from best",
-    )
-    lines = [
-        _done_line(result),
-        _data_line(result.source),
-        form.format(*heads),
-    ]
-    for row in result.table:
-        if row["error"]:
-            lines.append(f"{row['variant']:<26} FAILED: {row['error']}")
-            continue
-        spread = "" if row["macro_f1_std"] is None else f"{row['macro_f1_std']:.3f}"
-        interval = f"{row['macro_f1_ci_low']:.3f} to {row['macro_f1_ci_high']:.3f}"
-        accuracy, macro_f1, balanced = (f"{row[name]:.3f}" for name in COMPARED[:3])
-        classes = " / ".join(f"{row[name]:.2f}".removeprefix("0") for name in COMPARED[3:])
-        figures = (accuracy, macro_f1, spread, interval, balanced, classes)
-        lines.append(form.format(row["variant"], *figures, row["differs"]))
+    heads = ["variant", ">accuracy", ">macro-F1", ">+-", ">interval", ">balanced", f">F1 {classes}"]
+    table = text_table([*heads, "differs from best"], map(_compared, result.table))
+    lines = [_done_line(result), _data_line(result.source), table]
     return "\n".join([*lines, f"Next      {_command(f'ui --run {result.parent_run_id}')}"])
+
+
+def _compared(row: dict[str, Any]) -> list[str]:
+    if row["error"]:
+        return [row["variant"], *[""] * 6, f"FAILED: {row['error']}"]
+    spread = "" if row["macro_f1_std"] is None else f"{row['macro_f1_std']:.3f}"
+    interval = f"{row['macro_f1_ci_low']:.3f} to {row['macro_f1_ci_high']:.3f}"
+    accuracy, macro_f1, balanced = (f"{row[name]:.3f}" for name in COMPARED[:3])
+    classes = " / ".join(f"{row[name]:.2f}".removeprefix("0") for name in COMPARED[3:])
+    return [row["variant"], accuracy, macro_f1, spread, interval, balanced, classes, row["differs"]]
 
 
 def cross_validation_summary(result: CrossValidationResult) -> str:
     """The table of folds, the pooled figure with its interval, and how to see it in the browser."""
-    form = "{:<6} {:>5} {:>8} {:>8} {:>8} {:>8} {:>16} {:>10} {:>15}"
-    heads = [
-        "fold",
-        "rows",
-        "macro-F1",
-        "accuracy",
-        "baseline",
-        "balanced",
-        *(f"F1 {label}" for label in LABELS),
-    ]
-    lines = [_done_line(result), _data_line(result.source), form.format(*heads)]
-    for row in result.table:
-        if row["error"]:
-            lines.append(f"{row['fold']:<6} FAILED: {row['error']}")
-            continue
-        figures = ["" if row[name] is None else f"{row[name]:.3f}" for name in FIGURES]
-        size = "" if row["rows"] is None else f"{row['rows']:.0f}"
-        lines.append(form.format(row["fold"], size, *figures))
+    heads = ["fold", ">rows", ">macro-F1", ">accuracy", ">baseline", ">balanced"]
+    table = text_table([*heads, *(f">F1 {label}" for label in LABELS), ""], map(_fold, result.table))
+    lines = [_done_line(result), _data_line(result.source), table]
     pooled = next(row for row in result.table if row["fold"] == POOLED)
     if pooled["macro_f1"] is not None:
         low, high = (pooled[name] for name in INTERVAL)
@@ -154,6 +127,13 @@ def cross_validation_summary(result: CrossValidationResult) -> str:
             f"Pooled    macro-F1 {pooled['macro_f1']:.3f} ({result.confidence:.0%} interval {low:.3f} to {high:.3f})"
         )
     return "\n".join([*lines, f"Next      {_command(f'ui --run {result.parent_run_id}')}"])
+
+
+def _fold(row: dict[str, Any]) -> list[str]:
+    if row["error"]:
+        return [row["fold"], *[""] * 8, f"FAILED: {row['error']}"]
+    size = "" if row["rows"] is None else f"{row['rows']:.0f}"
+    return [row["fold"], size, *("" if row[name] is None else f"{row[name]:.3f}" for name in FIGURES)]
 
 
 def tuning_summary(result: TuningResult) -> str:
@@ -187,14 +167,14 @@ def _data_line(source: dict[str, Any]) -> str:
 
 
 def schedules_table(states: list[ScheduleState]) -> str:
-    """Each schedule with its next run, its last run and how that ended; times are UTC."""
-    form = "{:<20} {:<14} {:<8} {:<26} {:<26} {}"
-    lines = [form.format("schedule", "cron (UTC)", "state", "next run", "last run", "ended")]
-    for state in states:
-        times = [state.next_run or "-", state.last_run or "-", state.last_state or "-"]
-        lines.append(form.format(state.name, state.cron, state.state, *times))
-        lines += [f"  {run['name']}: {run['status']}" for run in state.runs]
-    return "\n".join(lines) if states else "No schedules."
+    """Each schedule with its next and its last run by Airflow, and the runs that ZenML knows; times are UTC."""
+    if not states:
+        return "No schedules."
+    times = [[time or "-" for time in (one.next_run, one.last_run, one.last_state)] for one in states]
+    rows = [[one.name, one.cron, one.state, *found] for one, found in zip(states, times, strict=True)]
+    table = text_table(("schedule", "cron (UTC)", "state", "next run", "last run", "ended"), rows)
+    runs = [[one.name, run["name"], run["status"]] for one in states for run in one.runs]
+    return f"{table}\n\n{text_table(('schedule', 'run', 'status'), runs)}" if runs else table
 
 
 def _steps_line(cached: list[str], total: int) -> str:

@@ -1,11 +1,10 @@
 """Asking the Airflow of this home, through its REST API on 127.0.0.1."""
 
-import json
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
+
+import requests
 
 from entailment.errors import ScheduleError
 from entailment.files import read_json
@@ -49,18 +48,21 @@ class AirflowApi:
         if not server_file().is_file() or not password_file().is_file():
             raise ScheduleError(f"Airflow was never started in {home()}. {_START}")
         self.server: str = read_json(server_file())["url"]
-        self._token = ""
+        self._session = requests.Session()
+        # Never through a proxy: the server is on this machine.
+        self._session.trust_env = False
         login = {"username": USER, "password": read_json(password_file())[USER]}
-        self._token = self._call("POST", "/auth/token", login)["access_token"]
+        token = self._call("POST", "/auth/token", login)["access_token"]
+        self._session.headers["Authorization"] = f"Bearer {token}"
 
     def dag(self, name: str) -> dict[str, Any] | None:
         """What Airflow knows of a schedule: `is_paused`, `next_dagrun_run_after`, ...; None if nothing."""
-        return self._call("GET", f"/api/v2/dags/{quote(name)}", missing_is_none=True)
+        return self._call("GET", f"/api/v2/dags/{quote(name)}", tolerated=(404,))
 
     def runs(self, name: str, limit: int = 1) -> list[dict[str, Any]]:
         """The last runs of a schedule, newest first: `dag_run_id`, `state`, `start_date`, `end_date`, ..."""
-        query = urlencode({"order_by": "-run_after", "limit": limit})
-        return self._call("GET", f"/api/v2/dags/{quote(name)}/dagRuns?{query}")["dag_runs"]
+        path = f"/api/v2/dags/{quote(name)}/dagRuns?order_by=-run_after&limit={limit}"
+        return self._call("GET", path)["dag_runs"]
 
     def pause(self, name: str, paused: bool) -> None:
         """Pauses or resumes a schedule; a run that is going waits at its next step meanwhile."""
@@ -70,42 +72,26 @@ class AirflowApi:
         """Marks a run as failed, which ends its tasks."""
         self._call("PATCH", f"/api/v2/dags/{quote(name)}/dagRuns/{quote(run_id)}", {"state": "failed"})
 
-    def delete(self, name: str) -> bool:
-        """Deletes what Airflow's database holds of a schedule; False while a task of it still runs."""
-        try:
-            self._call("DELETE", f"/api/v2/dags/{quote(name)}", missing_is_none=True)
-        except ScheduleError as error:
-            if isinstance(error.__cause__, urllib.error.HTTPError) and error.__cause__.code == 409:
-                return False
-            raise
-        return True
+    def delete(self, name: str) -> None:
+        """Deletes what Airflow's database holds of a schedule; nothing happens while a task of it still runs."""
+        self._call("DELETE", f"/api/v2/dags/{quote(name)}", tolerated=(404, 409))
 
     def import_errors(self) -> list[str]:
         """Why files in the folder of schedules could not be read."""
         return [error["stack_trace"] for error in self._call("GET", "/api/v2/importErrors")["import_errors"]]
 
     def _call(
-        self, method: str, path: str, body: dict[str, Any] | None = None, missing_is_none: bool = False
+        self, method: str, path: str, body: dict[str, Any] | None = None, tolerated: tuple[int, ...] = ()
     ) -> Any:
-        data = None if body is None else json.dumps(body).encode()
-        headers = {"Content-Type": "application/json"}
-        if self._token:
-            headers["Authorization"] = f"Bearer {self._token}"
-        request = urllib.request.Request(self.server + path, data, headers, method=method)
+        """What is answered; None for an empty answer and for a status that is tolerated."""
         try:
-            with _OPENER.open(request, timeout=_TIMEOUT) as answer:
-                text = answer.read()
-        except urllib.error.HTTPError as error:
-            if error.code == 404 and missing_is_none:
+            answer = self._session.request(method, self.server + path, json=body, timeout=_TIMEOUT)
+            if answer.status_code in tolerated:
                 return None
-            detail = error.read().decode(errors="replace")[:300]
-            raise ScheduleError(
-                f"Airflow at {self.server} refused {method} {path}: {error.code} {detail}"
-            ) from error
-        except OSError as error:
-            raise ScheduleError(f"Airflow is not running at {self.server} ({error}). {_START}") from error
-        return json.loads(text) if text else None
-
-
-_OPENER: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-"""Never through a proxy: the server is on this machine."""
+            if not answer.ok:
+                said = f"{answer.status_code} {answer.text[:300]}"
+                raise ScheduleError(f"Airflow at {self.server} refused {method} {path}: {said}")
+            return answer.json() if answer.content else None
+        except requests.RequestException as error:
+            why = type(error).__name__
+            raise ScheduleError(f"Airflow is not running at {self.server} ({why}). {_START}") from error

@@ -1,20 +1,24 @@
-"""Cron expressions: five fields, as in crontab(5); times are UTC."""
+"""Cron expressions: five fields, as in crontab(5); times are UTC. Airflow reads them with croniter too."""
 
 import re
+from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Final
+
+from croniter import CroniterBadDateError, croniter
 
 from entailment.errors import ConfigurationError
 
-_MONTHS: Final = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
-_DAYS: Final = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 _FIELDS: Final = (
-    ("minute", 0, 59, {}),
-    ("hour", 0, 23, {}),
-    ("day of the month", 1, 31, {}),
-    ("month", 1, 12, {name: number for number, name in enumerate(_MONTHS, 1)}),
-    ("day of the week", 0, 7, {name: number for number, name in enumerate(_DAYS)}),
+    ("minute", 0, 59),
+    ("hour", 0, 23),
+    ("day of the month", 1, 31),
+    ("month", 1, 12),
+    ("day of the week", 0, 7),
 )
-_PART: Final = re.compile(r"(?:\*|(?P<first>\w+)(?:-(?P<last>\w+))?)(?:/(?P<step>\d+))?")
+_VALUE: Final = "[0-9]+|[A-Za-z]{3}"
+_PART: Final = re.compile(rf"(?:\*|({_VALUE})(?:-(?!\1\b)(?:{_VALUE}))?)(?:/(?P<step>[0-9]+))?")
+"""What crontab knows: croniter knows more (L, W, #, ?, H, R), and takes the range `5-5` for every value."""
 
 
 def checked_cron(expression: str) -> str:
@@ -23,7 +27,7 @@ def checked_cron(expression: str) -> str:
     Each field is `*`, a number or name, a range `a-b`, each with a step `/n`, or a list of these.
 
     Raises:
-        ConfigurationError: not five fields, or a field that is out of its range, named.
+        ConfigurationError: not five fields, a field that is out of its range, named, or a date that never comes.
     """
     fields = expression.split()
     if len(fields) != len(_FIELDS):
@@ -31,19 +35,22 @@ def checked_cron(expression: str) -> str:
             "--cron must be five fields: minute, hour, day of the month, month, day of the week, as in"
             f' "0 3 * * 1" (Mondays at 03:00 UTC). Received: {expression!r}, {len(fields)} field(s).'
         )
-    for text, (name, lowest, highest, names) in zip(fields, _FIELDS, strict=True):
-        if not all(_valid(part, lowest, highest, names) for part in text.split(",")):
+    for place, (text, (name, lowest, highest)) in enumerate(zip(fields, _FIELDS, strict=True)):
+        parts = [_PART.fullmatch(part) for part in text.split(",")]
+        known = all(part and int(part["step"] or 1) <= highest for part in parts)
+        if not known or not croniter.is_valid(" ".join([*"*" * place, text, *"*" * (4 - place)])):
             raise ConfigurationError(
                 f"--cron: the {name} must be *, a value from {lowest} to {highest}, a range a-b, */n, or a list of"
                 f" these. Received: {text!r} in {expression!r}."
             )
-    return " ".join(fields)
+    cron = " ".join(fields)
+    if next_time(cron, datetime.now(UTC)) is None:
+        raise ConfigurationError(f"--cron: there is no such date. Received: {cron!r}.")
+    return cron
 
 
-def _valid(part: str, lowest: int, highest: int, names: dict[str, int]) -> bool:
-    match = _PART.fullmatch(part)
-    if match is None or (match["step"] is not None and not 1 <= int(match["step"]) <= highest):
-        return False
-    ends = [match[end] for end in ("first", "last") if match[end] is not None]
-    numbers = [names.get(end.upper(), int(end) if end.isdecimal() else -1) for end in ends]
-    return all(lowest <= number <= highest for number in numbers) and numbers == sorted(numbers)
+def next_time(cron: str, after: datetime) -> datetime | None:
+    """The first time after another that a checked expression names; None when there is none."""
+    with suppress(CroniterBadDateError):
+        return croniter(cron, after).get_next(datetime)
+    return None

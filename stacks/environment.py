@@ -23,6 +23,8 @@ _DEFAULTS = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "TF_ENABLE_ONEDNN_OPTS": "1",
     "KERAS_BACKEND": "tensorflow",
+    # MLflow asks git for the commit, and does without where there is no git.
+    "GIT_PYTHON_REFRESH": "quiet",
 }
 
 

@@ -11,13 +11,11 @@ from zenml.enums import StackComponentType as Type
 from entailment.errors import ConfigurationError
 from entailment.files import locked, written_aside
 from entailment.home import home
-from stacks.mlflow_components import FLAVOR, QuickMLflowTrackerFlavor, TolerantMLflowRegistryFlavor
+from stacks.tracker import use_stack_s_tracker
 from tracking.experiment import prepare_experiment, tracking_uri
 
-_FLAVORS: Final = {
-    QuickMLflowTrackerFlavor: Type.EXPERIMENT_TRACKER,
-    TolerantMLflowRegistryFlavor: Type.MODEL_REGISTRY,
-}
+SHARED: Final = (Type.ARTIFACT_STORE, Type.EXPERIMENT_TRACKER, Type.MODEL_REGISTRY)
+"""The components that this home's other stacks have in common with the local one."""
 
 
 def use_local_stack() -> str:
@@ -31,6 +29,7 @@ def use_local_stack() -> str:
         prepare_experiment()
         stack_id = _find_or_make(Client(), name)
     os.environ["ZENML_ACTIVE_STACK_ID"] = stack_id
+    use_stack_s_tracker()
     return name
 
 
@@ -50,22 +49,27 @@ def _home_id() -> str:
 
 
 def _find_or_make(client: Client, name: str) -> str:
-    if found := client.list_stacks(name=name, size=1).items:
+    # Homes made earlier have a tracker and a registry called like the stack, of flavors that are gone.
+    mlflow = f"{name}-mlflow"
+    found = client.list_stacks(name=name, size=1, hydrate=True).items
+    if found and found[0].components[Type.EXPERIMENT_TRACKER][0].name == mlflow:
         return str(found[0].id)
     artifact_folder().mkdir(parents=True, exist_ok=True)
-    for flavor, kind in _FLAVORS.items():
-        if not client.list_flavors(name=FLAVOR, type=kind, size=1).items:
-            client.create_flavor(f"{flavor.__module__}.{flavor.__name__}", kind)
     components = {
-        Type.ORCHESTRATOR: ("local", {}),
-        Type.ARTIFACT_STORE: ("local", {"path": str(artifact_folder())}),
-        Type.EXPERIMENT_TRACKER: (FLAVOR, {"tracking_uri": tracking_uri()}),
-        Type.MODEL_REGISTRY: (FLAVOR, {}),
+        Type.ORCHESTRATOR: (name, "local", {}),
+        Type.ARTIFACT_STORE: (name, "local", {"path": str(artifact_folder())}),
+        Type.EXPERIMENT_TRACKER: (mlflow, "mlflow", {"tracking_uri": tracking_uri()}),
+        Type.MODEL_REGISTRY: (mlflow, "mlflow", {}),
     }
-    for component, (flavor, configuration) in components.items():
-        if not client.list_stack_components(name=name, type=component, size=1).items:
-            client.create_stack_component(name, flavor, component, configuration)
-    return str(client.create_stack(name, dict.fromkeys(components, name)).id)
+    for component, (called, flavor, configuration) in components.items():
+        if not client.list_stack_components(name=called, type=component, size=1).items:
+            client.create_stack_component(called, flavor, component, configuration)
+    if not found:
+        return str(client.create_stack(name, {kind: called for kind, (called, *_) in components.items()}).id)
+    # This home's local stack is the last of them: until it is changed this is done again.
+    for stack in client.list_stacks(name=f"startswith:{name}", sort_by="desc:name").items:
+        client.update_stack(stack.id, component_updates=dict.fromkeys(SHARED[1:], mlflow))
+    return str(found[0].id)
 
 
 def artifact_folder() -> Path:

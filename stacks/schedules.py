@@ -26,7 +26,7 @@ from entailment.files import written_aside
 from entailment.home import PROJECT, home
 from stacks.airflow_api import AirflowApi, airflow_home, dags_folder
 from stacks.airflow_dag import ENV_ZENML_LOCAL_STORES_PATH, Execution
-from stacks.cron import checked_cron
+from stacks.cron import checked_cron, next_time
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _PATIENCE: Final = 120
@@ -48,6 +48,7 @@ class ScheduleState:
     state: str
     """active | paused | lost (Airflow does not know it) | unknown (Airflow does not answer)."""
     next_run: str | None
+    """None while it is paused or lost."""
     last_run: str | None
     """When Airflow began the last run."""
     last_state: str | None
@@ -253,11 +254,17 @@ def _state(schedule: Any, api: AirflowApi | None) -> ScheduleState:
         pipeline=Client().get_pipeline(schedule.pipeline_id).name,
         cron=schedule.cron_expression,
         state=state,
-        next_run=_seconds(dag["next_dagrun_run_after"]) if dag and state == "active" else None,
+        next_run=_next_run(schedule.cron_expression, dag) if state in ("active", "unknown") else None,
         last_run=_seconds(last["start_date"] or last["run_after"]) if last else None,
         last_state=last["state"] if last else None,
         runs=runs,
     )
+
+
+def _next_run(cron: str, dag: dict[str, Any] | None) -> str | None:
+    """What Airflow says; where it does not, the next time by the cron expression."""
+    told = _seconds(dag["next_dagrun_run_after"]) if dag else None
+    return told or _utc(next_time(cron, datetime.now(UTC)))
 
 
 def _utc(moment: datetime | None) -> str | None:

@@ -80,4 +80,4 @@ def test_the_command_line_starts_without_anything_heavy():
     loaded = loaded_by("run_pipeline")
     commands = {f"commands.{path.stem}" for path in (PROJECT / "commands").glob("*.py")}
     assert commands - {"commands.__init__"} <= loaded
-    assert not loaded & (HEAVY | {"numpy", "pandas", "pyarrow", "pandera", "pydantic", "yaml"})
+    assert not loaded & (HEAVY | {"numpy", "pandas", "pyarrow", "pydantic", "yaml", "rich", "requests"})

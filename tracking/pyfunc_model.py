@@ -1,5 +1,8 @@
 """The registered model as MLflow loads it: a script, so that nothing is pickled."""
 
+import importlib
+import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +14,12 @@ class RawPairsModel(mlflow.pyfunc.PythonModel):
     """Takes raw texts and image bytes, answers label, probabilities and error."""
 
     def load_context(self, context: mlflow.pyfunc.PythonModelContext) -> None:
-        """Loads encoders and head from the model's own files."""
-        from entailment.serving.predictor import Predictor
-
-        self._predictor = Predictor(Path(context.artifacts["package"]))
+        """Loads the package with the reader that it brings, a module named by its hash."""
+        package = Path(context.artifacts["package"])
+        name = json.loads((package / "package.json").read_text(encoding="utf-8"))["reader"]
+        sys.path.append(str(package / "reader"))
+        importlib.invalidate_caches()
+        self._reader = importlib.import_module(f"{name}.serving.reader").Reader(package)
 
     def predict(
         self,
@@ -23,7 +28,7 @@ class RawPairsModel(mlflow.pyfunc.PythonModel):
         params: dict[str, Any] | None = None,
     ) -> pd.DataFrame:
         """Predictions for each row of `model_input`."""
-        return self._predictor.predict(model_input)
+        return self._reader.predict(model_input)
 
 
 mlflow.models.set_model(RawPairsModel())

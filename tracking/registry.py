@@ -35,22 +35,10 @@ _DESCRIPTION: Final = 4900
 _HISTORY: Final = "champion.history"
 _RETRAINED: Final = "retrained"
 """Tag of the versions that a promotion gate has judged."""
+_PAIRS_FORMAT: Final = 1
 _KEPT: Final = 20
 """Moves of the champion that are remembered: an MLflow tag holds 5,000 characters."""
-_LIBRARIES: Final = (
-    "mlflow",
-    "tensorflow",
-    "tensorflow-text",
-    "tensorflow-hub",
-    "keras",
-    "numpy",
-    "pandas",
-    "pyarrow",
-    "pydantic",
-    "pyyaml",
-    "tqdm",
-    "setuptools",
-)
+_LIBRARIES: Final = ("mlflow", "tensorflow", "tensorflow-text", "numpy", "pandas")
 
 
 def register(
@@ -169,8 +157,8 @@ def version_files(version: str) -> Path:
 
 def trained_pairs(version: str) -> dict[str, list[str]]:
     """The hashes (`pair_hashes`) of a version's pairs by split."""
-    hashes: dict[str, list[str]] = read_json(version_files(version) / "pairs.json")
-    return hashes
+    kept = read_json(version_files(version) / "pairs.json")
+    return {split: kept[split] for split in SPLITS}
 
 
 def champion_history(client: MlflowClient) -> list[dict[str, str]]:
@@ -208,13 +196,12 @@ def run_exists(run_id: str) -> bool:
 def _log_model(package: Path, card: str, hashes: Mapping[str, list[str]]) -> Any:
     with tempfile.TemporaryDirectory() as scratch:
         pairs, read_me = Path(scratch) / "pairs.json", Path(scratch) / MODEL_CARD
-        write_json(pairs, hashes)
+        write_json(pairs, {"format": _PAIRS_FORMAT, **hashes})
         read_me.write_text(card, encoding="utf-8")
         return mlflow.pyfunc.log_model(
             name="model",
             python_model=str(PROJECT / "tracking" / "pyfunc_model.py"),
             artifacts={"package": str(package), "pairs": str(pairs), "card": str(read_me)},
-            code_paths=[str(PROJECT / "entailment")],
             pip_requirements=[f"{name}=={installed(name)}" for name in _LIBRARIES],
             registered_model_name=REGISTERED_MODEL,
             signature=_signature(),

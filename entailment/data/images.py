@@ -12,7 +12,7 @@ from functools import cache, partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
-from entailment.errors import ImageError
+from ..errors import ImageError  # relative: a package holds this file under another name
 
 if TYPE_CHECKING:
     import numpy as np

@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -67,20 +66,6 @@ def prune(folder: Path, max_bytes: int) -> Pruned:
         if {entry.name for entry in encoder.iterdir()} <= {ABOUT}:
             shutil.rmtree(encoder, ignore_errors=True)
     return Pruned(len(removed), sum(removed), left)
-
-
-def table(stored: list[StoredEncoder], folder: Path) -> str:
-    """The inventory as lines of text."""
-    if not stored:
-        return f"The feature store {folder} is empty."
-    form = "{:<10} {:<44} {:>10} {:>10} {:>6}  {}"
-    lines = [form.format("inputs", "encoder", "features", "MB", "files", "last used")]
-    for entry in stored:
-        used = datetime.fromtimestamp(entry.last_used).strftime("%Y-%m-%d %H:%M")
-        names = entry.about.get("inputs", "?"), entry.about.get("encoder", entry.folder)
-        lines.append(form.format(*names, entry.features, f"{entry.bytes / 1e6:.1f}", entry.files, used))
-    total = sum(entry.bytes for entry in stored) / 1e6
-    return "\n".join([*lines, f"{total:.1f} MB in {folder}"])
 
 
 def _shards(encoder: Path) -> Iterator[tuple[Path, int, float]]:

@@ -16,7 +16,8 @@ from entailment.evaluation.drift import DriftReport, PairRows, drift_report
 from entailment.evaluation.promotion import Evidence
 from entailment.evaluation.slices import SLICES, evaluated_pairs
 from entailment.model.featurizer import SplitFeatures
-from entailment.serving.predictor import IMAGE, Predictor
+from entailment.serving.predictor import Predictor
+from entailment.serving.reader import IMAGE
 
 if TYPE_CHECKING:
     import numpy as np

@@ -86,6 +86,11 @@ class Featurizer:
         """What the stores were asked for so far, all encoders together."""
         return sum((store.usage for store in self._stores or ()), Usage())
 
+    @property
+    def store_keys(self) -> dict[str, str]:
+        """By kind of input the name of the folder in a store that has its encoder's features."""
+        return {channel.kind: channel.key for channel in self._channels}
+
     def split(self, records: Path, split: str) -> SplitFeatures:
         """Features of every row of one split of a folder of records, in order; only new inputs are encoded."""
         start, before = time.monotonic(), self.usage
@@ -150,11 +155,15 @@ class _Channel:
         """How many inputs are encoded and stored together."""
         return min(_INPUTS_AT_ONCE, max(1, int(_BYTES_AT_ONCE // (4 * self.encoder.width))))
 
+    @property
+    def key(self) -> str:
+        """The name of its folder in a store."""
+        return f"{self.kind}-{self.encoder.fingerprint[:16]}"
+
     def store(self, folder: Path | None) -> FeatureStore:
         fingerprint = self.encoder.fingerprint
         about = {"inputs": self.kind, "encoder": self.encoder.handle, "fingerprint": fingerprint}
-        path = folder / f"{self.kind}-{fingerprint[:16]}" if folder else None
-        return FeatureStore(path, self.encoder.width, about)
+        return FeatureStore(folder / self.key if folder else None, self.encoder.width, about)
 
     def keys(self, index: RecordsIndex) -> "np.ndarray":
         """S16 [n, len(names)], empty where absent."""

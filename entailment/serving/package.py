@@ -1,16 +1,47 @@
-"""The folder that the registered model consists of: encoders, head and how they are put together."""
+"""The folder that the registered model consists of: graphs, JSON, and the module that reads them.
 
-import json
+package.json                 format number, labels, limits, how the encoders are called, their keys in a store
+text/ preprocessor/ image/   the encoders, as SavedModels
+head/                        the head, as a SavedModel: inputs by name -> probabilities
+head.keras head.json         the same as a Keras model, and its settings, for an export; no reader loads them
+reader/<name>/               `serving/reader.py` and the two files that it needs, named by their hash
+"""
+
+import hashlib
+import importlib
 import shutil
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from entailment.configuration import Configuration
+from entailment.data.schema import LABELS, PROBABILITY
 from entailment.encoders.handles import resolve_handle
-from entailment.files import written_aside
+from entailment.errors import DataError
+from entailment.files import read_json, write_json, written_aside
+from entailment.model.end_to_end import tuned_featurizer
 from entailment.model.training import TrainedHead
+from entailment.serving.reader import SETTINGS, Encode
 
-SETTINGS: Final = "predictor.json"
+if TYPE_CHECKING:
+    import keras
+    import pandas as pd
+
+FORMAT: Final = 2
+_FIRST_FORMAT: Final = "predictor.json"
+"""The settings of a package of format 1, which brings a copy of `entailment/` beside it."""
+_READER: Final = ("errors.py", "data/images.py", "serving/reader.py")
+_CORE: Final = Path(__file__).resolve().parents[1]
+_FIRST_READER: Final = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+import pandas
+from entailment.serving.predictor import Predictor
+Predictor(Path(sys.argv[2])).predict(pandas.read_parquet(sys.argv[3])).to_parquet(sys.argv[4])
+"""
 
 
 def write_package(folder: Path, head: TrainedHead, configuration: Configuration, encoders: Path) -> Path:
@@ -18,21 +49,110 @@ def write_package(folder: Path, head: TrainedHead, configuration: Configuration,
 
     `encoders` is where the configured encoders are found or built; those that were trained come from the head.
     """
-    text = configuration.encoders.text
+    text, images = configuration.encoders.text, configuration.images
     handles = head.tuned(configuration.encoders).handles(configuration.inputs)
+    featurizer = tuned_featurizer(head, configuration, encoders, None)
     with written_aside(folder) as aside:
         aside.mkdir()
         for name, handle in handles.items():
             shutil.copytree(resolve_handle(handle, encoders), aside / name)
+        _save_graph(head.model, aside / "head")
         head.model.save(aside / "head.keras")
+        write_json(aside / "head.json", configuration.head.model_dump(mode="json"))
         settings = {
+            "format": FORMAT,
+            "reader": _copy_reader(aside / "reader"),
+            "labels": list(LABELS),
+            "probabilities": list(PROBABILITY),
             "inputs": configuration.inputs,
-            "image_size": configuration.images.size,
-            "max_pixels": configuration.images.max_pixels,
+            "decoding": {"size": images.size, "max_pixels": images.max_pixels},
             "max_text_bytes": configuration.ingest.max_text_bytes,
             "sequence_length": text.sequence_length,
             "text_output": text.output,
             "pair": text.encode == "pair",
+            "widths": {tensor.name: tensor.shape[1] for tensor in head.model.inputs},
+            "store_keys": featurizer.store_keys,
         }
-        (aside / SETTINGS).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+        write_json(aside / SETTINGS, settings)
     return folder
+
+
+def open_package(folder: Path, encode: Encode | None = None) -> Any:
+    """The reader of the package in `folder`: its `predict` answers raw pairs.
+
+    `encode`, if given, takes the place of the package's own encoders; a package of format 1 answers in a process of
+    its own, with the code and encoders that it brings. Raises DataError when there is no package that can be read.
+    """
+    if (folder / _FIRST_FORMAT).is_file():
+        return FirstFormat(folder)
+    try:
+        settings = read_json(folder / SETTINGS)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{folder} is no packed model ({error}). Register one with: train.") from None
+    if settings["format"] > FORMAT:
+        raise DataError(
+            f"{folder / SETTINGS} is of format {settings['format']}, and this version reads up to {FORMAT}."
+            " Use the newer version that wrote it."
+        )
+    # Named by its hash: whatever folder it comes from, the module of that name is the same.
+    if str(folder / "reader") not in sys.path:
+        sys.path.append(str(folder / "reader"))
+    importlib.invalidate_caches()
+    return importlib.import_module(f"{settings['reader']}.serving.reader").Reader(folder, encode)
+
+
+class FirstFormat:
+    """A package of format 1, which answers in a process of its own: Parquet in, Parquet out."""
+
+    def __init__(self, folder: Path) -> None:
+        """`folder` lies in a registered model, whose copy of the code is two folders above."""
+        self._folder, self._code = folder, folder.parent.parent / "code"
+        if not self._code.is_dir():
+            raise DataError(f"{folder} is a packed model of format 1, and its code is not in {self._code}.")
+
+    def predict(self, frame: "pd.DataFrame") -> "pd.DataFrame":
+        """As `Reader.predict`. Raises DataError when the process fails."""
+        import pandas as pd
+
+        with tempfile.TemporaryDirectory() as scratch:
+            asked, answered = Path(scratch) / "pairs.parquet", Path(scratch) / "answers.parquet"
+            frame.to_parquet(asked)
+            paths = map(str, (self._code, self._folder, asked, answered))
+            # Isolated: neither this project nor the working folder is on its path.
+            command = [sys.executable, "-I", "-c", _FIRST_READER, *paths]
+            done = subprocess.run(command, capture_output=True, text=True, cwd=scratch, check=False)
+            if done.returncode:
+                last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+                raise DataError(
+                    f"The packed model {self._folder} (format 1) could not answer: {last}. Promote another version."
+                )
+            return pd.read_parquet(answered)
+
+
+def _save_graph(model: "keras.Model", folder: Path) -> None:
+    """Writes a head as a SavedModel that is called with a dictionary of its inputs, any number of rows."""
+    import tensorflow as tf
+
+    signature = {tensor.name: tf.TensorSpec([None, tensor.shape[1]], tf.float32) for tensor in model.inputs}
+    graph = tf.Module()
+    graph.weights = [weight.value for weight in model.weights]
+    graph.__call__ = tf.function(
+        lambda inputs: model(inputs, training=False), input_signature=[signature], autograph=False
+    )
+    tf.saved_model.save(graph, str(folder))
+    # It holds a random number: without it equal weights give equal files.
+    (folder / "fingerprint.pb").unlink(missing_ok=True)
+
+
+def _copy_reader(folder: Path) -> str:
+    """Copies the reader's files into `folder`, as a Python package named by their hash; its name."""
+    digest = hashlib.sha256()
+    for name in _READER:
+        digest.update(name.encode() + b"\0" + (_CORE / name).read_bytes())
+    package = folder / f"entailment_reader_{digest.hexdigest()[:16]}"
+    for name in _READER:
+        (package / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(_CORE / name, package / name)
+    for inside in (package, package / "data", package / "serving"):
+        (inside / "__init__.py").touch()
+    return package.name

@@ -61,6 +61,20 @@ def test_wrong_values_are_named_by_row_and_column(tmp_path, column, value, expec
     assert len(str(caught.value)) < 1000
 
 
+def test_faults_are_in_the_order_of_the_file_and_the_rest_is_counted(tmp_path):
+    wrong = ["1.2E+18", "", "", "", "x" * 2000, "", "Maybe"]
+    with pytest.raises(DataError) as caught:
+        read(write(tmp_path / "p.csv", [[*ROW[:-1], "maybe"], ROW, wrong, wrong]))
+    first, *faults, more = str(caught.value).splitlines()
+    assert first.endswith("p.csv has 11 wrong value(s):") and more == "... and 6 more"
+    assert [fault.split(": ")[0] for fault in faults] == [
+        "  row 1, column label",
+        *(f"  row 3, column {name}" for name in ("id_1", "text_1", "id_2", "text_2")),
+    ]
+    assert faults[0].endswith("must be one of Contradictory, Implies, NoEntailment. Received: 'maybe'")
+    assert faults[-1].endswith(f"Received: '{'x' * 40}... (2000 bytes)'")
+
+
 @pytest.mark.parametrize(
     ("content", "expected"),
     [

@@ -85,18 +85,3 @@ def test_saved_and_loaded_it_answers_the_same(tmp_path):
     (tmp_path / "head" / "training.json").write_text("{")
     with pytest.raises(DataError, match="Train again"):
         load_trained(tmp_path / "head")
-
-
-def test_sequences_train_to_the_same_bits_and_survive_saving(tmp_path):
-    def of_tokens(features):
-        """Each vector as three tokens of width 4."""
-        shaped = {n: a if n.endswith("_present") else a.reshape(-1, 3, 4) for n, a in features.inputs.items()}
-        return SplitFeatures(shaped, features.labels, features.ids)
-
-    train, validation = of_tokens(TRAIN), of_tokens(VALIDATION)
-    head = Head(projection_units=16, attention="sequence")
-    first, again = (train_head(train, validation, head, Training(epochs=3), 1) for _ in range(2))
-    assert first.history == again.history
-    save_trained(first, tmp_path / "head")
-    answers = predict(load_trained(tmp_path / "head").model, validation)
-    assert (answers == predict(again.model, validation)).all()

@@ -234,8 +234,23 @@ def test_a_changed_core_function_is_seen(first, workspace, tmp_path):
     assert elsewhere.steps_run() == {"split", "write_tfrecords", *TRACKED}
 
 
-def test_the_same_seed_gives_the_same_bits_also_from_an_empty_store(first, workspace, client):
-    again = workspace.result("--no-cache")
+REFUSE_PICKLE = """
+import pickle, _pickle
+def refuse(*a, **k): raise RuntimeError('something was unpickled')
+class Refuse(pickle.Unpickler):
+    def load(self): refuse()
+for module in (pickle, _pickle):
+    module.load = module.loads = refuse
+    module.Unpickler = Refuse
+"""
+
+
+def test_the_same_seed_gives_the_same_bits_also_from_an_empty_store_and_nothing_is_unpickled(
+    first, workspace, client, tmp_path
+):
+    (tmp_path / "sitecustomize.py").write_text(REFUSE_PICKLE)
+    again = workspace.result("--no-cache", PYTHONPATH=str(tmp_path))
+    assert not [path for path in workspace.home.rglob("*") if path.suffix in (".pkl", ".pickle", ".joblib")]
     shutil.rmtree(workspace.home / "features")
     once_more = workspace.result("--no-cache")
     assert again["run_id"] != once_more["run_id"]
@@ -245,20 +260,6 @@ def test_the_same_seed_gives_the_same_bits_also_from_an_empty_store(first, works
         for run in (again, once_more)
     ]
     pd.testing.assert_frame_equal(*tables, check_exact=True)
-
-
-def test_no_pickle_is_read(workspace, tmp_path):
-    (tmp_path / "sitecustomize.py").write_text(
-        "import pickle, _pickle\n"
-        "def refuse(*a, **k): raise RuntimeError('something was unpickled')\n"
-        "class Refuse(pickle.Unpickler):\n"
-        "    def load(self): refuse()\n"
-        "for module in (pickle, _pickle):\n"
-        "    module.load = module.loads = refuse\n"
-        "    module.Unpickler = Refuse\n"
-    )
-    assert workspace.steps_run("--no-cache", PYTHONPATH=str(tmp_path)) == set(STEPS)
-    assert not [path for path in workspace.home.rglob("*") if path.suffix in (".pkl", ".pickle", ".joblib")]
 
 
 def test_promote_and_rollback_move_the_champion_and_record_it(first, workspace, client):

@@ -1,6 +1,9 @@
 """The packed model: from raw rows to answers, each fault in its own row."""
 
 import io
+import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -9,6 +12,8 @@ from PIL import Image
 
 from entailment.configuration import load_configuration
 from entailment.data.schema import LABELS, PROBABILITY
+from entailment.errors import DataError
+from entailment.files import read_json, write_json
 from entailment.model.featurizer import configured_featurizer
 from entailment.model.head import build_head
 from entailment.model.training import TrainedHead
@@ -103,6 +108,27 @@ def test_a_faulty_row_costs_only_itself(multimodal):
     np.testing.assert_allclose(mixed["p_implies"].iloc[0], good["p_implies"].iloc[0], atol=1e-6)
 
 
+def test_a_row_without_anything_gets_an_error_and_no_label(multimodal):
+    nothing = {
+        "text_1": ["", " ", "one"],
+        "text_2": [None, "\n", ""],
+        "image_1": [b""] * 3,
+        "image_2": [None] * 3,
+    }
+    answers = multimodal.predict(rows(**nothing))
+    assert answers["label"].tolist()[:2] == ["", ""] and answers["label"].iloc[2] in LABELS
+    assert "text_1, text_2, image_1, image_2 are absent" in answers["error"].iloc[0]
+
+
+def test_a_misspelt_column_is_refused_with_the_nearest_name(multimodal):
+    with pytest.raises(ValueError, match=r"There is no column 'text1'\. Did you mean 'text_1'"):
+        multimodal.predict(rows().rename(columns={"text_1": "text1"}))
+    with pytest.raises(ValueError, match="At least one of the columns text_1, text_2, image_1, image_2"):
+        multimodal.predict(pd.DataFrame({"title": ["one"]}))
+    ignored = multimodal.predict(rows().assign(label="Implies", id_1="7"))
+    pd.testing.assert_frame_equal(ignored, multimodal.predict(rows()))
+
+
 def test_half_a_surrogate_pair_fails_nothing(multimodal):
     half = pd.Series(["\ud83d", "one", "one"], index=[7, 3, 5], dtype=object)
     assert multimodal.predict(rows().assign(text_1=half))["error"].tolist() == ["", "", ""]
@@ -116,7 +142,7 @@ def test_no_rows_give_no_answers(multimodal):
 def test_batches_do_not_change_answers(multimodal, monkeypatch):
     frame = pd.concat([rows(text_2=[f"t{i}", f"u{i}", "v"]) for i in range(3)])
     whole = multimodal.predict(frame)
-    monkeypatch.setattr("entailment.serving.predictor._BATCH", 2)
+    monkeypatch.setattr(sys.modules[type(multimodal._reader).__module__], "ROWS_AT_ONCE", 2)
     pd.testing.assert_frame_equal(multimodal.predict(frame), whole, atol=1e-5)
 
 
@@ -144,3 +170,65 @@ def test_with_a_store_nothing_is_encoded_twice_and_the_answers_are_the_same(tmp_
     later = Predictor(made / "package", tmp_path / "store")
     pd.testing.assert_frame_equal(later.predict(rows()), answers)
     assert (later.usage.hits, later.usage.misses) == (4, 0)
+
+
+def test_the_graph_answers_as_the_keras_model(tmp_path, modules):
+    from entailment.model.head import load_head
+
+    model = predictor(tmp_path, modules)
+    head = load_head(tmp_path / "package" / "head.keras")
+    random = np.random.default_rng(2)
+    inputs = {t.name: random.normal(size=(40, t.shape[1])).astype(np.float32) for t in head.inputs}
+    expected = head.predict(inputs, batch_size=256, verbose=0)
+    np.testing.assert_allclose(model._reader._head(inputs).numpy(), expected, rtol=0, atol=1e-6)
+
+
+def test_a_package_needs_no_keras_model_and_nothing_of_this_project(tmp_path, modules):
+    predictor(tmp_path, modules)
+    program = (
+        "import importlib, sys, json, pandas\n"
+        "from pathlib import Path\n"
+        "folder = Path(sys.argv[1])\n"
+        "sys.path.append(str(folder / 'reader'))\n"
+        "name = json.loads((folder / 'package.json').read_text())['reader']\n"
+        "reader = importlib.import_module(name + '.serving.reader').Reader(folder)\n"
+        "answers = reader.predict(pandas.DataFrame({'text_1': ['one'], 'text_2': ['two']}))\n"
+        "assert answers['error'].tolist() == [''], answers\n"
+        "loaded = {name.partition('.')[0] for name in sys.modules}\n"
+        "print(sorted(loaded & {'entailment', 'mlflow', 'tensorflow_hub'}))\n"
+    )
+    moved = tmp_path / "elsewhere"
+    (tmp_path / "package" / "head.keras").unlink()
+    (tmp_path / "package").rename(moved)
+    command = [sys.executable, "-I", "-c", program, str(moved)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=200, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_two_packages_in_one_process_answer_each_with_its_own_reader(tmp_path, modules):
+    """The second one's reader is another program, as a later version's would be."""
+    predictor(tmp_path, modules)
+    folder, settings = tmp_path / "package", read_json(tmp_path / "package" / "package.json")
+    shutil.copytree(folder, tmp_path / "later")
+    changed = tmp_path / "later" / "reader" / settings["reader"]
+    module = changed / "serving" / "reader.py"
+    module.write_text(module.read_text().replace("nothing to judge", "nothing there"))
+    changed.rename(changed.with_name("entailment_reader_later"))
+    write_json(tmp_path / "later" / "package.json", settings | {"reader": "entailment_reader_later"})
+    empty = pd.DataFrame({"text_1": [""]})
+    said = [
+        Predictor(tmp_path / name).predict(empty)["error"].iloc[0] for name in ("package", "later", "package")
+    ]
+    assert [words.partition(":")[0] for words in said] == [
+        "nothing to judge",
+        "nothing there",
+        "nothing to judge",
+    ]
+
+
+def test_a_package_of_a_newer_format_is_refused_in_words(tmp_path, modules):
+    predictor(tmp_path, modules)
+    settings = tmp_path / "package" / "package.json"
+    write_json(settings, read_json(settings) | {"format": 3})
+    with pytest.raises(DataError, match=r"package\.json is of format 3, and this version reads up to 2"):
+        Predictor(tmp_path / "package")

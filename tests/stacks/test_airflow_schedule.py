@@ -23,7 +23,7 @@ from tests.stacks.airflow import (
 )
 from tests.stacks.webhook import webhook
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.slow, pytest.mark.services, pytest.mark.timeout(1500)]
 
 PATIENCE = 600
 """Seconds that one thing may take on a busy machine; together they may take what the time-out allows."""

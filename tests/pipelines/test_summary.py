@@ -1,0 +1,45 @@
+"""What the command line says at the end of a run."""
+
+from types import SimpleNamespace
+
+from pipelines.summary import comparison_summary, cross_validation_summary, schedules_table
+
+
+def test_a_failed_variant_and_fold_say_why_beside_the_others():
+    figures = dict.fromkeys(("accuracy", "macro_f1", "balanced_accuracy", "majority_accuracy"), 0.5)
+    figures |= dict.fromkeys(("f1_contradictory", "f1_implies", "f1_no_entailment"), 0.25)
+    figures |= {"macro_f1_std": None, "macro_f1_ci_low": 0.4, "macro_f1_ci_high": 0.6, "error": ""}
+    fine = figures | {"variant": "text_focal", "differs": "best", "fold": "1", "rows": 20.0}
+    failed = {"variant": "text_weighted", "fold": "2", "error": "loss is inf"}
+    pooled = fine | {"fold": "pooled"}
+    source = {"name": "mine", "rows": 60, "generated": False}
+    common = {"steps": 5, "cached": 0, "source": source, "parent_run_id": "abc", "confidence": 0.95}
+    compared = comparison_summary(SimpleNamespace(table=[fine, failed], **common)).splitlines()
+    assert compared[2].split()[:3] == ["variant", "accuracy", "macro-F1"]
+    shown = "text_focal 0.500 0.500 0.400 to 0.600 0.500 .25 / .25 / .25 best"
+    assert " ".join(compared[3].split()) == shown
+    assert compared[4].split() == ["text_weighted", "FAILED:", "loss", "is", "inf"]
+    assert compared[4].index("FAILED") == compared[3].index("best")
+    folds = cross_validation_summary(SimpleNamespace(table=[fine, failed, pooled], **common)).splitlines()
+    assert folds[3].split() == ["1", "20", *["0.500"] * 4, *["0.250"] * 3]
+    assert folds[4].split() == ["2", "FAILED:", "loss", "is", "inf"]
+    assert folds[6] == "Pooled    macro-F1 0.500 (95% interval 0.400 to 0.600)"
+
+
+def test_schedules_and_their_runs_are_two_tables():
+    state = {"name": "often", "cron": "* * * * *", "state": "active", "next_run": "2026-01-01T00:00:00+00:00"}
+    state |= {"last_run": None, "last_state": None, "runs": []}
+    head, row = schedules_table([SimpleNamespace(**state)]).splitlines()
+    assert row.split("  ")[0] == "often" and row.split() == [
+        "often",
+        *"*****",
+        "active",
+        state["next_run"],
+        "-",
+        "-",
+    ]
+    assert head.index("next run") == row.index(state["next_run"])
+    run = {"name": "retraining-2026_01_01", "status": "completed"}
+    shown = schedules_table([SimpleNamespace(**state | {"runs": [run]})]).split("\n\n")
+    assert shown[1].splitlines()[1].split() == ["often", "retraining-2026_01_01", "completed"]
+    assert schedules_table([]) == "No schedules."
