@@ -33,7 +33,7 @@ INPUTS = ("multimodal", "text")
 LENGTH = 128
 
 
-def write_data(folder: Path, pairs: int, config: Configuration, packer: Any) -> Path:
+def write_data(folder: Path, pairs: int, config: Configuration) -> Path:
     """Generated pairs and images, resolved, split and written as records."""
     from entailment.data.image_paths import resolve_image_paths
     from entailment.data.pairs import read_pairs
@@ -46,7 +46,7 @@ def write_data(folder: Path, pairs: int, config: Configuration, packer: Any) -> 
     limit = config.images.max_pixels
     frame, _ = resolve_image_paths(frame, folder / "sample" / "images", missing="error", max_pixels=limit)
     spec = RecordsSpec(config.images.size, limit, config.records.rows_per_shard, "error", True)
-    write_records(split_pairs(frame, config.split, config.seed), folder / "records", spec, packer)
+    write_records(split_pairs(frame, config.split, config.seed), folder / "records", spec)
     return folder / "records"
 
 
@@ -213,7 +213,7 @@ def main(kind: str, pairs: int, epochs: int, rounds: int) -> None:
         handles = stand_ins(folder) if pair else names
         text = TextEncoder(handles[0], config.encoders.text.preprocessor, encoders, LENGTH)
         image = ImageEncoder(handles[1], encoders, config.images.size)
-        records = write_data(folder, pairs, config, None)
+        records = write_data(folder, pairs, config)
         comparison = Comparison(records, text, image, pair, config)
         measured: dict[str, list[float]] = {"encode": [], "train": [], **{name: [] for name in INPUTS}}
         for number in range(rounds):

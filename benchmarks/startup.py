@@ -32,7 +32,6 @@ def core(home: Path) -> None:
     from entailment.data.records import RecordsSpec, write_records
     from entailment.data.sources import locate
     from entailment.data.split import split_pairs, split_report
-    from entailment.encoders.text import TextPacker
     from entailment.evaluation.figures import save_figure
     from entailment.evaluation.report import evaluate_split
     from entailment.model.featurizer import configured_featurizer
@@ -42,14 +41,13 @@ def core(home: Path) -> None:
     config = Configuration()
     source = locate(config.dataset, config.tweets, home / "datasets", with_images=True)
     pairs = read_pairs(source.csv, max_text_bytes=config.ingest.max_text_bytes)
-    limit, text = config.images.max_pixels, config.encoders.text
+    limit = config.images.max_pixels
     resolved, _ = resolve_image_paths(pairs, source.images, missing="mask", max_pixels=limit)
     splits = split_pairs(resolved, config.split, config.seed)
     with tempfile.TemporaryDirectory(dir=home) as scratch:
         records = Path(scratch) / "records"
-        packer = TextPacker(text.preprocessor, home / "encoders", text.sequence_length)
         spec = RecordsSpec(config.images.size, limit, config.records.rows_per_shard, "mask", True)
-        write_records(splits, records, spec, packer)
+        write_records(splits, records, spec)
         featurizer = configured_featurizer(config, home / "encoders", home / "features")
         train, validation = (featurizer.split(records, name) for name in ("train", "validation"))
         head = train_head(train, validation, config.head, config.training, config.seed)

@@ -20,8 +20,6 @@ class InputState:
     """Over name, size and time of change of every image; "" where none are used."""
     encoders: dict[str, str]
     """Fingerprint of each encoder in use."""
-    preprocessor: str
-    """Fingerprint of the text preprocessor; "" where none is used."""
 
 
 def input_state(configuration: Configuration) -> InputState:
@@ -30,4 +28,4 @@ def input_state(configuration: Configuration) -> InputState:
     source = locate(configuration.dataset, configuration.tweets, home() / "datasets", with_images=with_images)
     images = folder_fingerprint(source.images) if with_images else ""
     encoders = module_fingerprints(configuration.encoders.handles(configuration.inputs), home() / "encoders")
-    return InputState(sha256_of_file(source.csv), images, encoders, encoders.get("preprocessor", ""))
+    return InputState(sha256_of_file(source.csv), images, encoders)

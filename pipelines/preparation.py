@@ -37,16 +37,7 @@ def prepare(
         pairs, source, inputs, missing, config.images.max_pixels, state.images
     )
     splits, split_report = divide(resolved) if divide else split(resolved, config.split, config.seed)
-    records = write_tfrecords(
-        splits,
-        inputs,
-        config.images,
-        config.records,
-        config.encoders.text.preprocessor,
-        config.encoders.text.sequence_length,
-        state.images,
-        state.preprocessor,
-    )
+    records = write_tfrecords(splits, inputs, config.images, config.records, state.images)
     return Prepared(source, image_report, splits, split_report, records)
 
 

@@ -50,7 +50,7 @@ def retraining(configuration: Configuration, force: bool = False) -> None:
     """
     config = configuration
     content, champion, encoder_state = find_new_data(config, force)
-    prepared = prepare(config, InputState(content, "", encoder_state, ""))
+    prepared = prepare(config, InputState(content, "", encoder_state))
     drifted = drift(prepared.records, prepared.splits, prepared.source, champion, config, encoder_state)
     head, tracked_run = train(
         prepared.records,

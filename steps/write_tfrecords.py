@@ -1,4 +1,4 @@
-"""Step 4: write what the encoders are fed as TFRecord files."""
+"""Step 4: write texts and images as TFRecord files."""
 
 import tempfile
 from pathlib import Path
@@ -10,8 +10,7 @@ from zenml.config import CachePolicy
 
 from entailment.configuration import Images, Inputs, Records
 from entailment.data.records import RecordsFolder, RecordsSpec, write_records
-from entailment.encoders.text import TextPacker
-from entailment.home import home, scratch
+from entailment.home import scratch
 from materializers.records import RecordsMaterializer
 from steps.code_fingerprint import code_fingerprint
 
@@ -23,22 +22,12 @@ def code() -> str:
 
 @step(output_materializers={"records": RecordsMaterializer}, cache_policy=CachePolicy(cache_func=code))
 def write_tfrecords(
-    splits: pd.DataFrame,
-    inputs: Inputs,
-    images: Images,
-    config: Records,
-    preprocessor: str,
-    sequence_length: int,
-    images_state: str,
-    preprocessor_state: str,
+    splits: pd.DataFrame, inputs: Inputs, images: Images, config: Records, images_state: str
 ) -> Annotated[RecordsFolder, "records"]:
-    """Writes texts, token ids, masks and resized images; the two states make changed files run anew."""
+    """Writes texts and resized images; `images_state` makes changed files run anew."""
     spec = RecordsSpec(
         images.size, images.max_pixels, config.rows_per_shard, images.missing, inputs != "text"
     )
-    tokenizer = None
-    if inputs != "image":
-        tokenizer = TextPacker(preprocessor, home() / "encoders", sequence_length)
     folder = Path(tempfile.mkdtemp(dir=scratch()))
-    write_records(splits, folder, spec, tokenizer)
+    write_records(splits, folder, spec)
     return RecordsFolder.at(folder)

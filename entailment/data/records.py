@@ -1,4 +1,4 @@
-"""TFRecord files: texts, their tokens and resized images, written once, verified when read.
+"""TFRecord files: texts and resized images, written once, verified when read.
 
 Beside the files of each split lies its index: who each row is, its label, and the key of each text and image, so
 that what is known already need not be read.
@@ -7,14 +7,13 @@ that what is known already need not be read.
 import errno
 import hashlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from entailment.configuration import MissingImages
-from entailment.data.examples import serialized_examples
 from entailment.data.schema import ID, IMAGE_PATH, IMAGE_STATUS, LABEL, LABEL_INDEX_COLUMN, TEXT
 from entailment.data.split import SPLIT_COLUMN
 from entailment.errors import DataError, ImageError
@@ -26,10 +25,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import tensorflow as tf
 
-    from entailment.encoders.text import TextPacker
-
 MANIFEST: Final = "manifest.json"
-_FORMAT: Final = 2
+_FORMAT: Final = 3
+_READABLE: Final = (2, 3)
+"""Examples of format 2 also hold token ids, which nothing reads."""
 _CHUNK: Final = 256
 """Rows whose images are held at once while writing; examples parsed at once while reading."""
 _FILES_AT_ONCE: Final = 16
@@ -38,7 +37,6 @@ _SHUFFLED_BYTES: Final = 2**26
 """Records among which the next one of a shuffled split is drawn: as many as fit in this."""
 ABSENT: Final = b""
 """The key of an empty text or an absent image in an index: numpy's S16 strips the zero bytes in the file."""
-TOKENS: Final = ("input_word_ids", "input_mask", "input_type_ids")
 IMAGE: Final = ("image_1", "image_2")
 IMAGE_PRESENT: Final = ("image_present_1", "image_present_2")
 ROW: Final = "row"
@@ -112,16 +110,13 @@ def content_key(data: bytes) -> bytes:
     return hashlib.sha256(len(data).to_bytes(8, "little") + data).digest()[:_KEY_BYTES]
 
 
-def write_records(
-    frame: "pd.DataFrame", folder: Path, spec: RecordsSpec, text: "TextPacker | None"
-) -> dict[str, Any]:
+def write_records(frame: "pd.DataFrame", folder: Path, spec: RecordsSpec) -> dict[str, Any]:
     """Writes every split there is as sharded TFRecord files and a manifest; the folder appears whole or not at all.
 
     Args:
         frame: pairs with resolved image paths and the column `split`.
         folder: is replaced when there.
         spec: sizes and the policy for images that cannot be decoded.
-        text: gives token ids and masks of each text by itself (for encoders that are trained); None: left out.
 
     Returns:
         The manifest: counts, files with their sizes and SHA-256, the feature spec, images that failed.
@@ -135,8 +130,7 @@ def write_records(
     manifest: dict[str, Any] = {
         "format": _FORMAT,
         "image_size": spec.image_size,
-        "sequence_length": text.sequence_length if text else 0,
-        "features": feature_spec(text.sequence_length if text else 0),
+        "features": feature_spec(),
         "splits": {},
         "unreadable": [],
     }
@@ -150,7 +144,7 @@ def write_records(
                 for number, start in enumerate(shards):
                     name = f"{split}-{number:05d}-of-{len(shards):05d}.tfrecord"
                     shard = _taken(frame, rows[start : start + spec.rows_per_shard])
-                    kept = _write_shard(aside / name, shard, spec, text, index, manifest["unreadable"])
+                    kept = _write_shard(aside / name, shard, spec, index, manifest["unreadable"])
                     files.append(_file_entry(aside / name, kept))
                     bar.update(len(shard))
             kept = sum(f["rows"] for f in files)
@@ -215,7 +209,7 @@ def read_rows(folder: Path, split: str, rows: "np.ndarray | None" = None) -> Ite
         dataset = (
             tf.data.Dataset.zip(dataset, mask).filter(lambda _, keep: keep).map(lambda record, _: record)
         )
-    spec = _feature_spec(0)
+    spec = _feature_spec()
     batches = dataset.batch(_CHUNK).map(lambda records: tf.io.parse_example(records, spec)).prefetch(1)
     for batch in batches.as_numpy_iterator():
         yield from _rows_of(batch)
@@ -245,7 +239,7 @@ def records_dataset(
     manifest = read_manifest(folder)
     entries = manifest["splits"][split]["files"]
     _verify(folder, entries)
-    size, spec = manifest["image_size"], _feature_spec(manifest["sequence_length"])
+    size, spec = manifest["image_size"], _feature_spec()
 
     def parse(row: "tf.Tensor", serialized: "tf.Tensor") -> "dict[str, tf.Tensor]":
         example = tf.io.parse_single_example(serialized, spec) | {ROW: row}
@@ -290,7 +284,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         manifest = read_json(path)
     except (OSError, ValueError) as error:
         raise DataError(f"The records in {folder} cannot be read ({error}). {_AGAIN}") from None
-    if not isinstance(manifest, dict) or manifest.get("format") != _FORMAT:
+    if not isinstance(manifest, dict) or manifest.get("format") not in _READABLE:
         raise DataError(f"{path} is not of format {_FORMAT}. {_AGAIN}")
     return manifest
 
@@ -312,24 +306,20 @@ def records_hash(folder: Path) -> str:
     return hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()
 
 
-def feature_spec(length: int) -> dict[str, dict[str, Any]]:
-    """Name, dtype and shape of each feature in an example; `length` tokens, 0: no tokens."""
-    spec = _feature_spec(length)
+def feature_spec() -> dict[str, dict[str, Any]]:
+    """Name, dtype and shape of each feature in an example."""
+    spec = _feature_spec()
     return {name: {"dtype": value.dtype.name, "shape": list(value.shape)} for name, value in spec.items()}
 
 
 _AGAIN: Final = "Run again with --no-cache: it is written anew."
 
 
-def _feature_spec(length: int) -> "dict[str, tf.io.FixedLenFeature]":
+def _feature_spec() -> "dict[str, tf.io.FixedLenFeature]":
     import tensorflow as tf
 
     spec = {name: tf.io.FixedLenFeature([], tf.string) for name in (*ID, *TEXT, *IMAGE)}
-    spec |= {name: tf.io.FixedLenFeature([], tf.int64) for name in IMAGE_PRESENT}
-    spec[LABEL] = tf.io.FixedLenFeature([], tf.int64)
-    if length:
-        spec |= {f"{n}_{side}": tf.io.FixedLenFeature([length], tf.int64) for n in TOKENS for side in (1, 2)}
-    return spec
+    return spec | {name: tf.io.FixedLenFeature([], tf.int64) for name in (*IMAGE_PRESENT, LABEL)}
 
 
 def _check_rows_are_left(manifest: dict[str, Any]) -> None:
@@ -373,7 +363,7 @@ class _IndexWriter:
         self.path, self._schema = path, pa.schema(fields)
         self._writer = pa.ipc.new_file(path, self._schema)
 
-    def add(self, columns: "Sequence[Sequence[bytes] | np.ndarray]") -> None:
+    def add(self, columns: Sequence[Sequence[bytes] | Sequence[int]]) -> None:
         """Adds rows, given as the values of each column."""
         import pyarrow as pa
 
@@ -392,12 +382,7 @@ def _key_array(column: "pa.FixedSizeBinaryArray") -> "np.ndarray":
 
 
 def _write_shard(
-    path: Path,
-    rows: "pd.DataFrame",
-    spec: RecordsSpec,
-    text: "TextPacker | None",
-    index: _IndexWriter,
-    unreadable: list[list[str]],
+    path: Path, rows: "pd.DataFrame", spec: RecordsSpec, index: _IndexWriter, unreadable: list[list[str]]
 ) -> int:
     import tensorflow as tf
 
@@ -405,7 +390,7 @@ def _write_shard(
     try:
         with tf.io.TFRecordWriter(str(path)) as writer:
             for start in range(0, len(rows), _CHUNK):
-                for example in _examples(rows.iloc[start : start + _CHUNK], spec, text, index, unreadable):
+                for example in _examples(rows.iloc[start : start + _CHUNK], spec, index, unreadable):
                     writer.write(example)
                     kept += 1
     except tf.errors.ResourceExhaustedError as error:
@@ -414,15 +399,9 @@ def _write_shard(
 
 
 def _examples(
-    chunk: "pd.DataFrame",
-    spec: RecordsSpec,
-    text: "TextPacker | None",
-    index: _IndexWriter,
-    unreadable: list[list[str]],
+    chunk: "pd.DataFrame", spec: RecordsSpec, index: _IndexWriter, unreadable: list[list[str]]
 ) -> list[bytes]:
     """The serialized examples of a chunk; its rows are added to the index."""
-    import numpy as np
-
     images = [_encoded_images(chunk, side, spec, unreadable) for side in (0, 1)]
     if spec.with_images and spec.missing == "drop":
         kept = [row for row in range(len(chunk)) if not _has_failed(chunk, images, row)]
@@ -432,20 +411,32 @@ def _examples(
     strings: dict[str, Sequence[bytes]] = {
         name: [value.encode() for value in chunk[name]] for name in (*ID, *TEXT)
     }
-    integers = {LABEL: chunk[LABEL_INDEX_COLUMN].to_numpy("int64")[:, None]}
+    integers: dict[str, Sequence[int]] = {LABEL: chunk[LABEL_INDEX_COLUMN].tolist()}
     keys: list[Sequence[bytes]] = [
         [content_key(value) if value else _NO_KEY for value in strings[name]] for name in TEXT
     ]
     for side in (0, 1):
         pngs, image_keys = zip(*images[side], strict=True)
         strings[IMAGE[side]] = pngs
-        integers[IMAGE_PRESENT[side]] = np.array([[bool(png)] for png in pngs])
+        integers[IMAGE_PRESENT[side]] = [int(bool(png)) for png in pngs]
         keys.append(image_keys)
-        if text:
-            tokens = text.pack(chunk[TEXT[side]].tolist())
-            integers |= {f"{name}_{side + 1}": ids.numpy() for name, ids in tokens.items()}
-    index.add([*(strings[name] for name in ID), integers[LABEL][:, 0], *keys])
-    return serialized_examples(strings, integers)
+    index.add([*(strings[name] for name in ID), integers[LABEL], *keys])
+    return [_example(strings, integers, row) for row in range(len(chunk))]
+
+
+def _example(
+    strings: Mapping[str, Sequence[bytes]], integers: Mapping[str, Sequence[int]], row: int
+) -> bytes:
+    """One row as a serialized Example, the same bytes each time."""
+    import tensorflow as tf
+
+    example = tf.train.Example()
+    for name, values in strings.items():
+        example.features.feature[name].bytes_list.value.append(values[row])
+    for name, numbers in integers.items():
+        example.features.feature[name].int64_list.value.append(numbers[row])
+    serialized: bytes = example.SerializeToString(deterministic=True)
+    return serialized
 
 
 def _has_failed(chunk: "pd.DataFrame", images: Sequence[Sequence[tuple[bytes, bytes]]], row: int) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from entailment.configuration import Configuration
-from entailment.data.records import IMAGE, IMAGE_PRESENT, ROW, TOKENS, records_dataset
+from entailment.data.records import IMAGE, IMAGE_PRESENT, ROW, records_dataset
 from entailment.data.schema import LABEL, TEXT
 from entailment.encoders.text import TextPacker
 from entailment.encoders.trainable import TrainableEncoder
@@ -79,14 +79,13 @@ class _Network:
     def __init__(self, config: Configuration, place: Workplace) -> None:
         self._records, self._batch_size, self._seed = place.records, config.training.batch_size, config.seed
         text = config.encoders.text
-        self._output = text.output
+        self._output, self._pair = text.output, text.encode == "pair"
         handles = config.encoders.handles(config.inputs)
         self.encoders = {
             role: TrainableEncoder(f"encoders.{role}.trainable", handles[role], place.encoders, trainable)
             for role, trainable in config.encoders.trained(config.inputs).items()
         }
-        self._packer = None
-        if "text" in self.encoders and text.encode == "pair":
+        if "text" in self.encoders:
             self._packer = TextPacker(text.preprocessor, place.encoders, text.sequence_length)
 
     def dataset(self, features: SplitFeatures, *, shuffled: bool) -> "tf.data.Dataset":
@@ -133,7 +132,7 @@ class _Network:
         for role, encoder in self.encoders.items():
             vectors = encoder.module(given[role])
             vectors = vectors[self._output] if role == "text" else vectors
-            names = ("text",) if role == "text" and self._packer else (f"{role}_1", f"{role}_2")
+            names = ("text",) if role == "text" and self._pair else (f"{role}_1", f"{role}_2")
             for name, part in zip(names, tf.split(vectors, len(names)), strict=True):
                 inputs[name] = part * known[f"{name}_present"]
         return inputs
@@ -142,14 +141,10 @@ class _Network:
         """Token ids of the pairs, or of both texts one below the other, and which texts are there."""
         import tensorflow as tf
 
-        there = [tf.strings.length(batch[name]) > 0 for name in TEXT]
-        if self._packer:
-            tokens = self._packer.packed([batch[name] for name in TEXT])
-            present = _presence(["text"], [there[0] & there[1]])
-        else:
-            sides = {name: [batch[f"{name}_1"], batch[f"{name}_2"]] for name in TOKENS}
-            tokens = {name: tf.cast(tf.concat(both, axis=0), tf.int32) for name, both in sides.items()}
-            present = _presence(TEXT, there)
+        texts = [batch[name] for name in TEXT]
+        there = [tf.strings.length(text) > 0 for text in texts]
+        present = _presence(["text"], [there[0] & there[1]]) if self._pair else _presence(TEXT, there)
+        tokens = self._packer.packed(texts if self._pair else [tf.concat(texts, axis=0)])
         if self.encoders["text"].any_length:
             longest = tf.reduce_max(tf.reduce_sum(tokens["input_mask"], axis=1))
             tokens = {name: ids[:, :longest] for name, ids in tokens.items()}

@@ -48,7 +48,7 @@ def sample_model(built_folder: Path, tmp_path_factory: pytest.TempPathFactory) -
     )
     splits = split_pairs(resolved, config.split, config.seed)
     spec = RecordsSpec(images.size, images.max_pixels, config.records.rows_per_shard, "error", True)
-    write_records(splits, folder / "records", spec, None)
+    write_records(splits, folder / "records", spec)
     featurizer = configured_featurizer(config, built_folder, home() / "features")
     features = [featurizer.split(folder / "records", name) for name in ("train", "validation")]
     head = train_head(*features, config.head, config.training, config.seed)

@@ -74,7 +74,7 @@ def telling_head():
 def judged(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("records")
     frame = splits(folder)
-    write_records(frame, folder / "records", RecordsSpec(32, 10_000, 16, "mask", request.param), None)
+    write_records(frame, folder / "records", RecordsSpec(32, 10_000, 16, "mask", request.param))
     labels = frame["label_index"].to_numpy()[2:].astype(np.int64)
     judge = (folder / "records", telling_head(), Features(labels), COUNTS, CONFIG, 42, frame)
     return request.param, labels, judge, evaluate_split(*judge)

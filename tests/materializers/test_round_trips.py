@@ -62,7 +62,7 @@ def records(tmp_path):
             "split": ["train", "validation", "test"],
         }
     )
-    write_records(frame, tmp_path / "written", RecordsSpec(32, 10_000, 2, "mask", False), None)
+    write_records(frame, tmp_path / "written", RecordsSpec(32, 10_000, 2, "mask", False))
     return RecordsFolder.at(tmp_path / "written")
 
 

@@ -9,7 +9,6 @@ from entailment.configuration import load_configuration
 from entailment.data.records import RecordsSpec, write_records
 from entailment.data.schema import LABELS
 from entailment.encoders.handles import load_module
-from entailment.encoders.text import TextPacker
 from entailment.encoders.trainable import TrainableEncoder
 from entailment.errors import EncoderError, EntailmentError
 from entailment.files import read_json, write_json
@@ -37,7 +36,7 @@ def modules(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def records(tmp_path_factory, modules):
+def records(tmp_path_factory):
     """36 pairs; the third text, and some images, are missing."""
     folder = tmp_path_factory.mktemp("records")
     random = np.random.default_rng(0)
@@ -63,8 +62,7 @@ def records(tmp_path_factory, modules):
             "split": SPLITS,
         }
     )
-    packer = TextPacker(modules["preprocessor"], folder, LENGTH)
-    write_records(frame, folder / "records", RecordsSpec(SIZE, 10_000, 10, "mask", True), packer)
+    write_records(frame, folder / "records", RecordsSpec(SIZE, 10_000, 10, "mask", True))
     return folder / "records"
 
 
