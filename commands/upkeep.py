@@ -46,6 +46,7 @@ def add(file: Path, name: str, images: Path | None, config: Path | None, as_json
         limits = {
             "max_text_bytes": settings.ingest.max_text_bytes,
             "max_pixels": settings.images.max_pixels,
+            "max_decoded_bytes": settings.images.max_decoded_bytes,
         }
         addition = add_pairs(file, images, home() / "datasets", name, **limits)
         if as_json:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
+from entailment.data.images import MAX_DECODED_BYTES
 from entailment.errors import ConfigurationError
 
 DEFAULT_FILE: Final = "zenml_config.yaml"
@@ -65,6 +66,7 @@ class Images(_Section):
     missing: MissingImages = "mask"
     size: Annotated[int, Field(ge=32, le=1024)] = 128
     max_pixels: Count = 64_000_000
+    max_decoded_bytes: Count = MAX_DECODED_BYTES
 
 
 class Split(_Section):

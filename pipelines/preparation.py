@@ -34,7 +34,13 @@ def prepare(
     missing = config.images.missing if inputs != "text" else "mask"
     pairs, source = ingest(config.dataset, config.tweets, config.ingest, inputs, state.content)
     resolved, image_report = resolve_image_paths(
-        pairs, source, inputs, missing, config.images.max_pixels, state.images
+        pairs,
+        source,
+        inputs,
+        missing,
+        config.images.max_pixels,
+        config.images.max_decoded_bytes,
+        state.images,
     )
     splits, split_report = divide(resolved) if divide else split(resolved, config.split, config.seed)
     records = write_tfrecords(splits, inputs, config.images, config.records, state.images)

@@ -10,7 +10,7 @@ from typing import Final
 from entailment.home import PROJECT
 
 _ROOMS: Final = ("entailment", "steps", "tracking", "materializers")
-_LIBRARIES: Final = ("tensorflow", "tensorflow-text", "keras", "pandas", "scikit-learn")
+_LIBRARIES: Final = ("tensorflow", "tensorflow-text", "keras", "pandas", "scikit-learn", "pillow")
 
 
 def code_fingerprint(*modules: str) -> str:

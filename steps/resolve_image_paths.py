@@ -33,11 +33,14 @@ def resolve_image_paths(
     inputs: Inputs,
     missing: MissingImages,
     max_pixels: int,
+    max_decoded_bytes: int,
     images_state: str,
 ) -> tuple[Annotated[pd.DataFrame, "resolved"], Annotated[dict[str, Any], "image_report"]]:
     """Adds path, status and reason of each image; `images_state` makes a changed folder run anew."""
     folder = Path(source["images"]) if source["images"] and inputs != "text" else None
-    resolved, report = resolve(pairs, folder, missing=missing, max_pixels=max_pixels)
+    resolved, report = resolve(
+        pairs, folder, missing=missing, max_pixels=max_pixels, max_decoded_bytes=max_decoded_bytes
+    )
     if folder:
         for problem in report.problems:
             _LOG.warning("%s", problem)

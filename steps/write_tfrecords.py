@@ -26,7 +26,12 @@ def write_tfrecords(
 ) -> Annotated[RecordsFolder, "records"]:
     """Writes texts and resized images; `images_state` makes changed files run anew."""
     spec = RecordsSpec(
-        images.size, images.max_pixels, config.rows_per_shard, images.missing, inputs != "text"
+        images.size,
+        images.max_pixels,
+        config.rows_per_shard,
+        images.missing,
+        inputs != "text",
+        images.max_decoded_bytes,
     )
     folder = Path(tempfile.mkdtemp(dir=scratch()))
     write_records(splits, folder, spec)

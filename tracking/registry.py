@@ -38,7 +38,7 @@ _RETRAINED: Final = "retrained"
 _PAIRS_FORMAT: Final = 1
 _KEPT: Final = 20
 """Moves of the champion that are remembered: an MLflow tag holds 5,000 characters."""
-_LIBRARIES: Final = ("mlflow", "tensorflow", "tensorflow-text", "numpy", "pandas")
+_LIBRARIES: Final = ("mlflow", "tensorflow", "tensorflow-text", "numpy", "pandas", "pillow")
 
 
 def register(

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from entailment.data.image_paths import MISSING, OK, UNREADABLE, resolve_image_paths
+from entailment.data.images import MAX_DECODED_BYTES
 from entailment.data.pairs import content_hash, read_pairs
 from entailment.data.schema import ID, IMAGE_PATH, IMAGE_STATUS, LABEL, PAIR_COLUMNS, TEXT
 from entailment.errors import ConfigurationError, DataError
@@ -92,7 +93,14 @@ class Addition:
 
 
 def add_pairs(
-    file: Path, images: Path | None, folder: Path, name: str, *, max_text_bytes: int, max_pixels: int
+    file: Path,
+    images: Path | None,
+    folder: Path,
+    name: str,
+    *,
+    max_text_bytes: int,
+    max_pixels: int,
+    max_decoded_bytes: int = MAX_DECODED_BYTES,
 ) -> Addition:
     """Adds the rows of a CSV file, and their images, to the data set `name` below `folder`; made when absent.
 
@@ -111,7 +119,9 @@ def add_pairs(
     pairs = read_pairs(file, max_text_bytes=max_text_bytes)
     if images and not images.is_dir():
         raise DataError(f"There is no folder {images}. --images must be the folder of the <id>.<ext> files.")
-    resolved, report = resolve_image_paths(pairs, images, missing="mask", max_pixels=max_pixels)
+    resolved, report = resolve_image_paths(
+        pairs, images, missing="mask", max_pixels=max_pixels, max_decoded_bytes=max_decoded_bytes
+    )
     with locked(folder / f"{name}.lock", f"Another addition to {name} is going on: waiting for its end."):
         log = _read_log(place)
         current = _number_of(log)

@@ -3,16 +3,14 @@
 import hashlib
 import os
 import re
-import struct
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from entailment.data.images import decode_images, read_header
+from entailment.data.images import MAX_DECODED_BYTES, checksums_fit, decode_images, read_header
 from entailment.data.schema import ID, IMAGE_PATH, IMAGE_REASON, IMAGE_STATUS, IMAGE_URL, SIDES
 from entailment.errors import DataError, ImageError
 
@@ -30,7 +28,7 @@ _REPORTED: Final = 20
 _NAMED_IN_ERROR: Final = 5
 _PROBES_AT_ONCE: Final = 8
 _DECODED_AT_ONCE: Final = 64
-_KNOWN_EXTENSIONS: Final = ("jpg", "jpeg", "png", "gif", "bmp")
+_KNOWN_EXTENSIONS: Final = ("jpg", "jpeg", "png", "gif", "bmp", "webp", "tif", "tiff", "avif")
 
 
 @dataclass(frozen=True)
@@ -81,12 +79,14 @@ def resolve_image_paths(
     *,
     missing: Literal["mask", "drop", "error"],
     max_pixels: int,
+    max_decoded_bytes: int = MAX_DECODED_BYTES,
 ) -> "tuple[pd.DataFrame, ImageReport]":
     """Adds for each side the image's path (absolute, or ""), its status, and the reason where it is not ok.
 
     The file is `<folder>/<id>.<extension>` with the extension of the image's URL, else one of that id under
     another extension, else one without. Without a folder every image is missing. `missing` says what an image
-    that is not ok does: "mask" keeps its row, "drop" removes it, "error" stops.
+    that is not ok does: "mask" keeps its row, "drop" removes it, "error" stops. Both limits are those of
+    `decode_images`.
 
     Raises:
         DataError: an id is not fit for a file name: it would leave the folder.
@@ -94,7 +94,8 @@ def resolve_image_paths(
     """
     for column in ID:
         _refuse_unsafe_ids(pairs, column)
-    resolved = pairs.assign(**(_image_columns(pairs, folder, max_pixels) if folder else _NO_IMAGES))
+    limits = (max_pixels, max_decoded_bytes)
+    resolved = pairs.assign(**(_image_columns(pairs, folder, limits) if folder else _NO_IMAGES))
     problems = tuple(islice(_problems(resolved), _REPORTED))
     counts = {IMAGE_URL[side]: _status_counts(resolved[IMAGE_STATUS[side]]) for side in range(len(SIDES))}
     if missing == "error" and problems:
@@ -201,15 +202,17 @@ def url_extension(url: object) -> str:
 # ---- from files to statuses
 
 
-def _file_faults(folder: Path, names: set[str], pool: ThreadPoolExecutor, max_pixels: int) -> dict[str, str]:
+def _file_faults(
+    folder: Path, names: set[str], pool: ThreadPoolExecutor, limits: tuple[int, int]
+) -> dict[str, str]:
     """Why each file cannot be read as an image, "" where it can."""
     ordered = sorted(names)
-    probed = pool.map(lambda name: _probe(folder / name, max_pixels), ordered)
+    probed = pool.map(lambda name: _probe(folder / name, limits[0]), ordered)
     faults = dict(zip(ordered, probed, strict=True))
     doubtful = [name for name, fault in faults.items() if fault is None]
     for start in range(0, len(doubtful), _DECODED_AT_ONCE):
         chunk = doubtful[start : start + _DECODED_AT_ONCE]
-        faults.update(zip(chunk, _decoding_faults(folder, chunk, max_pixels), strict=True))
+        faults.update(zip(chunk, _decoding_faults(folder, chunk, limits), strict=True))
     return {name: fault or "" for name, fault in faults.items()}
 
 
@@ -221,33 +224,15 @@ def _probe(path: Path, max_pixels: int) -> str | None:
             if kind == "JPEG":
                 stream.seek(-2, os.SEEK_END)
                 return "" if stream.read() == b"\xff\xd9" else None
-            return "" if kind == "PNG" and _png_is_whole(stream) else None
+            sound = kind == "WEBP" or (kind == "PNG" and checksums_fit(stream, max_pixels))
+            return "" if sound else None  # the header of a WebP is read only where the file is whole
     except ImageError as fault:
         return str(fault)
     except OSError as error:
         return f"cannot be read: {error.strerror}"
 
 
-def _png_is_whole(stream: BinaryIO) -> bool:
-    """Whether all chunks up to IEND are there and the checksums of the critical ones are right."""
-    end = stream.seek(0, os.SEEK_END)
-    stream.seek(8)
-    while len(head := stream.read(8)) == 8:
-        (length,), name = struct.unpack(">I", head[:4]), head[4:]
-        if stream.tell() + length + 4 > end:
-            return False
-        if not name[:1].isupper():
-            stream.seek(length + 4, os.SEEK_CUR)
-            continue
-        body, checksum = stream.read(length), stream.read(4)
-        if zlib.crc32(body, zlib.crc32(name)) != int.from_bytes(checksum, "big"):
-            return False
-        if name == b"IEND":
-            return True
-    return False
-
-
-def _decoding_faults(folder: Path, names: Sequence[str], max_pixels: int) -> list[str]:
+def _decoding_faults(folder: Path, names: Sequence[str], limits: tuple[int, int]) -> list[str]:
     data, unread = [], {}
     for name in names:
         try:
@@ -255,7 +240,7 @@ def _decoding_faults(folder: Path, names: Sequence[str], max_pixels: int) -> lis
         except OSError as error:
             data.append(b"")
             unread[name] = f"cannot be read: {error.strerror}"
-    _, reasons = decode_images(data, 8, max_pixels)
+    _, reasons = decode_images(data, 8, *limits)
     return [unread.get(name, reason) for name, reason in zip(names, reasons, strict=True)]
 
 
@@ -270,7 +255,7 @@ _NO_IMAGES: Final = (
 """The columns of every row where there is no folder."""
 
 
-def _image_columns(pairs: "pd.DataFrame", folder: Path, max_pixels: int) -> dict[str, Any]:
+def _image_columns(pairs: "pd.DataFrame", folder: Path, limits: tuple[int, int]) -> dict[str, Any]:
     import pandas as pd
 
     listing, parts = _Listing(_files_in(folder)), []
@@ -281,7 +266,7 @@ def _image_columns(pairs: "pd.DataFrame", folder: Path, max_pixels: int) -> dict
                 list(map(listing.find, rows[ID[side]].tolist(), rows[IMAGE_URL[side]].tolist()))
                 for side in range(len(SIDES))
             ]
-            faults = _file_faults(folder, {*names[0], *names[1]} - {""}, pool, max_pixels)
+            faults = _file_faults(folder, {*names[0], *names[1]} - {""}, pool, limits)
             columns: dict[str, Any] = {}
             for side, names_of_side in enumerate(names):
                 columns |= _side_columns(side, names_of_side, folder.resolve(), faults)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from entailment.configuration import MissingImages
+from entailment.data.images import MAX_DECODED_BYTES
 from entailment.data.schema import ID, IMAGE_PATH, IMAGE_STATUS, LABEL, LABEL_INDEX_COLUMN, TEXT
 from entailment.data.split import SPLIT_COLUMN
 from entailment.errors import DataError, ImageError
@@ -103,6 +104,7 @@ class RecordsSpec:
     rows_per_shard: int
     missing: MissingImages
     with_images: bool
+    max_decoded_bytes: int = MAX_DECODED_BYTES
 
 
 def content_key(data: bytes) -> bytes:
@@ -459,7 +461,7 @@ def _encoded_images(
         for path, status in zip(chunk[IMAGE_PATH[side]], chunk[IMAGE_STATUS[side]], strict=True)
     ]
     data = [_read(path) for path in paths]
-    pixels, reasons = decode_images(data, spec.image_size, spec.max_pixels)
+    pixels, reasons = decode_images(data, spec.image_size, spec.max_pixels, spec.max_decoded_bytes)
     for path, reason in zip(paths, reasons, strict=True):
         if path and reason:
             _undecodable(path, reason, spec, unreadable)

@@ -35,7 +35,7 @@ def encode(kind, **options):
     return stream.getvalue()
 
 
-JPEG, PNG, GIF, BMP, WEBP = (encode(kind) for kind in ("JPEG", "PNG", "GIF", "BMP", "WEBP"))
+JPEG, PNG, GIF, BMP, WEBP, TIFF = (encode(kind) for kind in ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF"))
 
 
 def huge_png():
@@ -145,17 +145,20 @@ CONTENTS = {
     "png called jpg": (PNG, "ok", ""),
     "gif": (GIF, "ok", ""),
     "bmp": (BMP, "ok", ""),
+    "webp": (WEBP, "ok", ""),
+    "tiff": (TIFF, "ok", ""),
     "jpeg with bytes after its end": (JPEG + b"\0" * 9, "ok", ""),
-    "text": (b"sorry, gone", "unreadable", "not a JPEG, PNG, GIF or BMP"),
+    "text": (b"sorry, gone", "unreadable", "not a JPEG, PNG, GIF, BMP, WebP, TIFF or AVIF"),
     "empty": (b"", "unreadable", "empty file"),
-    "webp": (WEBP, "unreadable", "WebP"),
     "truncated jpeg": (JPEG[:-50], "unreadable", "JPEG data cannot be decoded"),
-    "jpeg cut in its thumbnail": (JPEG[:20] + b"\xff\xd9", "unreadable", "header is not whole"),
+    "jpeg cut in its thumbnail": (JPEG[:20] + b"\xff\xd9", "unreadable", "header cannot be read"),
     "truncated png": (PNG[:-20], "unreadable", "PNG data cannot be decoded"),
     "png without its last chunk": (PNG[:-12], "unreadable", "PNG data cannot be decoded"),
     "png with a flipped byte": (PNG[:60] + bytes([PNG[60] ^ 1]) + PNG[61:], "unreadable", "PNG data cannot"),
     "truncated gif": (GIF[:-300], "unreadable", "GIF data cannot be decoded"),
     "truncated bmp": (BMP[:-300], "unreadable", "BMP data cannot be decoded"),
+    "truncated webp": (WEBP[:-20], "unreadable", "cut short"),
+    "truncated tiff": (TIFF[:-300], "unreadable", "TIFF data cannot be decoded"),
     "30,000 x 30,000": (huge_png(), "unreadable", "too large: 30000 x 30000 pixels"),
 }
 
@@ -218,7 +221,7 @@ def test_mask_keeps_every_row_and_counts(mixed):
     assert (report.rows, report.rows_dropped, report.usable) == (3, 0, 4)
     assert [str(problem) for problem in report.problems] == [
         f"row 2, image_2 (gone.*): {NO_FILE}",
-        "row 3, image_1 (bad.jpg): not a JPEG, PNG, GIF or BMP image",
+        "row 3, image_1 (bad.jpg): not a JPEG, PNG, GIF, BMP, WebP, TIFF or AVIF image",
     ]
     assert json.loads(json.dumps(report.as_dict()))["problems"][0]["row"] == 2
 
@@ -311,11 +314,11 @@ def test_many_rows_without_a_folder_are_quick():
 
 
 def test_sound_files_are_not_decoded(tmp_path, monkeypatch):
-    for index, content in enumerate((JPEG, PNG)):
+    for index, content in enumerate((JPEG, PNG, WEBP)):
         (tmp_path / f"{index}.jpg").write_bytes(content)
     monkeypatch.setattr("entailment.data.image_paths.decode_images", None)
-    _, report = resolve(table(("0", "1")), tmp_path)
-    assert report.usable == 2
+    _, report = resolve(table(("0", "1"), ("2", "2")), tmp_path)
+    assert report.usable == 4
 
 
 def test_fingerprint_follows_names_sizes_times_and_place(tmp_path):
