@@ -7,7 +7,7 @@ from zenml.enums import StackComponentType as Type
 
 from entailment.files import locked
 from entailment.home import home
-from stacks.local import SHARED, use_local_stack
+from stacks.local import use_local_stack
 
 _OPERATOR = "airflow.providers.standard.operators.bash.BashOperator"
 
@@ -24,8 +24,9 @@ def use_airflow_stack() -> str:
             if not client.list_stack_components(name=name, type=Type.ORCHESTRATOR, size=1).items:
                 configuration = {"local": True, "operator": _OPERATOR}
                 client.create_stack_component(name, "airflow", Type.ORCHESTRATOR, configuration)
-            parts = client.get_stack(local).components
-            components = {Type.ORCHESTRATOR: name} | {kind: parts[kind][0].id for kind in SHARED}
-            stack_id = str(client.create_stack(name, components).id)
+            shared = (Type.ARTIFACT_STORE, Type.EXPERIMENT_TRACKER, Type.MODEL_REGISTRY)
+            stack_id = str(
+                client.create_stack(name, {Type.ORCHESTRATOR: name, **dict.fromkeys(shared, local)}).id
+            )
     os.environ["ZENML_ACTIVE_STACK_ID"] = stack_id
     return name

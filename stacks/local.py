@@ -16,24 +16,30 @@ from tracking.experiment import prepare_experiment, tracking_uri
 
 _FORMAT: Final = 1
 """Of a home."""
-SHARED: Final = (Type.ARTIFACT_STORE, Type.EXPERIMENT_TRACKER, Type.MODEL_REGISTRY)
-"""The components that this home's other stacks have in common with the local one."""
+_GONE: Final = "entailment_mlflow"
+"""The flavor of tracker and registry in homes made earlier; the name stays, settings of schedules hold it."""
 
 
 def use_local_stack() -> str:
-    """Makes what is missing of the local stack and selects it for this process; returns its name.
+    """Selects the local stack for this process; returns its name.
 
-    Artifacts lie in `$ENTAILMENT_HOME/zenml`, runs and the registry in `$ENTAILMENT_HOME/mlflow.db`. The
-    user's active stack stays what it is. Raises ConfigurationError when the home was copied or moved, DataError when
-    a newer version made it.
+    The user's active stack stays what it is. Raises as `make_local_stack`.
+    """
+    name, os.environ["ZENML_ACTIVE_STACK_ID"] = make_local_stack()
+    use_stack_s_tracker()
+    return name
+
+
+def make_local_stack() -> tuple[str, str]:
+    """Makes what is missing of the local stack, and puts one right that was made earlier; its name and id.
+
+    Artifacts lie in `$ENTAILMENT_HOME/zenml`, runs and the registry in `$ENTAILMENT_HOME/mlflow.db`. Raises
+    ConfigurationError when the home was copied or moved, DataError when a newer version made it.
     """
     with locked(home() / "stack.lock"):
         name = f"entailment-{_home_id()}"
         prepare_experiment()
-        stack_id = _find_or_make(Client(), name)
-    os.environ["ZENML_ACTIVE_STACK_ID"] = stack_id
-    use_stack_s_tracker()
-    return name
+        return name, _find_or_make(Client(), name)
 
 
 def _home_id() -> str:
@@ -53,26 +59,28 @@ def _home_id() -> str:
 
 
 def _find_or_make(client: Client, name: str) -> str:
-    # Homes made earlier have a tracker and a registry called like the stack, of flavors that are gone.
-    mlflow = f"{name}-mlflow"
     found = client.list_stacks(name=name, size=1, hydrate=True).items
-    if found and found[0].components[Type.EXPERIMENT_TRACKER][0].name == mlflow:
+    if found and found[0].components[Type.EXPERIMENT_TRACKER][0].flavor_name != _GONE:
         return str(found[0].id)
     artifact_folder().mkdir(parents=True, exist_ok=True)
     components = {
-        Type.ORCHESTRATOR: (name, "local", {}),
-        Type.ARTIFACT_STORE: (name, "local", {"path": str(artifact_folder())}),
-        Type.EXPERIMENT_TRACKER: (mlflow, "mlflow", {"tracking_uri": tracking_uri()}),
-        Type.MODEL_REGISTRY: (mlflow, "mlflow", {}),
+        Type.ORCHESTRATOR: ("local", {}),
+        Type.ARTIFACT_STORE: ("local", {"path": str(artifact_folder())}),
+        Type.EXPERIMENT_TRACKER: ("mlflow", {"tracking_uri": tracking_uri()}),
+        Type.MODEL_REGISTRY: ("mlflow", {}),
     }
-    for component, (called, flavor, configuration) in components.items():
-        if not client.list_stack_components(name=called, type=component, size=1).items:
-            client.create_stack_component(called, flavor, component, configuration)
+    for gone in client.list_stack_components(name=name, flavor=_GONE).items:
+        client.update_stack_component(gone.id, gone.type, name=f"{name}-before")
+    for component, (flavor, configuration) in components.items():
+        if not client.list_stack_components(name=name, type=component, size=1).items:
+            client.create_stack_component(name, flavor, component, configuration)
     if not found:
-        return str(client.create_stack(name, {kind: called for kind, (called, *_) in components.items()}).id)
-    # This home's local stack is the last of them: until it is changed this is done again.
+        return str(client.create_stack(name, dict.fromkeys(components, name)).id)
+    # The local stack is the last of this home's: until it is changed, this is done again.
     for stack in client.list_stacks(name=f"startswith:{name}", sort_by="desc:name").items:
-        client.update_stack(stack.id, component_updates=dict.fromkeys(SHARED[1:], mlflow))
+        client.update_stack(
+            stack.id, component_updates={Type.EXPERIMENT_TRACKER: name, Type.MODEL_REGISTRY: name}
+        )
     return str(found[0].id)
 
 

@@ -15,12 +15,15 @@ def main(arguments: list[str]) -> int:
     """Runs the step that the arguments name; gives the exit code."""
     _end_with_parent()
     prepare_environment()
+    from stacks.local import make_local_stack
     from stacks.logs import quiet_libraries
     from stacks.scheduled_step import ScheduledStep
 
     quiet_libraries()
     try:
         with locked(home() / "run.lock", "Another run is going in this home: waiting for its end."):
+            # An update may have changed what the stacks of this home are made of.
+            make_local_stack()
             ScheduledStep(arguments).run()
     except EntailmentError as error:
         print(f"Error: {error}", file=sys.stderr)

@@ -46,6 +46,6 @@ def command(golden: Path) -> Callable[..., "subprocess.CompletedProcess[str]"]:
 
     def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
         line = [sys.executable, str(PROJECT / "run_pipeline.py"), *arguments]
-        return subprocess.run(line, env=clean | home, cwd=golden, capture_output=True, text=True, timeout=300)
+        return subprocess.run(line, env=clean | home, cwd=golden, capture_output=True, text=True, timeout=600)
 
     return run

@@ -164,4 +164,5 @@ def test_a_retraining_beats_or_keeps_its_champion(
     assert done.returncode == 0, done.stderr[-2000:]
     result = json.loads(done.stdout)
     assert result["model_version"] == "3"
-    assert any(reason["name"] == "macro_f1" for reason in result["decision"]["reasons"]), result["decision"]
+    assert result["decision"]["champion_version"] == "1"
+    assert "against the champion" in json.dumps(result["decision"]["reasons"]), result["decision"]

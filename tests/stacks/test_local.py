@@ -58,8 +58,8 @@ shown = {
 }
 for name in (local, use_airflow_stack()):
     stack = Client().get_stack(name)
-    kinds = {kind: [part.flavor_name for part in parts] for kind, parts in stack.components.items()}
-    shown[name.removeprefix(local)] = {"id": str(stack.id), **kinds}
+    parts = {kind: [part.name, part.flavor_name] for kind, (part, *_) in stack.components.items()}
+    shown[name.removeprefix(local)] = {"id": str(stack.id), "name": name, "parts": parts}
 shown["stacks"] = sorted(str(stack.id) for stack in Client().list_stacks())
 print(json.dumps(shown))
 """
@@ -90,9 +90,10 @@ def told(tmp_path):
 def check(shown, uri):
     assert shown["uri"] == uri
     for name, orchestrator in (("", "local"), ("-airflow", "airflow")):
-        flavors = {kind: flavor for kind, (flavor, *_) in shown[name].items() if kind != "id"}
-        assert flavors["orchestrator"] == orchestrator and flavors["artifact_store"] == "local"
-        assert flavors["experiment_tracker"] == flavors["model_registry"] == "mlflow"
+        parts, local = shown[name]["parts"], shown[""]["name"]
+        assert parts["orchestrator"] == [f"{local}{name}", orchestrator]
+        assert parts["artifact_store"] == [local, "local"]
+        assert parts["experiment_tracker"] == parts["model_registry"] == [local, "mlflow"]
     assert not shown["loaded"], "switching autologging off has imported what was not there"
 
 
