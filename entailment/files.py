@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from entailment.errors import DataError
+
 DISK_FAULTS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS)
 """Numbers of the OSErrors that say that nothing can be written: full, over quota, not allowed, read-only."""
 
@@ -83,6 +85,15 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path) -> Any:
     """Reads a JSON file."""
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def check_format(path: Path | str, found: int, newest: int) -> None:
+    """Raises DataError where `path` was written in a format `found` that came after the `newest` one known here."""
+    if found > newest:
+        raise DataError(
+            f"{path} is of format {found}, and this version reads up to {newest}: a newer version of the program"
+            " wrote it. Use that version, or another home (ENTAILMENT_HOME)."
+        )
 
 
 def free_bytes(folder: Path) -> int:

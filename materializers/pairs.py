@@ -1,12 +1,19 @@
 """Tables of pairs as Parquet."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 from zenml.enums import ArtifactType
 from zenml.materializers.base_materializer import BaseMaterializer
 
 from entailment.data.pairs import content_hash
+from entailment.files import check_format
+
+_FORMAT: Final = 1
+_FORMAT_KEY: Final = b"format"
+"""In the file's metadata."""
 
 
 class PairsMaterializer(BaseMaterializer):
@@ -18,11 +25,16 @@ class PairsMaterializer(BaseMaterializer):
     def save(self, data: pd.DataFrame) -> None:
         """Writes the frame."""
         with self.artifact_store.open(self._path, "wb") as handle:
-            data.to_parquet(handle, engine="pyarrow", index=False, compression="zstd")
+            table = pa.Table.from_pandas(data, preserve_index=False)
+            table = table.replace_schema_metadata({**table.schema.metadata, _FORMAT_KEY: str(_FORMAT)})
+            pq.write_table(table, handle, compression="zstd")
 
     def load(self, data_type: type[Any]) -> pd.DataFrame:
-        """Reads the frame."""
+        """Reads the frame. Raises DataError when a newer version wrote it."""
         with self.artifact_store.open(self._path, "rb") as handle:
+            metadata = pq.read_schema(handle).metadata or {}
+            check_format(self._path, int(metadata.get(_FORMAT_KEY, b"1")), _FORMAT)
+            handle.seek(0)
             return pd.read_parquet(handle, engine="pyarrow")
 
     def compute_content_hash(self, data: pd.DataFrame) -> str:

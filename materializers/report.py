@@ -2,14 +2,19 @@
 
 import hashlib
 import json
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from zenml.enums import ArtifactType
 from zenml.materializers.base_materializer import BaseMaterializer
 
+from entailment.files import check_format
+
+_FORMAT: Final = 1
+_FORMAT_KEY: Final = "format"
+
 
 class ReportMaterializer(BaseMaterializer):
-    """Stores a dictionary of plain values as one JSON file."""
+    """Stores a dictionary of plain values as one JSON file, with the file's `format` among them."""
 
     ASSOCIATED_TYPES: ClassVar[tuple[type[Any], ...]] = (dict,)
     ASSOCIATED_ARTIFACT_TYPE: ClassVar[ArtifactType] = ArtifactType.DATA_ANALYSIS
@@ -19,12 +24,14 @@ class ReportMaterializer(BaseMaterializer):
     def save(self, data: dict[str, Any]) -> None:
         """Writes the report."""
         with self.artifact_store.open(self._path, "w") as handle:
-            handle.write(_json(data))
+            handle.write(_json({**data, _FORMAT_KEY: _FORMAT}))
 
     def load(self, data_type: type[Any]) -> dict[str, Any]:
-        """Reads the report."""
+        """Reads the report. Raises DataError when a newer version wrote it."""
         with self.artifact_store.open(self._path, "r") as handle:
-            return json.loads(handle.read())
+            report: dict[str, Any] = json.loads(handle.read())
+        check_format(self._path, report.pop(_FORMAT_KEY, 1), _FORMAT)
+        return report
 
     def compute_content_hash(self, data: dict[str, Any]) -> str:
         """Equal reports give equal hashes."""

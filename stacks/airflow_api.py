@@ -7,10 +7,12 @@ from urllib.parse import quote
 import requests
 
 from entailment.errors import ScheduleError
-from entailment.files import read_json
+from entailment.files import check_format, read_json
 from entailment.home import home
 
 USER: Final = "admin"
+SERVER_FORMAT: Final = 1
+"""Of `server.json`."""
 _TIMEOUT: Final = 60
 """Seconds that Airflow has to answer; its first answer after a start takes some."""
 _START: Final = "Start it with: make airflow"
@@ -47,7 +49,9 @@ class AirflowApi:
         """
         if not server_file().is_file() or not password_file().is_file():
             raise ScheduleError(f"Airflow was never started in {home()}. {_START}")
-        self.server: str = read_json(server_file())["url"]
+        noted = read_json(server_file())
+        check_format(server_file(), noted.get("format", 1), SERVER_FORMAT)
+        self.server: str = noted["url"]
         self._session = requests.Session()
         # Never through a proxy: the server is on this machine.
         self._session.trust_env = False

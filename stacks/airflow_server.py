@@ -20,7 +20,7 @@ from typing import Final
 from entailment.errors import EntailmentError, ScheduleError
 from entailment.files import written_aside
 from entailment.home import PROJECT
-from stacks.airflow_api import USER, airflow_home, dags_folder, password_file, server_file
+from stacks.airflow_api import SERVER_FORMAT, USER, airflow_home, dags_folder, password_file, server_file
 
 PORT: Final = 8080
 PARTS: Final = (("api-server", "--workers", "1"), ("scheduler", "--skip-serve-logs"), ("dag-processor",))
@@ -68,7 +68,8 @@ def serve(venv: Path, port: int) -> None:
     environment = os.environ | settings(port) | {"PATH": f"{venv / 'bin'}{os.pathsep}{os.environ['PATH']}"}
     if subprocess.run([airflow, "db", "migrate"], env=environment, stdout=subprocess.DEVNULL).returncode:
         raise ScheduleError(f"Airflow's database in {airflow_home()} could not be prepared: see above.")
-    server_file().write_text(json.dumps({"url": f"http://127.0.0.1:{port}", "pid": os.getpid()}))
+    noted = {"format": SERVER_FORMAT, "url": f"http://127.0.0.1:{port}", "pid": os.getpid()}
+    server_file().write_text(json.dumps(noted))
     print(f"http://127.0.0.1:{port}  user {USER}, password in {password_file()}", flush=True)
     parts: dict[tuple[str, ...], subprocess.Popen[bytes]] = {}
     started: list[subprocess.Popen[bytes]] = []

@@ -9,11 +9,13 @@ from zenml.client import Client
 from zenml.enums import StackComponentType as Type
 
 from entailment.errors import ConfigurationError
-from entailment.files import locked, written_aside
+from entailment.files import check_format, locked, written_aside
 from entailment.home import home
 from stacks.tracker import use_stack_s_tracker
 from tracking.experiment import prepare_experiment, tracking_uri
 
+_FORMAT: Final = 1
+"""Of a home."""
 _GONE: Final = "entailment_mlflow"
 """The flavor of tracker and registry in homes made earlier; the name stays, settings of schedules hold it."""
 
@@ -32,7 +34,7 @@ def make_local_stack() -> tuple[str, str]:
     """Makes what is missing of the local stack, and puts one right that was made earlier; its name and id.
 
     Artifacts lie in `$ENTAILMENT_HOME/zenml`, runs and the registry in `$ENTAILMENT_HOME/mlflow.db`. Raises
-    ConfigurationError when the home was copied or moved.
+    ConfigurationError when the home was copied or moved, DataError when a newer version made it.
     """
     with locked(home() / "stack.lock"):
         name = f"entailment-{_home_id()}"
@@ -41,12 +43,13 @@ def make_local_stack() -> tuple[str, str]:
 
 
 def _home_id() -> str:
-    """Eight characters that tell this home from every other, kept in it with the place where it was made."""
+    """Eight characters that tell this home from every other, kept in it with where it was made and its format."""
     path = home() / "id"
     if not path.is_file():
         with written_aside(path) as aside:
-            aside.write_text(f"{uuid.uuid4().hex[:8]}\n{home()}\n", encoding="utf-8")
-    identity, made_at = path.read_text(encoding="utf-8").splitlines()
+            aside.write_text(f"{uuid.uuid4().hex[:8]}\n{home()}\n{_FORMAT}\n", encoding="utf-8")
+    identity, made_at, *given = path.read_text(encoding="utf-8").splitlines()
+    check_format(path, int(given[0]) if given else 1, _FORMAT)
     if made_at != str(home()):
         raise ConfigurationError(
             f"The home {home()} was copied or moved from {made_at}, and what it holds names files there. Move it"

@@ -13,14 +13,16 @@ from typing import Any, Final
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from entailment.errors import DataError
 from entailment.evaluation.promotion import promotion_markdown, promotion_record
-from entailment.files import read_json
+from entailment.files import check_format, read_json
 from tracking.experiment import REGISTERED_MODEL
 
 PERSON: Final = "person"
 GATE: Final = "gate"
 AUTOMATIC: Final = "automatic"
 _FILE: Final = "promotion"
+_FORMAT: Final = 1
 _TAG: Final = 4000
 """Characters of a tag that are kept: MLflow's column holds 5,000 bytes; `promotion.json` is whole."""
 _LOG = logging.getLogger(__name__)
@@ -51,9 +53,9 @@ def keep_decision(
         if how == GATE:  # which judges a version once: an earlier record is of an attempt that died
             earlier = [kept for kept in earlier if kept["how"] != GATE]
         records = [*earlier, record]
-        client.log_dict(run_id, {"decisions": records}, f"{_FILE}.json")
+        client.log_dict(run_id, {"format": _FORMAT, "decisions": records}, f"{_FILE}.json")
         client.log_text(run_id, promotion_markdown(records), f"{_FILE}.md")
-    except MlflowException as error:
+    except (MlflowException, DataError) as error:
         _LOG.warning("The decision is in the tags of version %s, its run cannot hold it: %s", version, error)
     return record
 
@@ -62,6 +64,7 @@ def _records(client: MlflowClient, run_id: str) -> list[dict[str, Any]]:
     if not any(item.path == f"{_FILE}.json" for item in client.list_artifacts(run_id)):
         return []
     kept = read_json(Path(client.download_artifacts(run_id, f"{_FILE}.json")))
+    check_format(f"{_FILE}.json of run {run_id}", kept.get("format", 1), _FORMAT)
     records: list[dict[str, Any]] = kept["decisions"]
     return records
 

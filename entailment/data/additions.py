@@ -20,7 +20,7 @@ from entailment.data.images import MAX_DECODED_BYTES
 from entailment.data.pairs import content_hash, read_pairs
 from entailment.data.schema import ID, IMAGE_PATH, IMAGE_STATUS, LABEL, PAIR_COLUMNS, TEXT
 from entailment.errors import ConfigurationError, DataError
-from entailment.files import locked, read_json, sha256_of_file, write_json, written_aside
+from entailment.files import check_format, locked, read_json, sha256_of_file, write_json, written_aside
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,6 +30,7 @@ IMAGE_FILE: Final = ("image_file_1", "image_file_2")
 IMAGE_SHA256: Final = ("image_sha256_1", "image_sha256_2")
 _COLUMNS: Final = (*PAIR_COLUMNS, *IMAGE_FILE, *IMAGE_SHA256)
 _LOG_FILE: Final = "log.json"
+_FORMAT: Final = 2
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _TAKEN: Final = re.compile(r"sample(-.*)?|tweets", re.IGNORECASE)
 _CONFLICTS_LOGGED: Final = 100
@@ -147,7 +148,7 @@ def add_pairs(
             images_unreadable=sum(side[UNREADABLE] for side in report.counts.values()),
             total=len(held),
         )
-        write_json(place / _LOG_FILE, [*log, asdict(addition)])
+        write_json(place / _LOG_FILE, {"format": _FORMAT, "additions": [*log, asdict(addition)]})
     return addition
 
 
@@ -356,8 +357,14 @@ def _read_csv(path: Path) -> "pd.DataFrame":
 
 def _read_log(place: Path) -> list[dict[str, Any]]:
     path = place / _LOG_FILE
-    log: list[dict[str, Any]] = read_json(path) if path.is_file() else []
-    return log
+    if not path.is_file():
+        return []
+    log = read_json(path)
+    if isinstance(log, list):  # format 1
+        return log
+    check_format(path, log["format"], _FORMAT)
+    additions: list[dict[str, Any]] = log["additions"]
+    return additions
 
 
 def _number_of(log: list[dict[str, Any]]) -> int:

@@ -18,7 +18,7 @@ from entailment.data.images import MAX_DECODED_BYTES
 from entailment.data.schema import ID, IMAGE_PATH, IMAGE_STATUS, LABEL, LABEL_INDEX_COLUMN, TEXT
 from entailment.data.split import SPLIT_COLUMN
 from entailment.errors import DataError, ImageError
-from entailment.files import read_json, sha256_of_file, write_json, written_aside
+from entailment.files import check_format, read_json, sha256_of_file, write_json, written_aside
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 MANIFEST: Final = "manifest.json"
 _FORMAT: Final = 3
-_READABLE: Final = (2, 3)
-"""Examples of format 2 also hold token ids, which nothing reads."""
+_OLDEST_FORMAT: Final = 2
+"""Its examples also hold token ids, which nothing reads."""
 _CHUNK: Final = 256
 """Rows whose images are held at once while writing; examples parsed at once while reading."""
 _FILES_AT_ONCE: Final = 16
@@ -280,14 +280,15 @@ def records_dataset(
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a folder of records. Raises DataError when it is absent, broken or of another format."""
+    """The manifest of a folder of records. Raises DataError when it is absent, broken or of a format not read."""
     path = folder / MANIFEST
     try:
         manifest = read_json(path)
     except (OSError, ValueError) as error:
         raise DataError(f"The records in {folder} cannot be read ({error}). {_AGAIN}") from None
-    if not isinstance(manifest, dict) or manifest.get("format") not in _READABLE:
-        raise DataError(f"{path} is not of format {_FORMAT}. {_AGAIN}")
+    if not isinstance(manifest, dict) or manifest.get("format", 1) < _OLDEST_FORMAT:
+        raise DataError(f"{path} is of no format that is read: {_OLDEST_FORMAT} to {_FORMAT}. {_AGAIN}")
+    check_format(path, manifest["format"], _FORMAT)
     return manifest
 
 

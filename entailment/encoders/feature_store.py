@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from entailment.files import sha256_of_file, write_json, written_aside
+from entailment.files import check_format, sha256_of_file, write_json, written_aside
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,6 +24,9 @@ SUFFIX: Final = ".arrow"
 ABOUT: Final = "encoder.json"
 """What the encoder of a folder is, for people."""
 _SECONDS: Final = b"seconds"
+_FORMAT_KEY: Final = b"format"
+_FORMAT: Final = 1
+"""Of a shard and of what is beside it; one that says none is of this format."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -101,7 +104,8 @@ class FeatureStore:
     def __init__(self, folder: Path | None, width: int, about: Mapping[str, Any] | None = None) -> None:
         """Opens (or begins) the store in `folder`; None keeps it in memory.
 
-        `about` says what the encoder is, and is kept beside the features.
+        `about` says what the encoder is, and is kept beside the features. Raises DataError where a newer version of
+        the program wrote features there.
         """
         self._folder, self.width, self._about = folder, width, dict(about or {})
         self.usage = Usage()
@@ -226,7 +230,9 @@ class FeatureStore:
         try:
             with pa.memory_map(str(path)) as source:
                 reader = pa.ipc.open_file(source)
-                batch, metadata = reader.get_batch(0), reader.schema.metadata or {}
+                metadata = reader.schema.metadata or {}
+                check_format(path, int(metadata.get(_FORMAT_KEY, b"1")), _FORMAT)
+                batch = reader.get_batch(0)
                 if batch.schema.field("vector").type.list_size != self.width:
                     raise pa.ArrowInvalid("another width")
                 keys = _key_array(batch.column("key"))
@@ -247,7 +253,9 @@ class FeatureStore:
             ),
             "vector": pa.FixedSizeListArray.from_arrays(flat, self.width),
         }
-        batch = pa.record_batch(columns).replace_schema_metadata({_SECONDS: f"{shard.seconds:.6f}"})
+        batch = pa.record_batch(columns).replace_schema_metadata(
+            {_SECONDS: f"{shard.seconds:.6f}", _FORMAT_KEY: str(_FORMAT)}
+        )
         sink = pa.BufferOutputStream()
         with pa.ipc.new_file(sink, batch.schema) as writer:
             writer.write_batch(batch)
@@ -256,7 +264,7 @@ class FeatureStore:
         with written_aside(path) as aside:
             aside.write_bytes(data)
         if not (folder / ABOUT).is_file():
-            write_json(folder / ABOUT, self._about)
+            write_json(folder / ABOUT, {"format": _FORMAT, **self._about})
         return path
 
 

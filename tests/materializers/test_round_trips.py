@@ -1,5 +1,6 @@
 """The contract of every materializer: what is loaded equals what was saved, in open files, with a stable hash."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from zenml.enums import StackComponentType
 
 from entailment.configuration import Head
 from entailment.data.records import RecordsFolder, RecordsSpec, read_rows, write_records
+from entailment.errors import DataError
 from entailment.files import sha256_of_folder
 from entailment.model.head import build_head
 from entailment.model.training import TrainedHead
@@ -116,6 +118,23 @@ def test_round_trip(materializer, make, store, tmp_path):
     assert materializer(str(folder), store).compute_content_hash(loaded) == content_hash
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert files and {path.suffix for path in files} <= OPEN_FORMATS
+
+
+@pytest.mark.parametrize(("materializer", "make"), [(PairsMaterializer, pairs), (ReportMaterializer, report)])
+def test_an_artifact_without_a_format_is_read_and_one_of_a_newer_version_is_refused(
+    materializer, make, store, tmp_path, monkeypatch
+):
+    data, folder = make(tmp_path), tmp_path / "store"
+    if materializer is PairsMaterializer:
+        data.to_parquet(folder / "pairs.parquet", index=False)
+    else:
+        (folder / "report.json").write_text(json.dumps(data))
+    assert content(materializer(str(folder), store).load(type(data))) == content(data)
+    with monkeypatch.context() as newer:
+        newer.setattr(f"{materializer.__module__}._FORMAT", 2)
+        materializer(str(folder), store).save(data)
+    with pytest.raises(DataError, match=r"(parquet|json) is of format 2.* newer version"):
+        materializer(str(folder), store).load(type(data))
 
 
 @pytest.mark.parametrize("make", [records, head, head_with_encoder])

@@ -6,6 +6,7 @@ import pytest
 
 from entailment.configuration import Head, Training
 from entailment.errors import DataError, EntailmentError
+from entailment.files import read_json, write_json
 from entailment.model.featurizer import SplitFeatures
 from entailment.model.training import load_trained, predict, save_trained, train_head
 
@@ -82,6 +83,10 @@ def test_saved_and_loaded_it_answers_the_same(tmp_path):
     loaded = load_trained(tmp_path / "head")
     assert (loaded.best_epoch, loaded.history) == (trained.best_epoch, trained.history)
     assert (predict(loaded.model, VALIDATION) == predict(trained.model, VALIDATION)).all()
-    (tmp_path / "head" / "training.json").write_text("{")
+    record = tmp_path / "head" / "training.json"
+    write_json(record, read_json(record) | {"format": 2})
+    with pytest.raises(DataError, match=r"training\.json is of format 2.* newer version"):
+        load_trained(tmp_path / "head")
+    record.write_text("{")
     with pytest.raises(DataError, match="Train again"):
         load_trained(tmp_path / "head")

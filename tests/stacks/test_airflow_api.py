@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from entailment.errors import ScheduleError
+from entailment.errors import DataError, ScheduleError
 from stacks import airflow_api
 from stacks.airflow_api import AirflowApi
 
@@ -49,6 +49,12 @@ def airflow(tmp_path, monkeypatch):
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def test_a_server_of_a_newer_version_is_not_asked(airflow):
+    airflow_api.server_file().write_text(json.dumps({"format": 2, "url": "http://127.0.0.1:9"}))
+    with pytest.raises(DataError, match=r"server\.json is of format 2.* newer version"):
+        AirflowApi()
 
 
 def test_it_logs_in_and_asks_with_the_token(airflow):

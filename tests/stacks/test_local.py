@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from entailment.errors import DataError
+from stacks import local
 from tests.pipelines.workspace import PROJECT, Workspace
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -106,3 +108,10 @@ def test_the_stacks_of_a_home_made_earlier_are_kept_with_zenml_s_own_tracker(tol
     shown = told(SHOW)
     check(shown, told.uri)
     assert shown["stacks"] == before and {shown[""]["id"], shown["-airflow"]["id"]} < set(before)
+
+
+def test_a_home_of_a_newer_version_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("ENTAILMENT_HOME", str(tmp_path))
+    (tmp_path / "id").write_text(f"0123abcd\n{tmp_path}\n2\n")
+    with pytest.raises(DataError, match=r"id is of format 2.* newer version"):
+        local.use_local_stack()

@@ -60,6 +60,15 @@ def tags(client, version):
     return client.get_model_version(REGISTERED_MODEL, version).tags
 
 
+def test_a_record_of_a_newer_version_stays_and_the_tags_hold_the_decision(client, caplog):
+    run_id = client.get_model_version(REGISTERED_MODEL, "2").run_id
+    client.log_dict(run_id, {"format": 2, "decisions": []}, "promotion.json")
+    registry.promote("2", "looked at it")
+    assert aliases(client)["champion"] == "2" and tags(client, "2")["promotion.why"] == "looked at it"
+    assert json.loads(Path(client.download_artifacts(run_id, "promotion.json")).read_text())["format"] == 2
+    assert "is of format 2" in caplog.text and "newer version" in caplog.text
+
+
 def test_the_gate_and_a_person_leave_the_same_record(client):
     registry._follow(client, "2", decision(True))
     assert aliases(client) == {"champion": "2"}
