@@ -50,8 +50,12 @@ def extract_images(archive: Path, folder: Path, *, max_bytes: int, max_files: in
 
 def _extract(archive: Path, aside: Path, max_bytes: int, max_files: int) -> int:
     images = size = 0
-    stream = _BoundedStream(archive, max_bytes + (max_files + 1) * _TAR_OVERHEAD)
-    with stream, tarfile.open(fileobj=stream, mode="r|", tarinfo=_PlainMember) as members:
+    bound = max_bytes + (max_files + 1) * _TAR_OVERHEAD
+    with (
+        gzip.open(archive) as file,
+        _BoundedStream(archive, file, bound) as stream,
+        tarfile.open(fileobj=stream, mode="r|", tarinfo=_PlainMember) as members,
+    ):
         for count, member in enumerate(members, 1):
             size += member.size
             if count > max_files or size > max_bytes:
@@ -102,20 +106,18 @@ def _write(archive: Path, members: tarfile.TarFile, member: tarfile.TarInfo, tar
 class _PlainMember(tarfile.TarInfo):
     """A tar header; those that are read whole into memory (long names, attributes) may not be large."""
 
-    @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        member = super().frombuf(buf, encoding, errors)
-        if member.type in _EXTENDED_HEADERS and member.size > _LONGEST_HEADER:
-            raise DownloadError(f"The archive is not to be trusted: a header of {member.size} bytes.")
-        return member
+    def _proc_member(self, tarfile: tarfile.TarFile) -> Self | None:  # tarfile's own place for subclasses
+        if self.type in _EXTENDED_HEADERS and self.size > _LONGEST_HEADER:
+            raise DownloadError(f"The archive is not to be trusted: a header of {self.size} bytes.")
+        return super()._proc_member(tarfile)  # type: ignore[misc, no-any-return]
 
 
 class _BoundedStream(io.RawIOBase):
     """The unpacked bytes of a gzip file, up to a bound: what a small file unpacks to is unknown beforehand."""
 
-    def __init__(self, path: Path, bound: int) -> None:
+    def __init__(self, path: Path, file: gzip.GzipFile, bound: int) -> None:
         self._path = path
-        self._file = gzip.open(path)  # noqa: SIM115 (closed in close)
+        self._file = file
         self._left = bound
 
     def read(self, size: int = -1) -> bytes:
@@ -125,8 +127,3 @@ class _BoundedStream(io.RawIOBase):
         if self._left < 0:
             raise _over(self._path, "its bounds on size and number of files allow")
         return block
-
-    def close(self) -> None:
-        """Closes the file."""
-        self._file.close()
-        super().close()
