@@ -2,12 +2,17 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from entailment.configuration import Head, Training
+from entailment.data.records import Row
 from entailment.encoders.text import TextEncoder
 from entailment.errors import EncoderError
 from entailment.files import write_json
-from tests.encoders.encoder_contract import TEXTS, check_text_encoder
+from entailment.model.featurizer import Featurizer, SplitFeatures
+from entailment.model.training import train_head
+from tests.encoders.encoder_contract import TEXTS, check_text_encoder, same_bits
 
 
 @pytest.fixture(scope="module")
@@ -54,20 +59,31 @@ def test_only_modules_that_say_so_get_other_lengths(random_modules, any_length) 
     lengths = [length for _, length in seen]
     assert len(set(lengths)) > 3
     assert max(lengths) == 128
-    assert all(rows * length <= 1024 for rows, length in seen)
+    assert all(length % 8 == 0 and rows * length % 24 == 0 and rows * length <= 768 for rows, length in seen)
 
 
-def test_a_batch_holds_texts_of_about_one_length(any_length) -> None:
+@pytest.mark.parametrize("mixed", [False, True])
+def test_a_batch_holds_texts_of_one_length_unless_they_may_be_mixed(any_length, mixed: bool) -> None:
     encoder = encoder_of(any_length)
     packed = {name: ids.numpy() for name, ids in encoder.pack(TEXTS).items()}
-    used = packed["input_mask"].sum(axis=1)
-    batches = list(encoder._batches(packed))
+    lengths = -(-packed["input_mask"].sum(axis=1) // 8) * 8
+    batches = list(encoder._batches(packed, mixed))
     assert sorted(np.concatenate([rows for rows, _ in batches])) == list(range(len(TEXTS)))
     for rows, inputs in batches:
-        assert {ids.shape for ids in inputs.values()} == {(len(rows), used[rows].max())}
-        assert used[rows].min() >= 0.75 * used[rows].max()
-    longest = [used[rows].max() for rows, _ in batches]
+        for name, ids in inputs.items():
+            np.testing.assert_array_equal(ids, np.resize(packed[name][rows, : ids.shape[1]], ids.shape))
+            assert ids.shape[1] == lengths[rows].max()
+    assert all((lengths[rows] == lengths[rows[0]]).all() for rows, _ in batches) != mixed
+    longest = [lengths[rows].max() for rows, _ in batches]
     assert longest == sorted(longest, reverse=True)
+
+
+def test_two_texts_of_an_answer_are_one_call(any_length) -> None:
+    encoder = encoder_of(any_length)
+    calls, module = [], encoder._module
+    encoder._module = lambda inputs: calls.append(len(inputs["input_mask"])) or module(inputs)
+    encoder.encode([TEXTS[0], TEXTS[2]], mixed=True)
+    assert calls == [2]
 
 
 def test_windows_and_batches_change_nothing(any_length, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,7 +91,35 @@ def test_windows_and_batches_change_nothing(any_length, monkeypatch: pytest.Monk
     vectors = encoder.encode(TEXTS)
     monkeypatch.setattr("entailment.encoders.text.WINDOW", 7)
     monkeypatch.setattr("entailment.encoders.text.TOKENS", 64)
-    np.testing.assert_allclose(encoder.encode(TEXTS), vectors, atol=1e-5)
+    assert same_bits(encoder.encode(TEXTS), vectors)
+
+
+@pytest.mark.parametrize("pair", [False, True])
+def test_what_a_store_held_before_changes_no_feature_and_no_metric(any_length, pair: bool, tmp_path) -> None:
+    texts = TEXTS[-40:]
+    rows = [
+        Row((f"{n}a", f"{n}b"), (texts[n % 40], texts[n * 7 % 40] + " again" * (n % 9)), (None, None), n % 3)
+        for n in range(120)
+    ]
+    train, validation = rows[:90], rows[90:]
+    orders = {"empty": [], "other rows first": [rows[60:], rows[45:75][::-1], rows[3:4]]}
+    features, histories = [], []
+    for name, before in orders.items():
+        featurizer = Featurizer(encoder_of(any_length), None, pair=pair, store=tmp_path / name)
+        for others in before:
+            featurizer.rows(others)
+        splits = [split_of(featurizer, part) for part in (train, validation)]
+        features.append(splits)
+        training = Training(epochs=2, patience=0)
+        histories.append(train_head(*splits, Head(projection_units=8), training, 1).history)
+    for first, second in zip(*features, strict=True):
+        assert all(same_bits(first.inputs[name], second.inputs[name]) for name in first.inputs)
+    assert histories[0] == histories[1]
+
+
+def split_of(featurizer: Featurizer, rows: list[Row]) -> SplitFeatures:
+    ids = pd.DataFrame([row.ids for row in rows], columns=["id_1", "id_2"])
+    return SplitFeatures(featurizer.rows(rows), np.array([row.label for row in rows]), ids)
 
 
 def test_pack_cuts_a_pair_in_turn(random_modules) -> None:
