@@ -111,23 +111,20 @@ class TextEncoder:
             method=METHOD,
         )
 
-    def encode(self, texts: Sequence[str], progress: bool = False, mixed: bool = False) -> np.ndarray:
+    def encode(self, texts: Sequence[str], progress: bool = False) -> np.ndarray:
         """The vector of each text alone, float32 [n, width], in the order of `texts`.
 
-        To the last bit it is the same whatever the other texts are, unless lengths may be `mixed` in a batch: that
-        answers a few texts sooner and moves a vector by less than 1e-6.
+        To the last bit it is the same whatever the other texts are.
         """
-        return self._encode(texts, None, progress, mixed)
+        return self._encode(texts, None, progress)
 
     def encode_pairs(
-        self, texts_1: Sequence[str], texts_2: Sequence[str], progress: bool = False, mixed: bool = False
+        self, texts_1: Sequence[str], texts_2: Sequence[str], progress: bool = False
     ) -> np.ndarray:
         """The vector of each pair of texts, packed as one input, float32 [n, width], in their order; as `encode`."""
-        return self._encode(texts_1, texts_2, progress, mixed)
+        return self._encode(texts_1, texts_2, progress)
 
-    def _encode(
-        self, texts_1: Sequence[str], texts_2: Sequence[str] | None, progress: bool, mixed: bool
-    ) -> np.ndarray:
+    def _encode(self, texts_1: Sequence[str], texts_2: Sequence[str] | None, progress: bool) -> np.ndarray:
         from tqdm import tqdm
 
         vectors = np.empty((len(texts_1), self.width), np.float32)
@@ -138,7 +135,7 @@ class TextEncoder:
             for start in range(0, len(vectors), WINDOW):
                 window = slice(start, start + WINDOW)
                 packed = self.pack(texts_1[window], None if texts_2 is None else texts_2[window])
-                batches = self._batches({name: ids.numpy() for name, ids in packed.items()}, mixed)
+                batches = self._batches({name: ids.numpy() for name, ids in packed.items()})
                 rows, inputs = zip(*batches, strict=True)
                 for places, encoded in zip(rows, pool.map(self._vectors, inputs), strict=True):
                     vectors[start + places] = encoded[: len(places)]
@@ -152,10 +149,8 @@ class TextEncoder:
         vectors: np.ndarray = outputs[self.output].numpy()
         return vectors
 
-    def _batches(
-        self, packed: dict[str, np.ndarray], mixed: bool
-    ) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
-        """Rows of one length, or of similar ones, and their inputs, filled with repetitions of the rows."""
+    def _batches(self, packed: dict[str, np.ndarray]) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
+        """Rows of one length and their inputs, filled with repetitions of the rows."""
         used = packed["input_mask"].sum(axis=1)
         whole = np.full_like(used, self.sequence_length)
         lengths = np.minimum(-(-used // STEP) * STEP, whole) if self._any_length else whole
@@ -164,10 +159,9 @@ class TextEncoder:
         start = 0
         while start < len(order):
             length = int(lengths[order[start]])
-            step = 1 if mixed else WHOLE // gcd(WHOLE, length)
+            step = WHOLE // gcd(WHOLE, length)
             rows = order[start : start + max(1, TOKENS // length // step) * step]
-            if not mixed:
-                rows = rows[lengths[rows] == length]
+            rows = rows[lengths[rows] == length]
             filled = np.resize(rows, -(-len(rows) // step) * step)
             yield rows, {name: ids[filled, :length] for name, ids in packed.items()}
             start += len(rows)

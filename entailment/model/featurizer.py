@@ -76,9 +76,7 @@ class Featurizer:
         """
         self._channels: list[_Channel] = []
         if text:
-            kind: type[_Channel] = _PairChannel if pair else _TextChannel
-            # What is kept must not depend on what it was encoded with.
-            self._channels.append(kind(text, progress, mixed=store is None))
+            self._channels.append(_PairChannel(text, progress) if pair else _TextChannel(text, progress))
         if image:
             self._channels.append(_ImageChannel(image, progress))
         self._stores = [channel.store(store) for channel in self._channels] if store else None
@@ -149,8 +147,8 @@ class _Channel:
     names: tuple[str, ...]
     kind: str
 
-    def __init__(self, encoder: Any, progress: bool, mixed: bool = False) -> None:
-        self.encoder, self.progress, self.mixed = encoder, progress, mixed
+    def __init__(self, encoder: Any, progress: bool) -> None:
+        self.encoder, self.progress = encoder, progress
 
     @property
     def at_once(self) -> int:
@@ -190,7 +188,7 @@ class _TextChannel(_Channel):
         return row.texts
 
     def encode(self, values: Sequence[str]) -> "np.ndarray":
-        vectors: np.ndarray = self.encoder.encode(values, progress=self.progress, mixed=self.mixed)
+        vectors: np.ndarray = self.encoder.encode(values, progress=self.progress)
         return vectors
 
 
@@ -210,9 +208,7 @@ class _PairChannel(_Channel):
 
     def encode(self, values: Sequence[tuple[str, str]]) -> "np.ndarray":
         first, second = zip(*values, strict=True)
-        vectors: np.ndarray = self.encoder.encode_pairs(
-            first, second, progress=self.progress, mixed=self.mixed
-        )
+        vectors: np.ndarray = self.encoder.encode_pairs(first, second, progress=self.progress)
         return vectors
 
 

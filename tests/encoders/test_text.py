@@ -62,28 +62,19 @@ def test_only_modules_that_say_so_get_other_lengths(random_modules, any_length) 
     assert all(length % 8 == 0 and rows * length % 24 == 0 and rows * length <= 768 for rows, length in seen)
 
 
-@pytest.mark.parametrize("mixed", [False, True])
-def test_a_batch_holds_texts_of_one_length_unless_they_may_be_mixed(any_length, mixed: bool) -> None:
+def test_a_batch_holds_texts_of_one_length(any_length) -> None:
     encoder = encoder_of(any_length)
     packed = {name: ids.numpy() for name, ids in encoder.pack(TEXTS).items()}
     lengths = -(-packed["input_mask"].sum(axis=1) // 8) * 8
-    batches = list(encoder._batches(packed, mixed))
+    batches = list(encoder._batches(packed))
     assert sorted(np.concatenate([rows for rows, _ in batches])) == list(range(len(TEXTS)))
     for rows, inputs in batches:
         for name, ids in inputs.items():
             np.testing.assert_array_equal(ids, np.resize(packed[name][rows, : ids.shape[1]], ids.shape))
             assert ids.shape[1] == lengths[rows].max()
-    assert all((lengths[rows] == lengths[rows[0]]).all() for rows, _ in batches) != mixed
+    assert all((lengths[rows] == lengths[rows[0]]).all() for rows, _ in batches)
     longest = [lengths[rows].max() for rows, _ in batches]
     assert longest == sorted(longest, reverse=True)
-
-
-def test_two_texts_of_an_answer_are_one_call(any_length) -> None:
-    encoder = encoder_of(any_length)
-    calls, module = [], encoder._module
-    encoder._module = lambda inputs: calls.append(len(inputs["input_mask"])) or module(inputs)
-    encoder.encode([TEXTS[0], TEXTS[2]], mixed=True)
-    assert calls == [2]
 
 
 def test_windows_and_batches_change_nothing(any_length, monkeypatch: pytest.MonkeyPatch) -> None:

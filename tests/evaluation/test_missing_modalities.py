@@ -39,10 +39,10 @@ class Encoder:
 
     handle, fingerprint, width, shape, size = "any", "a" * 64, 2, (2,), 4
 
-    def encode(self, values, progress=False, mixed=False):
+    def encode(self, values, progress=False):
         return np.array([[len(value), np.asarray(list(map(ord, value))).sum() % 7] for value in values]) / 9
 
-    def encode_pairs(self, first, second, progress=False, mixed=False):
+    def encode_pairs(self, first, second, progress=False):
         return self.encode([a + b for a, b in zip(first, second, strict=True)])
 
 

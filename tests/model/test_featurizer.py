@@ -14,11 +14,11 @@ class Texts:
     def __init__(self):
         self.seen = []
 
-    def encode(self, texts, progress=False, mixed=False):
+    def encode(self, texts, progress=False):
         self.seen += texts
         return np.array([[len(text), 1] for text in texts], np.float32)
 
-    def encode_pairs(self, first, second, progress=False, mixed=False):
+    def encode_pairs(self, first, second, progress=False):
         self.seen += list(zip(first, second, strict=True))
         return np.array([[len(a), len(b)] for a, b in zip(first, second, strict=True)], np.float32)
 
