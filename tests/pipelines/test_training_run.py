@@ -142,7 +142,8 @@ for name in ("p_contradictory", "p_implies", "p_no_entailment"):
 assert (answers.error == "").all()
 partly = model.predict(pd.DataFrame({{"text_1": ["a", None, "c"], "text_2": ["b", "", "d"],
                                       "image_1": [b"", None, b"no picture"]}}))
-assert partly.error.tolist()[:2] == ["", ""] and "image_1" in partly.error[2] and partly.label[2] == ""
+assert partly.error[0] == "" and "image_1" in partly.error[2] and partly.label.tolist()[1:] == ["", ""]
+assert partly.error[1].startswith("nothing to judge: text_1, text_2, image_1, image_2 are absent"), partly.error[1]
 import sys
 assert not any("run_pipeline" in str(m) for m in sys.modules) and {str(PROJECT)!r} not in sys.path
 print("agrees")
