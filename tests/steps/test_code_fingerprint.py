@@ -53,5 +53,6 @@ def test_the_real_steps_reach_what_they_use(monkeypatch):
     monkeypatch.setattr(train, "code_fingerprint", lambda *modules: asked.append(modules) or "")
     train.code()
     reached = {path.stem for path in module._reachable(asked[0])}
-    assert {"head", "losses", "layers", "metrics", "predictor", "pyfunc_model", "runs"} <= reached
+    assert {"head", "losses", "layers", "metrics", "package", "reader", "pyfunc_model", "runs"} <= reached
+    assert {"images", "errors"} <= {path.stem for path in module._reachable(("entailment.serving.reader",))}
     assert "metrics" not in {path.stem for path in module._reachable(("steps.ingest",))}
