@@ -39,7 +39,10 @@ def features(folder: Path, config: Configuration) -> SplitFeatures:
     files = {path.stem: path for path in (folder / "images").iterdir()}
     first, second = (
         decode_images(
-            [files[name].read_bytes() for name in frame[column]], config.images.size, config.images.max_pixels
+            [files[name].read_bytes() for name in frame[column]],
+            config.images.size,
+            config.images.max_pixels,
+            config.images.max_decoded_bytes,
         )[0]
         for column in ID
     )

@@ -11,10 +11,11 @@ from typing import Annotated, Any, Final, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
-from entailment.data.images import MAX_DECODED_BYTES
 from entailment.errors import ConfigurationError
 
 DEFAULT_FILE: Final = "zenml_config.yaml"
+MAX_DECODED_BYTES: Final = 512_000_000
+"""Default of `images.max_decoded_bytes`."""
 
 Inputs = Literal["multimodal", "text", "image"]
 Loss = Literal["cross_entropy", "weighted", "focal"]

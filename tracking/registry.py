@@ -19,7 +19,7 @@ from entailment.data.schema import LABEL, PROBABILITY, SPLITS, TEXT
 from entailment.data.split import SPLIT_COLUMN
 from entailment.errors import RegistryError
 from entailment.evaluation.promotion import PROMOTED, REFUSED, ROLLED_BACK
-from entailment.files import locked, read_json, write_json
+from entailment.files import check_format, locked, read_json, write_json
 from entailment.home import PROJECT, home
 from tracking.decisions import AUTOMATIC, GATE, PERSON, keep_decision
 from tracking.experiment import REGISTERED_MODEL
@@ -157,7 +157,9 @@ def version_files(version: str) -> Path:
 
 def trained_pairs(version: str) -> dict[str, list[str]]:
     """The hashes (`pair_hashes`) of a version's pairs by split."""
-    kept = read_json(version_files(version) / "pairs.json")
+    path = version_files(version) / "pairs.json"
+    kept = read_json(path)
+    check_format(path, kept.get("format", _PAIRS_FORMAT), _PAIRS_FORMAT)
     return {split: kept[split] for split in SPLITS}
 
 

@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from entailment.configuration import MAX_DECODED_BYTES
 from entailment.data.image_paths import MISSING, OK, UNREADABLE, resolve_image_paths
-from entailment.data.images import MAX_DECODED_BYTES
 from entailment.data.pairs import content_hash, read_pairs
 from entailment.data.schema import ID, IMAGE_PATH, IMAGE_STATUS, LABEL, PAIR_COLUMNS, TEXT
 from entailment.errors import ConfigurationError, DataError

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from PIL import Image
     from PIL.ImageFile import ImageFile
 
-MAX_DECODED_BYTES: Final = 512_000_000
-"""Default of `images.max_decoded_bytes`."""
 KINDS: Final = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "AVIF")
 """Pillow's names of the formats that are read."""
 _NO_IMAGE: Final = "not a JPEG, PNG, GIF, BMP, WebP, TIFF or AVIF image"
@@ -87,7 +85,7 @@ def checksums_fit(stream: BinaryIO, max_pixels: int) -> bool:
 
 
 def decode_images(
-    data: Sequence[bytes | None], size: int, max_pixels: int, max_decoded_bytes: int = MAX_DECODED_BYTES
+    data: Sequence[bytes | None], size: int, max_pixels: int, max_decoded_bytes: int
 ) -> tuple["np.ndarray[Any, Any]", list[str]]:
     """Many image files' bytes as uint8 [n, size, size, 3], and a reason for each: "" where it was decoded.
 

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from entailment.configuration import MissingImages
-from entailment.data.images import MAX_DECODED_BYTES
+from entailment.configuration import MAX_DECODED_BYTES, MissingImages
 from entailment.data.schema import ID, IMAGE_PATH, IMAGE_STATUS, LABEL, LABEL_INDEX_COLUMN, TEXT
 from entailment.data.split import SPLIT_COLUMN
 from entailment.errors import DataError, ImageError

@@ -20,7 +20,7 @@ from entailment.configuration import Configuration
 from entailment.data.schema import LABELS, PROBABILITY
 from entailment.encoders.handles import resolve_handle
 from entailment.errors import DataError
-from entailment.files import read_json, write_json, written_aside
+from entailment.files import check_format, read_json, write_json, written_aside
 from entailment.model.end_to_end import tuned_featurizer
 from entailment.model.training import TrainedHead
 from entailment.serving.reader import SETTINGS, Encode
@@ -89,11 +89,7 @@ def open_package(folder: Path, encode: Encode | None = None) -> Any:
         settings = read_json(folder / SETTINGS)
     except (OSError, ValueError) as error:
         raise DataError(f"{folder} is no packed model ({error}). Register one with: train.") from None
-    if settings["format"] > FORMAT:
-        raise DataError(
-            f"{folder / SETTINGS} is of format {settings['format']}, and this version reads up to {FORMAT}."
-            " Use the newer version that wrote it."
-        )
+    check_format(folder / SETTINGS, settings["format"], FORMAT)
     # Named by its hash: whatever folder it comes from, the module of that name is the same.
     if str(folder / "reader") not in sys.path:
         sys.path.append(str(folder / "reader"))

@@ -24,7 +24,7 @@ LITE: Final = "network.tflite"
 TEXT: Final = ("text_1", "text_2")
 IMAGE: Final = ("image_1", "image_2")
 ROWS_AT_ONCE: Final = 256
-TEXTS_AT_ONCE: Final = 32
+INPUTS_AT_ONCE: Final = 32
 
 Encode = Callable[[list[tuple[str, str]], "list[tuple[np.ndarray | None, np.ndarray | None]]"], Any]
 """Texts and images (uint8 [size, size, 3], or None) of some rows -> float32 inputs of the head, by name."""
@@ -183,8 +183,8 @@ class _TextEncoder:
         tuples = [text if isinstance(text, tuple) else (text,) for text in texts]
         order = sorted(range(len(texts)), key=lambda place: sum(map(len, tuples[place])))
         vectors: list[Any] = [None] * len(texts)
-        for start in range(0, len(order), TEXTS_AT_ONCE):
-            places = order[start : start + TEXTS_AT_ONCE]
+        for start in range(0, len(order), INPUTS_AT_ONCE):
+            places = order[start : start + INPUTS_AT_ONCE]
             sides = zip(*(tuples[place] for place in places), strict=True)
             tokens = [self._preprocessor.tokenize(tf.constant(side, tf.string)) for side in sides]
             packed = self._preprocessor.bert_pack_inputs(tokens, seq_length=tf.constant(self._length))
@@ -205,8 +205,8 @@ def _image_encoder(folder: Path, settings: dict[str, Any]) -> "Callable[[list[np
         module = tf.saved_model.load(str(folder))
 
         def call(images: "list[np.ndarray]") -> "np.ndarray":
-            starts = range(0, len(images), TEXTS_AT_ONCE)
-            batches = (np.stack(images[s : s + TEXTS_AT_ONCE]).astype(np.float32) / 255 for s in starts)
+            starts = range(0, len(images), INPUTS_AT_ONCE)
+            batches = (np.stack(images[s : s + INPUTS_AT_ONCE]).astype(np.float32) / 255 for s in starts)
             return np.concatenate([module(tf.constant(batch)).numpy() for batch in batches])
 
         return call

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile, features
 
+from entailment.configuration import MAX_DECODED_BYTES
 from entailment.data import images as module
 from entailment.data.images import KINDS, MISSING, checksums_fit, decode_images, read_header
 from entailment.errors import ImageError
@@ -93,7 +94,7 @@ def by_tensorflow(data, size, channels=3):
 
 
 def decode_one(data, size=SIZE, max_pixels=MAX_PIXELS):
-    pixels, reasons = decode_images([data], size, max_pixels)
+    pixels, reasons = decode_images([data], size, max_pixels, MAX_DECODED_BYTES)
     return pixels[0], reasons[0]
 
 
@@ -343,7 +344,7 @@ def test_a_header_that_promises_too_much_is_refused_before_anything_is_decoded(k
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        _, reasons = decode_images([HUGE[kind]] * 4, SIZE, MAX_PIXELS)
+        _, reasons = decode_images([HUGE[kind]] * 4, SIZE, MAX_PIXELS, MAX_DECODED_BYTES)
     assert reasons == ["too large: 50000 x 50000 pixels, at most 2000000 in all are read"] * 4
     assert (
         resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000
@@ -423,7 +424,7 @@ def test_later_frames_of_a_gif_are_never_unpacked():
 
 def test_absent_and_bad_images_do_not_disturb_the_others():
     data = [b"", JPEGS["jpeg"], b"nonsense", None, FILES["PNG"], JPEGS["jpeg"][:-300], bytes(flipped)]
-    pixels, reasons = decode_images(data, SIZE, MAX_PIXELS)
+    pixels, reasons = decode_images(data, SIZE, MAX_PIXELS, MAX_DECODED_BYTES)
     assert [bool(reason) for reason in reasons] == [True, False, True, True, False, True, True]
     assert reasons[0] == reasons[3] == MISSING
     np.testing.assert_array_equal(pixels[1], decode_one(JPEGS["jpeg"])[0])
@@ -433,7 +434,7 @@ def test_absent_and_bad_images_do_not_disturb_the_others():
 
 @pytest.mark.parametrize("data", [[], [b""], [b"nonsense"]])
 def test_nothing_to_decode(data):
-    pixels, reasons = decode_images(data, SIZE, MAX_PIXELS)
+    pixels, reasons = decode_images(data, SIZE, MAX_PIXELS, MAX_DECODED_BYTES)
     assert pixels.shape == (len(data), SIZE, SIZE, 3)
     assert all(reasons)
 
@@ -503,7 +504,7 @@ stream = BytesIO()
 Image.fromarray(levels).save(stream, "WEBP", lossless=True, exact=True, method=0, quality=0)
 del rows, columns, levels
 images._cores = lambda: 4
-images.decode_images([b"no image"], 64, 10**8)
+images.decode_images([b"no image"], 64, 10**8, 10**9)
 
 def memory(name):
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(name)) * 1024

@@ -65,7 +65,7 @@ def test_rows_come_back_as_they_were(tmp_path):
     assert rows[4].texts == ("first 4 🌉", "second 4")
     assert [row.label for row in rows] == [0, 1, 2, 0, 1]
     assert all(row.images[1] is None for row in rows)
-    expected, _ = decode_images([(tmp_path / "a.png").read_bytes()], SIZE, 1_000_000)
+    expected, _ = decode_images([(tmp_path / "a.png").read_bytes()], SIZE, 1_000_000, 10**9)
     assert (rows[0].images[0] == expected[0]).all()
 
 
