@@ -1,8 +1,8 @@
 """`run_pipeline.py` in a process forked from one that has imported the libraries: a start costs nothing.
 
 Only libraries are imported before, in the environment that a command prepares for itself: what a command reads
-from its own environment, imports of ours and computes is its own. A run with a variable that a library may read
-when it is imported needs a process of its own (`Workspace.run` sees to that).
+from its own environment, imports of ours and computes is its own. A run with a variable that a library reads when
+it is imported needs a process of its own (`Workspace.run` sees to that).
 """
 
 import multiprocessing

@@ -294,15 +294,15 @@ def test_the_example_s_preset_runs_with_random_weights(first, workspace, client)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "variable", "words"),
     [
-        (["--preset", "keras_example"], "tfhub.dev/tensorflow/small_bert"),
-        (["--set", "encoders.image.encoder=keras:ResNet50V2"], "put it into the folder"),
+        (["--preset", "keras_example"], "TFHUB_CACHE_DIR", "tfhub.dev/tensorflow/small_bert"),
+        (["--set", "encoders.image.encoder=keras:ResNet50V2"], "KERAS_HOME", "put it into the folder"),
     ],
 )
-def test_handles_that_cannot_be_fetched_are_explained(workspace, arguments, words):
-    nowhere = {"https_proxy": "http://127.0.0.1:9", "TFHUB_CACHE_DIR": str(workspace.folder / "hub")}
-    done = workspace.run(*arguments, KERAS_HOME=str(workspace.folder / "keras"), **nowhere)
+def test_handles_that_cannot_be_fetched_are_explained(workspace, arguments, variable, words):
+    nowhere = {"https_proxy": "http://127.0.0.1:9", variable: str(workspace.folder / "empty")}
+    done = workspace.run(*arguments, **nowhere)
     assert done.returncode == 1
     assert words in done.stderr.splitlines()[-1] and "Traceback" not in done.stderr
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from tests.pipelines.command_process import run_command
 
 PROJECT = Path(__file__).resolve().parents[2]
+READ_AT_IMPORT = {"PYTHONPATH", "HOME", "MPLCONFIGDIR", "KERAS_HOME"}
+"""Variables that Python or a library reads when it starts."""
 STEPS = ("ingest", "resolve_image_paths", "split", "write_tfrecords", "train", "evaluate", "register")
 SMALL = """
 dataset: {{source: {pairs}, images: {images}}}
@@ -63,8 +65,8 @@ class Workspace:
         script = self.project / "run_pipeline.py"
         if config:
             arguments = (*arguments, "--config", str(self.folder / "small.yaml"))
-        if not environment:
-            return run_command(script, arguments, self.folder, self.environment(), self.folder)
+        if not READ_AT_IMPORT & set(environment):
+            return run_command(script, arguments, self.folder, self.environment() | environment, self.folder)
         return subprocess.run(
             [sys.executable, str(script), *arguments],
             cwd=self.folder,
