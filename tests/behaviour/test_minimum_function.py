@@ -14,24 +14,21 @@ MARGIN = 0.15
 def test_the_test_rows_are_answered_well(sample_model):
     answers = sample_model.answers
     true, predicted = (table["label"].map(LABELS.index).to_numpy() for table in (sample_model.test, answers))
-    assert macro_f1(true, predicted) >= 0.85  # 0.94
+    assert macro_f1(true, predicted) >= 0.85  # 0.93
 
 
 @pytest.mark.parametrize(
     ("label", "relation", "shown", "measured"),
     [
-        ("Implies", "agree", "plain", 0.65),
-        ("Implies", "agree", "screenshot", 0.925),
-        ("Implies", "silent", "confirmed", 0.8),
-        ("Contradictory", "agree", "elsewhere", 0.95),
-        ("Contradictory", "oppose", "plain", 0.675),
-        ("Contradictory", "oppose", "screenshot", 0.75),
-        ("Contradictory", "silent", "refuted", 1.0),
+        ("Implies", "agree", "plain", 0.9),
+        ("Implies", "silent", "confirmed", 0.825),
+        ("Contradictory", "agree", "elsewhere", 0.9),
+        ("Contradictory", "oppose", "plain", 0.875),
+        ("Contradictory", "silent", "refuted", 0.975),
         ("NoEntailment", "pass", "plain", 1.0),
         ("NoEntailment", "pass", "elsewhere", 1.0),
-        ("NoEntailment", "pass", "screenshot", 1.0),
         ("NoEntailment", "silent", "plain", 1.0),
-        ("NoEntailment", "silent", "elsewhere", 0.975),
+        ("NoEntailment", "silent", "elsewhere", 1.0),
     ],
 )
 def test_every_kind_of_pair_is_about_as_often_right_as_when_it_was_measured(

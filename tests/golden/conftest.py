@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import sys
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from entailment.files import locked
 from entailment.home import PROJECT
 from tests.golden.make_home import ROOT
+from tests.pipelines.command_process import run_command
 
 HERE = Path(__file__).parent
 
@@ -45,7 +45,6 @@ def command(golden: Path) -> Callable[..., "subprocess.CompletedProcess[str]"]:
     }
 
     def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
-        line = [sys.executable, str(PROJECT / "run_pipeline.py"), *arguments]
-        return subprocess.run(line, env=clean | home, cwd=golden, capture_output=True, text=True, timeout=600)
+        return run_command(PROJECT / "run_pipeline.py", arguments, golden, clean | home, golden)
 
     return run

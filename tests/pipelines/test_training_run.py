@@ -1,6 +1,7 @@
 """The main job through the command line: contracts, cache, determinism, no pickle."""
 
 import json
+import os
 import re
 import shutil
 import sqlite3
@@ -169,24 +170,11 @@ def test_nothing_changed_everything_is_cached_and_no_run_is_made(first, workspac
     )
 
 
-def test_a_changed_evaluation_key_makes_a_whole_new_run(first, workspace, client):
-    changed = workspace.result("--set", "evaluation.sample_rows=3")
-    assert changed["run_id"] != first["run_id"]
-    run = client.get_run(changed["run_id"])
-    assert run.data.params["evaluation.sample_rows"] == "3"
-    assert "train_loss" in run.data.metrics
-    assert changed["metrics"] == first["metrics"]
-    assert workspace.steps_run("--set", "evaluation.sample_rows=3") == set()
-
-
 @pytest.mark.parametrize(
     ("options", "steps"),
     [
         (("--seed", "7"), {"split", "write_tfrecords", *TRACKED}),
         (("--set", "records.rows_per_shard=9"), {"write_tfrecords", *TRACKED}),
-        (("--loss", "focal"), TRACKED),
-        (("--set", "ingest.max_text_bytes=9999"), {"ingest", *TRACKED}),
-        (("--missing-images", "drop"), {"resolve_image_paths", "write_tfrecords", *TRACKED}),
     ],
 )
 def test_exactly_the_steps_that_use_a_key_run_again(first, workspace, options, steps):
@@ -195,12 +183,13 @@ def test_exactly_the_steps_that_use_a_key_run_again(first, workspace, options, s
 
 def test_a_changed_image_is_seen(first, workspace):
     path = sorted((workspace.folder / "data" / "images").iterdir())[0]
-    old = path.read_bytes()
+    old, times = path.read_bytes(), path.stat()
     path.write_bytes(sorted((workspace.folder / "data" / "images").iterdir())[1].read_bytes())
     try:
         assert workspace.steps_run() == {"resolve_image_paths", "write_tfrecords", *TRACKED}
     finally:
         path.write_bytes(old)
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
 def test_a_changed_file_is_seen(first, workspace):
@@ -223,16 +212,9 @@ def test_a_changed_core_function_is_seen(first, workspace, tmp_path):
     copy = tmp_path / "project"
     ignored = shutil.ignore_patterns(".git", ".venv", ".entailment", "__pycache__", ".*cache")
     shutil.copytree(PROJECT, copy, ignore=ignored)
-    elsewhere = Workspace(workspace.folder, copy)
-    # The image test put the old bytes back, at a later time: settle that first.
-    elsewhere.steps_run()
-    assert elsewhere.steps_run() == set()
-    metrics = copy / "entailment" / "evaluation" / "metrics.py"
-    metrics.write_text(metrics.read_text() + "\n# another line\n")
-    assert elsewhere.steps_run() == TRACKED
-    split = copy / "entailment" / "data" / "split.py"
-    split.write_text(split.read_text() + "\n# another line\n")
-    assert elsewhere.steps_run() == {"split", "write_tfrecords", *TRACKED}
+    records = copy / "entailment" / "data" / "records.py"
+    records.write_text(records.read_text() + "\n# another line\n")
+    assert Workspace(workspace.folder, copy).steps_run() == {"write_tfrecords", *TRACKED}
 
 
 REFUSE_PICKLE = """
@@ -250,21 +232,23 @@ def test_the_same_seed_gives_the_same_bits_also_from_an_empty_store_and_nothing_
     first, workspace, client, tmp_path
 ):
     (tmp_path / "sitecustomize.py").write_text(REFUSE_PICKLE)
+    shutil.rmtree(workspace.home / "features")
     again = workspace.result("--no-cache", PYTHONPATH=str(tmp_path))
     assert not [path for path in workspace.home.rglob("*") if path.suffix in (".pkl", ".pickle", ".joblib")]
-    shutil.rmtree(workspace.home / "features")
-    once_more = workspace.result("--no-cache")
-    assert again["run_id"] != once_more["run_id"]
-    assert again["metrics"] == once_more["metrics"] == first["metrics"]
+    assert again["run_id"] != first["run_id"]
+    assert again["metrics"] == first["metrics"]
     tables = [
         pd.read_parquet(client.download_artifacts(run["run_id"], "predictions.parquet"))
-        for run in (again, once_more)
+        for run in (again, first)
     ]
     pd.testing.assert_frame_equal(*tables, check_exact=True)
 
 
 def test_promote_and_rollback_move_the_champion_and_record_it(first, workspace, client):
-    new = workspace.result("--loss", "weighted")["model_version"]
+    said = workspace.run("--loss", "weighted").stdout
+    assert "cached: ingest, resolve_image_paths, split, write_tfrecords\n" in said
+    new = re.search(r"version (\d+); the champion is version 1", said).group(1)
+    assert f"promote {new}" in said
 
     def aliases():
         return {
@@ -272,8 +256,6 @@ def test_promote_and_rollback_move_the_champion_and_record_it(first, workspace, 
         }
 
     assert aliases() == {"champion": "1", "challenger": new}
-    said = workspace.run("--loss", "weighted").stdout
-    assert f"version {new}; the champion is version 1" in said and f"promote {new}" in said
     done = workspace.run("promote", new, "--why", "better on rare classes", config=False)
     assert done.stdout == f"Champion: version {new} (before: 1).\n"
     assert aliases() == {"champion": new}
@@ -312,15 +294,15 @@ def test_the_example_s_preset_runs_with_random_weights(first, workspace, client)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "variable", "words"),
     [
-        (["--preset", "keras_example"], "tfhub.dev/tensorflow/small_bert"),
-        (["--set", "encoders.image.encoder=keras:ResNet50V2"], "put it into the folder"),
+        (["--preset", "keras_example"], "TFHUB_CACHE_DIR", "tfhub.dev/tensorflow/small_bert"),
+        (["--set", "encoders.image.encoder=keras:ResNet50V2"], "KERAS_HOME", "put it into the folder"),
     ],
 )
-def test_handles_that_cannot_be_fetched_are_explained(workspace, arguments, words):
-    nowhere = {"https_proxy": "http://127.0.0.1:9", "TFHUB_CACHE_DIR": str(workspace.folder / "hub")}
-    done = workspace.run(*arguments, KERAS_HOME=str(workspace.folder / "keras"), **nowhere)
+def test_handles_that_cannot_be_fetched_are_explained(workspace, arguments, variable, words):
+    nowhere = {"https_proxy": "http://127.0.0.1:9", variable: str(workspace.folder / "empty")}
+    done = workspace.run(*arguments, **nowhere)
     assert done.returncode == 1
     assert words in done.stderr.splitlines()[-1] and "Traceback" not in done.stderr
 
@@ -339,7 +321,7 @@ def test_home_may_be_unwritable_and_the_user_s_stack_stays_his(workspace):
     assert f"entailment-{(workspace.folder / 'another' / 'id').read_text().split()[0]}" in names.values()
 
 
-def test_the_ui_answers_while_a_run_is_going(first, workspace):
+def test_a_changed_evaluation_key_makes_a_whole_new_run_while_the_ui_is_open(first, workspace, client):
     import socket
     import urllib.request
 
@@ -350,9 +332,9 @@ def test_the_ui_answers_while_a_run_is_going(first, workspace):
     server = subprocess.Popen(command, env=workspace.environment(), stdout=subprocess.PIPE, text=True)
     try:
         assert server.stdout.readline() == f"http://127.0.0.1:{port}\n"
-        assert workspace.run("--no-cache").returncode == 0
+        changed = workspace.result("--set", "evaluation.sample_rows=3")
         search = urllib.request.Request(
-            f"http://127.0.0.1:{port}/api/2.0/mlflow/runs/get?run_id={first['run_id']}",
+            f"http://127.0.0.1:{port}/api/2.0/mlflow/runs/get?run_id={changed['run_id']}",
             headers={"Content-Type": "application/json"},
         )
         with urllib.request.urlopen(search, timeout=60) as answer:
@@ -360,14 +342,17 @@ def test_the_ui_answers_while_a_run_is_going(first, workspace):
     finally:
         server.terminate()
         server.wait(60)
+    assert changed["run_id"] != first["run_id"]
+    run = client.get_run(changed["run_id"])
+    assert run.data.params["evaluation.sample_rows"] == "3"
+    assert "train_loss" in run.data.metrics
+    assert changed["metrics"] == first["metrics"]
 
 
 # From here on the home is damaged and removed: MLflow's client in this process cannot follow.
 
 
 def test_what_is_gone_is_made_again(first, workspace):
-    workspace.steps_run()
-    assert workspace.steps_run() == set()
     shutil.rmtree(workspace.home / "zenml" / "write_tfrecords" / "records")
     assert workspace.steps_run() == {"write_tfrecords"}
     for name in ("mlflow.db", "mlartifacts"):

@@ -8,7 +8,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.pipelines.command_process import run_command
+
 PROJECT = Path(__file__).resolve().parents[2]
+READ_AT_IMPORT = {"PYTHONPATH", "HOME", "MPLCONFIGDIR", "KERAS_HOME"}
+"""Variables that Python or a library reads when it starts."""
 STEPS = ("ingest", "resolve_image_paths", "split", "write_tfrecords", "train", "evaluate", "register")
 SMALL = """
 dataset: {{source: {pairs}, images: {images}}}
@@ -58,11 +62,13 @@ class Workspace:
 
     def run(self, *arguments: str, config: bool = True, **environment: str) -> subprocess.CompletedProcess:
         """`python run_pipeline.py ARGUMENTS` from a folder that is not the project's."""
-        command = [sys.executable, str(self.project / "run_pipeline.py"), *arguments]
+        script = self.project / "run_pipeline.py"
         if config:
-            command += ["--config", str(self.folder / "small.yaml")]
+            arguments = (*arguments, "--config", str(self.folder / "small.yaml"))
+        if not READ_AT_IMPORT & set(environment):
+            return run_command(script, arguments, self.folder, self.environment() | environment, self.folder)
         return subprocess.run(
-            command,
+            [sys.executable, str(script), *arguments],
             cwd=self.folder,
             env=self.environment() | environment,
             capture_output=True,

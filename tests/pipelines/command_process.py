@@ -1,0 +1,49 @@
+"""`run_pipeline.py` in a process forked from one that has imported the libraries: a start costs nothing.
+
+Only libraries are imported before, in the environment that a command prepares for itself: what a command reads
+from its own environment, imports of ours and computes is its own. A run with a variable that a library reads when
+it is imported needs a process of its own (`Workspace.run` sees to that).
+"""
+
+import multiprocessing
+import os
+import runpy
+import sys
+from pathlib import Path
+from subprocess import CompletedProcess, TimeoutExpired
+
+LIBRARIES = "tests.pipelines.imported_libraries"
+OURS = ("entailment", "stacks")
+"""Packages of ours that preparing the environment imports."""
+
+
+def _run(
+    script: str, arguments: list[str], folder: str, environment: dict[str, str], streams: list[str]
+) -> None:
+    for number, path in enumerate(streams, 1):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.argv = [script, *arguments]
+    sys.path[0] = str(Path(script).parent)
+    for name in [name for name in sys.modules if name.split(".")[0] in OURS]:
+        del sys.modules[name]  # the script may belong to a copy of the project
+    runpy.run_path(script, run_name="__main__")
+
+
+def run_command(
+    script: Path, arguments: tuple[str, ...], folder: Path, environment: dict[str, str], streams: Path
+) -> CompletedProcess:
+    """Like `subprocess.run` with text captured; the streams go through two files in the folder `streams`."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([LIBRARIES])
+    files = [streams / "stdout", streams / "stderr"]
+    given = str(script), list(arguments), str(folder), environment, [str(file) for file in files]
+    process = context.Process(target=_run, args=given)
+    process.start()
+    process.join(300)
+    if process.exitcode is None:
+        process.kill()
+        raise TimeoutExpired(list(arguments), 300, *(file.read_bytes() for file in files))
+    return CompletedProcess(list(arguments), process.exitcode, *(file.read_text() for file in files))
