@@ -9,12 +9,13 @@ import copy
 import hashlib
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from entailment.errors import DataError
 from entailment.files import check_format, sha256_of_file, write_json, written_aside
 
 if TYPE_CHECKING:
@@ -89,30 +90,44 @@ class StoredFeatures:
 class _Shard:
     """One file of a store, or vectors that could not be written to one."""
 
-    def __init__(self, path: Path | None, keys: "np.ndarray", seconds: float) -> None:
-        self.path, self.keys, self.seconds = path, keys, seconds
+    def __init__(self, path: Path | None, keys: "np.ndarray", width: int, seconds: float) -> None:
+        self.path, self.keys, self.width, self.seconds = path, keys, width, seconds
         self.vectors: np.ndarray | None = None
 
 
 class FeatureStore:
-    """The features of one encoder: float32 vectors of `width`, found by 16-byte keys (numpy dtype S16).
+    """The features of one encoder: float32 vectors of one width, found by 16-byte keys (numpy dtype S16).
 
     `usage` counts what `missing` was asked for. A folder that cannot be written, is full or is removed while it is
     in use costs encoding anew, with a warning, and never a wrong vector.
     """
 
-    def __init__(self, folder: Path | None, width: int, about: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, folder: Path | None, width: Callable[[], int], about: Mapping[str, Any] | None = None
+    ) -> None:
         """Opens (or begins) the store in `folder`; None keeps it in memory.
 
+        `width` gives the encoder's; it is called only where the shards do not tell, because it may load the encoder.
         `about` says what the encoder is, and is kept beside the features. Raises DataError where a newer version of
         the program wrote features there.
         """
-        self._folder, self.width, self._about = folder, width, dict(about or {})
+        self._folder, self._encoder_width, self._about = folder, width, dict(about or {})
         self.usage = Usage()
         self._shards: list[_Shard] = []
         self._index: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
         for path in sorted(folder.glob(f"*{SUFFIX}")) if folder else ():
             self._open(path)
+        if len({shard.width for shard in self._shards}) > 1:
+            right = width()
+            for shard in self._shards:
+                if shard.path and shard.width != right:
+                    _discard(shard.path)
+            self._shards = [shard for shard in self._shards if shard.width == right]
+
+    @property
+    def width(self) -> int:
+        """How many numbers a vector has."""
+        return self._shards[0].width if self._shards else self._encoder_width()
 
     def __len__(self) -> int:
         return len(self._indexed()[0])
@@ -142,9 +157,15 @@ class FeatureStore:
     def add(self, keys: "np.ndarray", vectors: "np.ndarray", seconds: float) -> None:
         """Adds vectors, float32 [n, width], one for each key, as one shard: whole or not at all.
 
-        `seconds` is what encoding them took. Where the shard cannot be written it is kept in memory.
+        `seconds` is what encoding them took. Where the shard cannot be written it is kept in memory. Raises DataError
+        where the store holds vectors of another width.
         """
-        shard = _Shard(None, keys, seconds)
+        if self._shards and vectors.shape[1] != self.width:
+            raise DataError(
+                f"The features in {self._folder} are {self.width} wide, and the encoder gives {vectors.shape[1]}:"
+                " they are another encoder's. Delete the folder and run again."
+            )
+        shard = _Shard(None, keys, vectors.shape[1], seconds)
         shard.vectors = vectors
         if self._folder:
             try:
@@ -233,10 +254,9 @@ class FeatureStore:
                 metadata = reader.schema.metadata or {}
                 check_format(path, int(metadata.get(_FORMAT_KEY, b"1")), _FORMAT)
                 batch = reader.get_batch(0)
-                if batch.schema.field("vector").type.list_size != self.width:
-                    raise pa.ArrowInvalid("another width")
+                width = batch.schema.field("vector").type.list_size
                 keys = _key_array(batch.column("key"))
-            self._shards.append(_Shard(path, keys, float(metadata.get(_SECONDS, b"0"))))
+            self._shards.append(_Shard(path, keys, width, float(metadata.get(_SECONDS, b"0"))))
         except FileNotFoundError:
             return
         except (pa.ArrowException, OSError, KeyError, ValueError, AttributeError, IndexError):
@@ -251,7 +271,7 @@ class FeatureStore:
             "key": pa.FixedSizeBinaryArray.from_buffers(
                 pa.binary(16), len(shard.keys), [None, pa.py_buffer(shard.keys.tobytes())]
             ),
-            "vector": pa.FixedSizeListArray.from_arrays(flat, self.width),
+            "vector": pa.FixedSizeListArray.from_arrays(flat, shard.width),
         }
         batch = pa.record_batch(columns).replace_schema_metadata(
             {_SECONDS: f"{shard.seconds:.6f}", _FORMAT_KEY: str(_FORMAT)}

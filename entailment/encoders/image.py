@@ -4,6 +4,7 @@ import os
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Final
@@ -43,30 +44,35 @@ class ImageEncoder:
     """Frozen image encoder.
 
     `handle` names the module (see `resolve_handle`), `folder` is where built and downloaded modules are kept, `size`
-    is the side of the images in pixels. `width` is that of an image's vector; `fingerprint` changes whenever a vector
-    could. Raises EncoderError when the module cannot be found, loaded or called.
+    is the side of the images in pixels. `fingerprint` changes whenever a vector could. The module is loaded when it
+    is first used: all features may be stored. Raises EncoderError when it cannot be found, loaded or called.
     """
 
     def __init__(self, handle: str, folder: Path, size: int = 128) -> None:
-        """Finds (or builds, or downloads) and loads the module, and tries it on a black image."""
+        """Finds (or builds, or downloads) the module."""
         self.handle = handle
         self.size = size
-        path = resolve_handle(handle, folder)
-        lite = device_kind() == "cpu" and (path / LITE_FILE).is_file()
-        self._network: Callable[[np.ndarray], np.ndarray]
-        if lite:
-            self._network, self._batch = _LiteNetwork(path / LITE_FILE, size), LITE_BATCH
-            self._threads = min(_cores(), LITE_THREADS)
-        else:
-            self._network, self._batch = _module_network(path), BATCH
-            self._threads = IN_FLIGHT
-        black = np.zeros((1, size, size, 3), np.float32)
-        self.width = output_width(path, lambda: self._network(black))
+        self._path = resolve_handle(handle, folder)
+        self._lite = device_kind() == "cpu" and (self._path / LITE_FILE).is_file()
+        self._batch = LITE_BATCH if self._lite else BATCH
+        self._threads = min(_cores(), LITE_THREADS) if self._lite else IN_FLIGHT
         self.fingerprint = fingerprint_of(
-            image=fingerprint(path),
+            image=fingerprint(self._path),
             size=size,
-            method=METHODS["lite" if lite else "module"],
+            method=METHODS["lite" if self._lite else "module"],
         )
+
+    @cached_property
+    def width(self) -> int:
+        """That of an image's vector: the module is tried on a black image."""
+        black = np.zeros((1, self.size, self.size, 3), np.float32)
+        return output_width(self._path, lambda: self._network(black))
+
+    @cached_property
+    def _network(self) -> Callable[[np.ndarray], np.ndarray]:
+        if self._lite:
+            return _LiteNetwork(self._path / LITE_FILE, self.size)
+        return _module_network(self._path)
 
     def encode(self, images: np.ndarray, progress: bool = False) -> np.ndarray:
         """The vector of each image, float32 [n, width]; `images` are uint8 RGB [n, size, size, 3]."""

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from math import gcd
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -41,14 +42,18 @@ class TextPacker:
     """A preprocessor: texts to token ids of a fixed length.
 
     `preprocessor` is a handle (see `resolve_handle`), `folder` is where built and downloaded modules are kept,
-    `sequence_length` the number of tokens that a text, or a pair, is cut to. `path` is the module's folder.
+    `sequence_length` the number of tokens that a text, or a pair, is cut to. `path` is the module's folder. It is
+    loaded when it is first used. Raises EncoderError when it cannot be found, built, downloaded or loaded.
     """
 
     def __init__(self, preprocessor: str, folder: Path, sequence_length: int = 128) -> None:
-        """Finds (or builds, or downloads) and loads the module; raises EncoderError when it cannot."""
+        """Finds (or builds, or downloads) the module."""
         self.path = resolve_handle(preprocessor, folder)
         self.sequence_length = sequence_length
-        self._module = load_module(self.path)
+
+    @cached_property
+    def _module(self) -> Any:
+        return load_module(self.path)
 
     def pack(
         self, texts_1: Sequence[str], texts_2: Sequence[str] | None = None, length: int | None = None
@@ -79,8 +84,8 @@ class TextEncoder:
 
     `encoder` and `preprocessor` are handles (see `resolve_handle`), `folder` is where built and downloaded modules
     are kept, `sequence_length` is the number of tokens that a text, or a pair, is cut to, `output` is the key of the
-    module's output that is used. `width` is that of a text's vector; `fingerprint` changes whenever a vector could.
-    Raises EncoderError when a module cannot be found, loaded or called.
+    module's output that is used. `fingerprint` changes whenever a vector could. The modules are loaded when they are
+    first used: all features may be stored. Raises EncoderError when one cannot be found, loaded or called.
     """
 
     def __init__(
@@ -91,25 +96,32 @@ class TextEncoder:
         sequence_length: int = 128,
         output: str = "pooled_output",
     ) -> None:
-        """Finds (or builds, or downloads) and loads both modules, and tries them on an empty text."""
+        """Finds (or builds, or downloads) both modules."""
         self.handle = encoder
-        path = resolve_handle(encoder, folder)
+        self._path = resolve_handle(encoder, folder)
         self._packer = TextPacker(preprocessor, folder, sequence_length)
         self.pack = self._packer.pack
         self.sequence_length = sequence_length
         self.output = output
-        self._module = load_module(path)
-        described = path / "module.json"
+        described = self._path / "module.json"
         # A module of other origin may take one length only.
         self._any_length = described.is_file() and bool(read_json(described).get("any_length"))
-        self.width = output_width(path, lambda: self._vectors(self.pack([""])))
         self.fingerprint = fingerprint_of(
-            encoder=fingerprint(path),
+            encoder=fingerprint(self._path),
             preprocessor=fingerprint(self._packer.path),
             sequence_length=sequence_length,
             output=output,
             method=METHOD,
         )
+
+    @cached_property
+    def width(self) -> int:
+        """That of a text's vector: the modules are tried on an empty text."""
+        return output_width(self._path, lambda: self._vectors(self.pack([""])))
+
+    @cached_property
+    def _module(self) -> Any:
+        return load_module(self._path)
 
     def encode(self, texts: Sequence[str], progress: bool = False) -> np.ndarray:
         """The vector of each text alone, float32 [n, width], in the order of `texts`.

@@ -12,6 +12,7 @@ from entailment.data.schema import LABEL, TEXT
 from entailment.encoders.text import TextPacker
 from entailment.encoders.trainable import TrainableEncoder
 from entailment.evaluation.calibration import fit_temperature
+from entailment.model.adam import Adam
 from entailment.model.featurizer import Featurizer, SplitFeatures, configured_featurizer
 from entailment.model.head import build_head, logits_model, set_temperature
 from entailment.model.losses import build_loss
@@ -19,17 +20,14 @@ from entailment.model.training import (
     Course,
     EpochSink,
     TrainedHead,
-    check_finite,
     make_deterministic,
     train_head,
+    training_step,
 )
 
 if TYPE_CHECKING:
-    import keras
     import numpy as np
     import tensorflow as tf
-
-    from entailment.model.losses import LossFunction
 
 
 @dataclass(frozen=True)
@@ -167,7 +165,7 @@ def _train(
     tuned: Path,
     on_epoch: EpochSink,
 ) -> TrainedHead:
-    """Trains encoders and head with an Adam each; the best epoch of both is kept and written."""
+    """Trains encoders and head, each with its learning rate; the best epoch of both is kept and written."""
     import numpy as np
     import tensorflow as tf
 
@@ -178,7 +176,19 @@ def _train(
     model = build_head(widths, config.head)
     head = logits_model(model)
     loss = build_loss(config.training, parts["train"].labels)
-    step = _training_step(network, head, loss, config, train.element_spec)
+    rates = [
+        (
+            config.training.encoder_learning_rate,
+            [v for encoder in network.encoders.values() for v in encoder.variables],
+        ),
+        (config.training.learning_rate, [variable.value for variable in head.trainable_variables]),
+    ]
+    step = training_step(
+        lambda given, known: head(network.inputs(given, known), training=True),
+        loss,
+        Adam(rates),
+        train.element_spec,
+    )
     answer = tf.function(
         lambda given, known, labels: head(network.inputs(given, known), training=False),
         input_signature=validation.element_spec,
@@ -193,52 +203,10 @@ def _train(
         config.training,
         on_epoch,
     )
-    for epoch in range(config.training.epochs):
-        summed, right = 0.0, 0
-        for number, batch in enumerate(train, start=1):
-            losses, hits = step(*batch)
-            summed, right = summed + float(losses), right + int(hits)
-            check_finite({"train_loss": summed}, f"epoch {epoch + 1}, step {number}")
-        rows = len(parts["train"].labels)
-        if not course.goes_on(epoch, summed / rows, right / rows):
-            break
+    course.run(step, lambda: train, len(parts["train"].labels))
     set_temperature(model, fit_temperature(course.restore(), parts["validation"].labels))
     modules = {
         role: encoder.save(Path(tempfile.mkdtemp(prefix=f"{role}-", dir=tuned)))
         for role, encoder in network.encoders.items()
     }
     return TrainedHead(model, course.best_epoch, course.history, modules)
-
-
-def _training_step(
-    network: _Network, head: "keras.Model", loss: "LossFunction", config: Configuration, signature: Any
-) -> "tf.types.experimental.GenericFunction":
-    """One step on one batch: a function that gives the sum of the losses and the number of right answers."""
-    import keras
-    import tensorflow as tf
-
-    trained = [v for encoder in network.encoders.values() for v in encoder.variables]
-    optimizers = [
-        (keras.optimizers.Adam(config.training.encoder_learning_rate), trained),
-        (keras.optimizers.Adam(config.training.learning_rate), head.trainable_variables),
-    ]
-    for optimizer, variables in optimizers:
-        optimizer.build(variables)
-    own = [variable.value for variable in head.trainable_variables]
-
-    def step(given: Any, known: Any, labels: "tf.Tensor") -> "tuple[tf.Tensor, tf.Tensor]":
-        with tf.GradientTape() as tape:
-            logits = head(network.inputs(given, known), training=True)
-            losses = loss(labels, logits)
-            mean = tf.reduce_mean(losses)
-        # An output that is not used leaves its variables without a gradient.
-        unused = tf.UnconnectedGradients.ZERO
-        gradients = tape.gradient(mean, [*trained, *own], unconnected_gradients=unused)
-        gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
-        parts = gradients[: len(trained)], gradients[len(trained) :]
-        for (optimizer, variables), part in zip(optimizers, parts, strict=True):
-            optimizer.apply(part, variables)
-        right = tf.math.count_nonzero(tf.argmax(logits, axis=1) == labels)
-        return tf.reduce_sum(losses), right
-
-    return tf.function(step, input_signature=signature, autograph=False)

@@ -163,7 +163,7 @@ class _Channel:
     def store(self, folder: Path | None) -> FeatureStore:
         fingerprint = self.encoder.fingerprint
         about = {"inputs": self.kind, "encoder": self.encoder.handle, "fingerprint": fingerprint}
-        return FeatureStore(folder / self.key if folder else None, self.encoder.width, about)
+        return FeatureStore(folder / self.key if folder else None, lambda: self.encoder.width, about)
 
     def keys(self, index: RecordsIndex) -> "np.ndarray":
         """S16 [n, len(names)], empty where absent."""

@@ -2,7 +2,7 @@
 
 import math
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -12,6 +12,7 @@ from entailment.errors import DataError, EntailmentError
 from entailment.evaluation.calibration import fit_temperature
 from entailment.evaluation.metrics import macro_f1
 from entailment.files import check_format, read_json, write_json
+from entailment.model.adam import Adam
 from entailment.model.featurizer import SplitFeatures
 from entailment.model.head import build_head, load_head, logits_model, set_temperature
 from entailment.model.losses import LossFunction, build_loss
@@ -25,6 +26,9 @@ _ROWS_AT_ONCE: Final = 256
 _RECORD: Final = "training.json"
 _FORMAT: Final = 1
 """Of a trained head's files."""
+
+Step = Callable[..., "tuple[tf.Tensor, tf.Tensor]"]
+"""Called with the parts of a batch: trains on it and gives the sum of the losses and the number of right answers."""
 
 EpochSink = Callable[[int, Mapping[str, float]], None]
 """Called after each epoch with its number (from 0) and its figures."""
@@ -78,30 +82,25 @@ def train_head(
     Raises:
         EntailmentError: the loss is no longer a finite number.
     """
-    import keras
+    import numpy as np
+    import tensorflow as tf
 
     make_deterministic(seed)
     model = build_head({name: column.shape[1] for name, column in train.inputs.items()}, head)
     loss, trained = build_loss(config, train.labels), logits_model(model)
-    trained.compile(
-        optimizer=keras.optimizers.Adam(config.learning_rate),
-        loss=loss,
-        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+    inputs = {name: tf.TensorSpec([None, *column.shape[1:]]) for name, column in train.inputs.items()}
+    step = training_step(
+        lambda inputs: trained(inputs, training=True),
+        loss,
+        Adam([(config.learning_rate, [variable.value for variable in trained.trainable_variables])]),
+        [inputs, tf.TensorSpec([None], tf.int64)],
     )
+    answer = tf.function(trained, input_signature=[inputs], autograph=False)
     course = Course(
-        lambda: predict(trained, validation), validation.labels, trained.weights, loss, config, on_epoch
+        lambda: predict(answer, validation), validation.labels, trained.weights, loss, config, on_epoch
     )
-
-    def end(epoch: int, logs: Mapping[str, float]) -> None:
-        trained.stop_training = not course.goes_on(epoch, logs["loss"], logs["accuracy"])
-
-    trained.fit(
-        batches(train, config.batch_size, seed),
-        epochs=config.epochs,
-        shuffle=False,  # the dataset is shuffled already
-        verbose=0,
-        callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=end)],
-    )
+    order = np.random.default_rng(seed)
+    course.run(step, lambda: batches(train, config.batch_size, order), len(train.labels))
     set_temperature(model, fit_temperature(course.restore(), validation.labels))
     return TrainedHead(model, course.best_epoch, course.history)
 
@@ -132,11 +131,23 @@ class Course:
         self._best_weights: list[np.ndarray] = []
         self._bar = tqdm(total=config.epochs, unit="epoch", desc="train")
 
-    def goes_on(self, epoch: int, loss: float, accuracy: float) -> bool:
-        """Ends an epoch with these figures of the training rows; False: stop here.
+    def run(self, step: Step, batches: "Callable[[], Iterable[Sequence[Any]]]", rows: int) -> None:
+        """Trains until it is time to stop; `batches` gives the batches of the next epoch, of `rows` rows together.
 
         Raises EntailmentError when a figure is no finite number.
         """
+        epoch, goes_on = 0, True
+        while goes_on:
+            summed, right = 0.0, 0
+            for number, batch in enumerate(batches(), start=1):
+                losses, hits = step(*batch)
+                summed, right = summed + float(losses), right + int(hits)
+                check_finite({"train_loss": summed}, f"epoch {epoch + 1}, step {number}")
+            goes_on = self._goes_on(epoch, summed / rows, right / rows)
+            epoch += 1
+
+    def _goes_on(self, epoch: int, loss: float, accuracy: float) -> bool:
+        """Ends an epoch with these figures of the training rows; False: stop here."""
         import numpy as np
 
         logits = self._answer()
@@ -168,30 +179,40 @@ class Course:
         return self._answer()
 
 
-def batches(features: SplitFeatures, size: int, seed: int) -> "tf.data.Dataset":
-    """Batches of (inputs, labels) in an order that differs by epoch and is the same for the same seed.
+def training_step(
+    answer: "Callable[..., tf.Tensor]", loss: LossFunction, optimizer: Adam, signature: Sequence[Any]
+) -> Step:
+    """One step on one batch: a function that gives the sum of the losses and the number of right answers.
 
-    Only the order is held: the features of a batch are read from the store while the batch before it is trained on.
+    `signature` describes a batch: what `answer` takes to give logits, and last the labels, int64 [n].
     """
     import tensorflow as tf
 
-    names = list(features.inputs)
+    def step(*batch: Any) -> "tuple[tf.Tensor, tf.Tensor]":
+        *given, labels = batch
+        with tf.GradientTape() as tape:
+            logits = answer(*given)
+            losses = loss(labels, logits)
+            mean = tf.reduce_mean(losses)
+        # An output that is not used leaves its variables without a gradient.
+        unused = tf.UnconnectedGradients.ZERO
+        gradients = tape.gradient(mean, optimizer.variables, unconnected_gradients=unused)
+        optimizer.apply([tf.convert_to_tensor(gradient) for gradient in gradients])
+        right = tf.math.count_nonzero(tf.argmax(logits, axis=1) == labels)
+        return tf.reduce_sum(losses), right
 
-    def read(rows: "np.ndarray") -> "list[np.ndarray]":
-        inputs = features.take(rows)
-        return [*(inputs[name] for name in names), features.labels[rows]]
+    function: Step = tf.function(step, input_signature=signature, autograph=False)
+    return function
 
-    def load(rows: Any) -> tuple[dict[str, Any], Any]:
-        *columns, labels = tf.numpy_function(read, [rows], [tf.float32] * len(names) + [tf.int64])
-        shaped = {
-            name: tf.ensure_shape(column, (None, *features.inputs[name].shape[1:]))
-            for name, column in zip(names, columns, strict=True)
-        }
-        return shaped, tf.ensure_shape(labels, (None,))
 
-    count = len(features.labels)
-    rows = tf.data.Dataset.range(count).shuffle(count, seed=seed).batch(size)
-    return rows.map(load).prefetch(2)
+def batches(
+    features: SplitFeatures, size: int, random: "np.random.Generator"
+) -> "Iterator[tuple[dict[str, np.ndarray], np.ndarray]]":
+    """Batches of (inputs, labels) in a random order; only the order is held whole, features are read when needed."""
+    order = random.permutation(len(features.labels))
+    for start in range(0, len(order), size):
+        rows = order[start : start + size]
+        yield features.take(rows), features.labels[rows]
 
 
 def predict(model: Any, features: SplitFeatures) -> "np.ndarray":
@@ -199,8 +220,7 @@ def predict(model: Any, features: SplitFeatures) -> "np.ndarray":
     import numpy as np
 
     starts = range(0, len(features.labels), _ROWS_AT_ONCE)
-    # Called directly: tracing a graph for it takes longer than the few calls that a training needs.
-    answers = [model(features.take(slice(i, i + _ROWS_AT_ONCE)), training=False) for i in starts]
+    answers = [model(features.take(slice(i, i + _ROWS_AT_ONCE))) for i in starts]
     return np.concatenate([np.asarray(answer) for answer in answers])
 
 

@@ -60,7 +60,7 @@ def test_wrong_images_are_refused(random_modules, images: np.ndarray) -> None:
 
 def test_a_text_module_is_no_image_encoder(random_modules) -> None:
     with pytest.raises(EncoderError, match="not mixed up"):
-        ImageEncoder(random_modules["text"], NOWHERE)
+        _ = ImageEncoder(random_modules["text"], NOWHERE).width
 
 
 @pytest.mark.slow

@@ -42,6 +42,7 @@ def test_contract_built_in(built_folder: Path) -> None:
 
 
 def lengths_seen(encoder: TextEncoder) -> list[tuple[int, int]]:
+    assert encoder.width  # tries the module
     seen, module = [], encoder._module
 
     def spy(inputs):
@@ -153,11 +154,13 @@ def test_copied_modules_have_the_same_fingerprint(random_modules, tmp_path: Path
 )
 def test_wrong_output_or_length_is_said(random_modules, options, said: str) -> None:
     with pytest.raises(EncoderError, match=said):
-        encoder_of(random_modules, **options)
+        _ = encoder_of(random_modules, **options).width
 
 
 def test_handles_mixed_up(random_modules) -> None:
     with pytest.raises(EncoderError, match="not mixed up"):
-        encoder_of({"text": random_modules["image"], "preprocessor": random_modules["preprocessor"]})
+        _ = encoder_of(
+            {"text": random_modules["image"], "preprocessor": random_modules["preprocessor"]}
+        ).width
     with pytest.raises(EncoderError, match="not mixed up"):
-        encoder_of({"text": random_modules["text"], "preprocessor": random_modules["image"]})
+        _ = encoder_of({"text": random_modules["text"], "preprocessor": random_modules["image"]}).width

@@ -4,8 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from entailment.configuration import load_configuration
 from entailment.data.records import Row
-from entailment.model.featurizer import Featurizer, SplitFeatures, _index_of
+from entailment.model.featurizer import Featurizer, SplitFeatures, _index_of, configured_featurizer
+from tests.encoders.random_modules import write_random_modules
+
+ENCODERS = {"text.encoder": "text", "text.preprocessor": "preprocessor", "image.encoder": "image"}
 
 
 class Texts:
@@ -53,6 +57,23 @@ def test_each_distinct_input_is_encoded_once_ever(tmp_path):
         featurizer.rows(ROWS[::-1])
     assert sorted(texts.seen) == ["aa", "b", "cccc"]
     assert sorted(images.seen) == [1, 2]
+
+
+def test_no_encoder_is_loaded_where_all_is_stored(tmp_path, monkeypatch):
+    random_modules = write_random_modules(tmp_path / "modules")
+    settings = {f"encoders.{key}": random_modules[role] for key, role in ENCODERS.items()}
+    overrides = settings | {"encoders.text.sequence_length": 16, "images.size": 32}
+    config = load_configuration(None, overrides=overrides)
+    rows = [Row(("1", "2"), ("aa", "b"), (np.full((32, 32, 3), 9, np.uint8), None), 0)]
+
+    def features():
+        return configured_featurizer(config, tmp_path / "none", tmp_path / "features").rows(rows)
+
+    first = features()
+    monkeypatch.setattr("entailment.encoders.text.load_module", None)
+    monkeypatch.setattr("entailment.encoders.image.load_module", None)
+    again = features()
+    assert all((again[name] == column).all() for name, column in first.items())
 
 
 def test_another_encoder_shares_nothing(tmp_path):

@@ -73,7 +73,7 @@ def test_a_loss_that_is_no_number_stops_and_is_named():
     broken = SplitFeatures(
         {**TRAIN.inputs, "text_1": TRAIN.inputs["text_1"] * np.nan}, TRAIN.labels, TRAIN.ids
     )
-    with pytest.raises(EntailmentError, match="stopped in epoch 1: train_loss is nan"):
+    with pytest.raises(EntailmentError, match="stopped in epoch 1, step 1: train_loss is nan"):
         train_head(broken, VALIDATION, HEAD, Training(epochs=2), 1)
 
 
