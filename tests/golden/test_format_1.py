@@ -16,7 +16,6 @@ from entailment.data.additions import find_version
 from entailment.data.pairs import read_pairs
 from entailment.data.records import read_index, read_rows
 from entailment.data.schema import LABEL, LABELS, PROBABILITY
-from entailment.home import PROJECT
 from entailment.model.featurizer import configured_featurizer
 from entailment.serving.predictor import Predictor
 from tracking import registry
@@ -110,37 +109,6 @@ def test_the_champion_answers_in_a_process_of_its_own(golden: Path, tracked: Pat
         predictor = Predictor(registry.version_files(version) / "package", golden / "home" / "features")
         answers = predictor.predict(pd.read_parquet(golden / "questions.parquet"))
         same_answers(answers, pd.read_parquet(golden / f"answers-{version}.parquet"))
-
-
-def test_training_gives_the_bits_that_its_code_gives_beside(
-    golden: Path, tracked: Path, tmp_path: Path
-) -> None:
-    program = (
-        "import sys, numpy, pandas\n"
-        "sys.path.insert(0, sys.argv[1])\n"
-        "from entailment.configuration import Head, Training\n"
-        "from entailment.model.featurizer import SplitFeatures\n"
-        "from entailment.model.training import predict, train_head\n"
-        "def split(rows, seed):\n"
-        "    random = numpy.random.default_rng(seed)\n"
-        "    labels = random.integers(0, 3, rows)\n"
-        "    inputs = {}\n"
-        "    for name in ('text_1', 'text_2', 'image_1', 'image_2'):\n"
-        "        vectors = random.normal(size=(rows, 8)) + labels[:, None]\n"
-        "        inputs[name] = vectors.astype('float32')\n"
-        "        inputs[name + '_present'] = numpy.ones((rows, 1), 'float32')\n"
-        "    return SplitFeatures(inputs, labels, pandas.DataFrame({'id_1': [''] * rows, 'id_2': [''] * rows}))\n"
-        "parts = split(200, 0), split(50, 1)\n"
-        "trained = train_head(*parts, Head(projection_units=16), Training(epochs=3, loss='focal'), 5)\n"
-        "numpy.save(sys.argv[2], predict(trained.model, parts[1]))\n"
-    )
-    code = registry.version_files("1").parent / "code"
-    answers = []
-    for name, folder in (("then", code), ("now", PROJECT)):
-        command = [sys.executable, "-I", "-c", program, str(folder), str(tmp_path / name)]
-        subprocess.run(command, check=True, cwd=tmp_path, timeout=250)
-        answers.append(np.load(tmp_path / f"{name}.npy"))
-    assert answers[0].tobytes() == answers[1].tobytes()
 
 
 def test_the_commands_open_the_home(
