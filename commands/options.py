@@ -101,8 +101,10 @@ def use_stack(name: str | None) -> None:
     """Selects the stack for this process, without a name the local one; raises ConfigurationError if absent."""
     prepare_environment()
     from stacks.logs import quiet_libraries
+    from stacks.shortcuts import take_shortcuts
 
     quiet_libraries()
+    take_shortcuts()
     if name is None:
         from stacks.local import use_local_stack
 

@@ -18,8 +18,10 @@ def main(arguments: list[str]) -> int:
     from stacks.local import make_local_stack
     from stacks.logs import quiet_libraries
     from stacks.scheduled_step import ScheduledStep
+    from stacks.shortcuts import take_shortcuts
 
     quiet_libraries()
+    take_shortcuts()
     try:
         with locked(home() / "run.lock", "Another run is going in this home: waiting for its end."):
             # An update may have changed what the stacks of this home are made of.

@@ -1,0 +1,22 @@
+"""Work of ZenML and MLflow that no run of ours needs, left out."""
+
+import importlib.metadata
+from functools import cache
+
+
+def take_shortcuts() -> None:
+    """Spares this process what a run would be seconds in.
+
+    ZenML lists all installed packages for each table among the artifacts, MLflow for each model: once is enough.
+    ZenML imports scikit-learn before every run to register how its models are stored, which none of our artifacts
+    is. MLflow loads every model that is logged, to answer its example.
+    """
+    import importlib_metadata
+    import mlflow.models.utils
+    from zenml.integrations.registry import integration_registry
+
+    listed = cache(importlib.metadata.packages_distributions)
+    for library in (importlib.metadata, importlib_metadata):
+        library.packages_distributions = lambda: dict(listed())
+    integration_registry.integrations.pop("sklearn", None)
+    mlflow.models.utils._validate_serving_input = lambda **_: None
