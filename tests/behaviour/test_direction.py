@@ -17,15 +17,15 @@ MARGIN = 0.2
     ("before", "after", "to", "rising", "flipped"),
     [
         # Agreeing texts, but the second picture shows another place.
-        (("agree", "plain"), ("agree", "elsewhere"), "contradictory", 1.0, 0.825),
+        (("agree", "plain"), ("agree", "elsewhere"), "contradictory", 1.0, 0.775),
         # The fact checker's mark on the picture is a cross, no longer a tick, or there was none.
-        (("silent", "confirmed"), ("silent", "refuted"), "contradictory", 1.0, 0.825),
-        (("silent", "plain"), ("silent", "refuted"), "contradictory", 1.0, 0.975),
-        (("silent", "plain"), ("silent", "confirmed"), "implies", 1.0, 0.825),
+        (("silent", "confirmed"), ("silent", "refuted"), "contradictory", 1.0, 0.9),
+        (("silent", "plain"), ("silent", "refuted"), "contradictory", 1.0, 0.95),
+        (("silent", "plain"), ("silent", "confirmed"), "implies", 1.0, 0.925),
         # The second text says the opposite, of one place shown twice.
-        (("agree", "plain"), ("oppose", "plain"), "contradictory", 0.975, 0.8),
+        (("agree", "plain"), ("oppose", "plain"), "contradictory", 1.0, 0.725),
         # The second text speaks of something else.
-        (("agree", "plain"), ("pass", "plain"), "no_entailment", 1.0, 0.975),
+        (("agree", "plain"), ("pass", "plain"), "no_entailment", 1.0, 0.95),
     ],
 )
 def test_a_contradiction_of_what_was_said_or_shown_flips_the_label(
@@ -40,7 +40,7 @@ def test_a_contradiction_of_what_was_said_or_shown_flips_the_label(
 
 @pytest.mark.parametrize(("what", "by_at_least"), [("image", 0.2), ("text", 0.3)])
 def test_shuffling_images_or_texts_among_the_rows_hurts(sample_model, what, by_at_least):
-    """0.93 falls to 0.54 to 0.62 with four ways to shuffle the images, to 0.46 to 0.57 with the texts."""
+    """0.96 falls to 0.53 to 0.62 with four ways to shuffle the images, to 0.52 to 0.60 with the texts."""
     test = sample_model.test
     order = np.random.default_rng(1).permutation(len(test))
     shuffled = test.assign(**{f"{what}_{side}": test[f"{what}_{side}"].to_numpy()[order] for side in (1, 2)})

@@ -52,7 +52,7 @@ def test_what_the_tokenizer_does_not_see_changes_nothing(sample_model, change):
     ids=["another link", "no link"],
 )
 def test_links_hardly_matter(sample_model, change):
-    """The label stayed in 98 % of the rows; nine tenths of them moved by less than 0.002."""
+    """The label stayed in 99 % of the rows; nine tenths of them moved by less than 0.004."""
     same, moved = difference(changed_texts(sample_model, change), sample_model.answers)
     assert same >= 0.93
     assert np.median(moved) < 0.005 and np.quantile(moved, 0.9) < 0.15
@@ -66,7 +66,7 @@ def test_the_file_format_of_an_image_changes_nothing(sample_model):
 
 
 def test_compressing_an_image_again_hardly_matters(sample_model):
-    """The label stayed in 99 % of the rows; the probabilities moved by 0.009 in the mean."""
+    """The label stayed in 98 % of the rows; the probabilities moved by 0.009 in the mean."""
     test = sample_model.test
     jpg = {
         name: [encoded_again(data, "JPEG", quality=85) for data in test[name]]
@@ -90,7 +90,7 @@ def test_swapping_equal_images_changes_nothing(sample_model):
 
 
 def test_swapping_two_photographs_of_one_scene_hardly_matters(sample_model):
-    """The label stayed in 90 % of the pairs; the probabilities moved by 0.06 in the mean."""
+    """The label stayed in 85 % of the pairs; the probabilities moved by 0.09 in the mean."""
     made = made_pairs("agree", "plain")
     swapped = made.assign(image_1=made["image_2"], image_2=made["image_1"])
     same, moved = difference(sample_model.answer(swapped), sample_model.answer(made))

@@ -14,17 +14,17 @@ MARGIN = 0.15
 def test_the_test_rows_are_answered_well(sample_model):
     answers = sample_model.answers
     true, predicted = (table["label"].map(LABELS.index).to_numpy() for table in (sample_model.test, answers))
-    assert macro_f1(true, predicted) >= 0.85  # 0.93
+    assert macro_f1(true, predicted) >= 0.85  # 0.96
 
 
 @pytest.mark.parametrize(
     ("label", "relation", "shown", "measured"),
     [
-        ("Implies", "agree", "plain", 0.9),
-        ("Implies", "silent", "confirmed", 0.825),
-        ("Contradictory", "agree", "elsewhere", 0.9),
+        ("Implies", "agree", "plain", 0.8),
+        ("Implies", "silent", "confirmed", 0.925),
+        ("Contradictory", "agree", "elsewhere", 0.925),
         ("Contradictory", "oppose", "plain", 0.875),
-        ("Contradictory", "silent", "refuted", 0.975),
+        ("Contradictory", "silent", "refuted", 0.95),
         ("NoEntailment", "pass", "plain", 1.0),
         ("NoEntailment", "pass", "elsewhere", 1.0),
         ("NoEntailment", "silent", "plain", 1.0),

@@ -45,6 +45,6 @@ def command(golden: Path) -> Callable[..., "subprocess.CompletedProcess[str]"]:
     }
 
     def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
-        return run_command(PROJECT / "run_pipeline.py", arguments, golden, clean | home, golden)
+        return run_command(PROJECT / "run_pipeline.py", arguments, golden, clean | home)
 
     return run

@@ -9,12 +9,16 @@ import multiprocessing
 import os
 import runpy
 import sys
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from subprocess import CompletedProcess, TimeoutExpired
 
 LIBRARIES = "tests.pipelines.imported_libraries"
 OURS = ("entailment", "stacks")
 """Packages of ours that preparing the environment imports."""
+SECONDS = 300
+"""That a command may take."""
 
 
 def _run(
@@ -33,17 +37,18 @@ def _run(
 
 
 def run_command(
-    script: Path, arguments: tuple[str, ...], folder: Path, environment: dict[str, str], streams: Path
+    script: Path, arguments: Sequence[str], folder: Path, environment: dict[str, str]
 ) -> CompletedProcess:
-    """Like `subprocess.run` with text captured; the streams go through two files in the folder `streams`."""
+    """Like `subprocess.run` in `folder` with text captured, which goes through two files."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([LIBRARIES])
-    files = [streams / "stdout", streams / "stderr"]
-    given = str(script), list(arguments), str(folder), environment, [str(file) for file in files]
-    process = context.Process(target=_run, args=given)
-    process.start()
-    process.join(300)
-    if process.exitcode is None:
-        process.kill()
-        raise TimeoutExpired(list(arguments), 300, *(file.read_bytes() for file in files))
-    return CompletedProcess(list(arguments), process.exitcode, *(file.read_text() for file in files))
+    with tempfile.TemporaryDirectory() as scratch:
+        files = [Path(scratch) / "stdout", Path(scratch) / "stderr"]
+        given = str(script), list(arguments), str(folder), environment, [str(file) for file in files]
+        process = context.Process(target=_run, args=given)
+        process.start()
+        process.join(SECONDS)
+        if process.exitcode is None:
+            process.kill()
+            raise TimeoutExpired(list(arguments), SECONDS, *(file.read_bytes() for file in files))
+        return CompletedProcess(list(arguments), process.exitcode, *(file.read_text() for file in files))

@@ -66,7 +66,7 @@ class Workspace:
         if config:
             arguments = (*arguments, "--config", str(self.folder / "small.yaml"))
         if not READ_AT_IMPORT & set(environment):
-            return run_command(script, arguments, self.folder, self.environment() | environment, self.folder)
+            return run_command(script, arguments, self.folder, self.environment() | environment)
         return subprocess.run(
             [sys.executable, str(script), *arguments],
             cwd=self.folder,
