@@ -7,7 +7,7 @@ that what is known already need not be read.
 import errno
 import hashlib
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,14 +26,16 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 MANIFEST: Final = "manifest.json"
-_FORMAT: Final = 3
+_FORMAT: Final = 4
+_RAW_PIXELS: Final = 4
+"""The first format that holds images as their pixels: packing them as PNG took longer than decoding the files."""
 _OLDEST_FORMAT: Final = 2
 """Its examples also hold token ids, which nothing reads."""
 _CHUNK: Final = 256
 """Rows whose images are held at once while writing; examples parsed at once while reading."""
 _FILES_AT_ONCE: Final = 16
 """Files that a shuffled split is read from in turn."""
-_SHUFFLED_BYTES: Final = 2**26
+_SHUFFLED_BYTES: Final = 2**27
 """Records among which the next one of a shuffled split is drawn: as many as fit in this."""
 ABSENT: Final = b""
 """The key of an empty text or an absent image in an index: numpy's S16 strips the zero bytes in the file."""
@@ -204,6 +206,7 @@ def read_rows(folder: Path, split: str, rows: "np.ndarray | None" = None) -> Ite
         return
     files = [entries[number] for number in held]
     _verify(folder, files)
+    pixels = _pixels_reader(manifest)
     dataset = tf.data.TFRecordDataset([str(folder / entry["name"]) for entry in files])
     if rows is not None:
         mask = tf.data.Dataset.from_tensor_slices(np.concatenate([parts[number] for number in held]))
@@ -213,7 +216,7 @@ def read_rows(folder: Path, split: str, rows: "np.ndarray | None" = None) -> Ite
     spec = _feature_spec()
     batches = dataset.batch(_CHUNK).map(lambda records: tf.io.parse_example(records, spec)).prefetch(1)
     for batch in batches.as_numpy_iterator():
-        yield from _rows_of(batch)
+        yield from _rows_of(batch, pixels)
 
 
 def records_dataset(
@@ -224,13 +227,13 @@ def records_dataset(
     rows: "np.ndarray | None" = None,
     with_images: bool = True,
 ) -> "tf.data.Dataset":
-    """One split as a tf.data pipeline of parsed examples, images decoded to uint8 [size, size, 3] or left out.
+    """One split as a tf.data pipeline of parsed examples, images as uint8 [size, size, 3] or left out.
 
     Each example also has `row`, its position in the split's index; `rows`, int [k], are the positions of those that
     are wanted, all if not given.
 
     Without a seed in the order of writing. With one, for training: files read in turn, examples shuffled within what
-    64 MiB hold; another order in each pass over the same dataset, the same in every run (and `tf.random.set_seed`).
+    128 MiB hold; another order in each pass over the same dataset, the same in every run (and `tf.random.set_seed`).
 
     Raises:
         DataError: a file is missing, cut or changed since it was written.
@@ -240,17 +243,17 @@ def records_dataset(
     manifest = read_manifest(folder)
     entries = manifest["splits"][split]["files"]
     _verify(folder, entries)
-    size, spec = manifest["image_size"], _feature_spec()
+    size, spec, pixels = manifest["image_size"], _feature_spec(), _pixels_reader(manifest)
 
     def parse(row: "tf.Tensor", serialized: "tf.Tensor") -> "dict[str, tf.Tensor]":
         example = tf.io.parse_single_example(serialized, spec) | {ROW: row}
         for name in IMAGE:
-            png = example.pop(name)
+            data = example.pop(name)
             if not with_images:
                 continue
             example[name] = tf.cond(
-                tf.strings.length(png) > 0,
-                lambda png=png: tf.ensure_shape(tf.io.decode_png(png, channels=3), (size, size, 3)),
+                tf.strings.length(data) > 0,
+                lambda data=data: pixels(data),
                 lambda: tf.zeros((size, size, 3), tf.uint8),
             )
         return dict(example)
@@ -343,14 +346,20 @@ def _file_entry(path: Path, rows: int) -> dict[str, Any]:
     return {"name": path.name, "rows": rows, "bytes": path.stat().st_size, "sha256": sha256_of_file(path)}
 
 
-def _rows_of(batch: "dict[str, np.ndarray]") -> Iterator[Row]:
+def _pixels_reader(manifest: dict[str, Any]) -> "Callable[[tf.Tensor], tf.Tensor]":
+    """What makes uint8 [size, size, 3] of an image as the examples hold it."""
     import tensorflow as tf
 
+    size = manifest["image_size"]
+    if manifest["format"] < _RAW_PIXELS:
+        return lambda data: tf.ensure_shape(tf.io.decode_png(data, channels=3), (size, size, 3))
+    return lambda data: tf.reshape(tf.io.decode_raw(data, tf.uint8), (size, size, 3))
+
+
+def _rows_of(batch: "dict[str, np.ndarray]", pixels: "Callable[[tf.Tensor], tf.Tensor]") -> Iterator[Row]:
     columns = [batch[name].tolist() for name in (*ID, *TEXT, *IMAGE, LABEL)]
     for id_1, id_2, text_1, text_2, image_1, image_2, label in zip(*columns, strict=True):
-        first, second = (
-            tf.io.decode_png(png, channels=3).numpy() if png else None for png in (image_1, image_2)
-        )
+        first, second = (pixels(data).numpy() if data else None for data in (image_1, image_2))
         yield Row((id_1.decode(), id_2.decode()), (text_1.decode(), text_2.decode()), (first, second), label)
 
 
@@ -404,7 +413,7 @@ def _examples(
     chunk: "pd.DataFrame", spec: RecordsSpec, index: _IndexWriter, unreadable: list[list[str]]
 ) -> list[bytes]:
     """The serialized examples of a chunk; its rows are added to the index."""
-    images = [_encoded_images(chunk, side, spec, unreadable) for side in (0, 1)]
+    images = [_resized_images(chunk, side, spec, unreadable) for side in (0, 1)]
     if spec.with_images and spec.missing == "drop":
         kept = [row for row in range(len(chunk)) if not _has_failed(chunk, images, row)]
         chunk, images = chunk.iloc[kept], [[side[row] for row in kept] for side in images]
@@ -418,9 +427,9 @@ def _examples(
         [content_key(value) if value else _NO_KEY for value in strings[name]] for name in TEXT
     ]
     for side in (0, 1):
-        pngs, image_keys = zip(*images[side], strict=True)
-        strings[IMAGE[side]] = pngs
-        integers[IMAGE_PRESENT[side]] = [int(bool(png)) for png in pngs]
+        pixels, image_keys = zip(*images[side], strict=True)
+        strings[IMAGE[side]] = pixels
+        integers[IMAGE_PRESENT[side]] = [int(bool(image)) for image in pixels]
         keys.append(image_keys)
     index.add([*(strings[name] for name in ID), integers[LABEL], *keys])
     return [_example(strings, integers, row) for row in range(len(chunk))]
@@ -446,12 +455,10 @@ def _has_failed(chunk: "pd.DataFrame", images: Sequence[Sequence[tuple[bytes, by
     return any(chunk[IMAGE_STATUS[side]].iloc[row] == "ok" and not images[side][row][0] for side in (0, 1))
 
 
-def _encoded_images(
+def _resized_images(
     chunk: "pd.DataFrame", side: int, spec: RecordsSpec, unreadable: list[list[str]]
 ) -> list[tuple[bytes, bytes]]:
-    """Each row's resized image as PNG (lossless), empty where there is none, and its key."""
-    import tensorflow as tf
-
+    """Each row's resized image as the bytes of its pixels, empty where there is none, and its key."""
     from entailment.data.images import decode_images
 
     if not spec.with_images:
@@ -465,12 +472,8 @@ def _encoded_images(
     for path, reason in zip(paths, reasons, strict=True):
         if path and reason:
             _undecodable(path, reason, spec, unreadable)
-    return [
-        (b"", _NO_KEY)
-        if reason
-        else (tf.io.encode_png(image, compression=1).numpy(), content_key(image.tobytes()))
-        for image, reason in zip(pixels, reasons, strict=True)
-    ]
+    data = [b"" if reason else image.tobytes() for image, reason in zip(pixels, reasons, strict=True)]
+    return [(image, content_key(image) if image else _NO_KEY) for image in data]
 
 
 def _read(path: str) -> bytes:
