@@ -15,9 +15,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 
 from entailment.configuration import Configuration
-from entailment.data.schema import ID, LABEL_INDEX_COLUMN, TEXT
-from entailment.evaluation.metrics import macro_f1
-from entailment.model.featurizer import SplitFeatures
+from entailment.model.features import SplitFeatures
+from entailment.statistics.metrics import macro_f1
+from entailment.task import ID, LABEL_INDEX_COLUMN, TEXT
 
 FOLDS = 5
 VARIANTS = {"text": "text", "image": "image", "multimodal": ("text", "image")}
@@ -29,10 +29,10 @@ def features(folder: Path, config: Configuration) -> SplitFeatures:
     """Generates the sample data below `folder` and encodes it."""
     from entailment.data.images import decode_images
     from entailment.data.pairs import read_pairs
-    from entailment.data.records import Row
     from entailment.data.sample import write_sample
     from entailment.home import home
-    from entailment.model.featurizer import Featurizer, load_image_encoder, load_text_encoder
+    from entailment.model.features import Featurizer, load_image_encoder, load_text_encoder
+    from entailment.records.records import Row
 
     write_sample(folder, pairs=config.dataset.sample_pairs)
     frame = read_pairs(folder / "pairs.csv", max_text_bytes=config.ingest.max_text_bytes)

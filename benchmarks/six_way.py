@@ -24,9 +24,9 @@ import numpy as np
 
 from benchmarks.measuring import finish, matmul_peak
 from entailment.configuration import Configuration, Head, Training
-from entailment.data.schema import TEXT
 from entailment.encoders.handles import load_module, resolve_handle
 from entailment.home import home
+from entailment.task import TEXT
 
 LOSSES = ("cross_entropy", "weighted", "focal")
 INPUTS = ("multimodal", "text")
@@ -37,9 +37,9 @@ def write_data(folder: Path, pairs: int, config: Configuration) -> Path:
     """Generated pairs and images, resolved, split and written as records."""
     from entailment.data.image_paths import resolve_image_paths
     from entailment.data.pairs import read_pairs
-    from entailment.data.records import RecordsSpec, write_records
     from entailment.data.sample import write_sample
     from entailment.data.split import split_pairs
+    from entailment.records.records import RecordsSpec, write_records
 
     write_sample(folder / "sample", pairs=pairs)
     frame = read_pairs(folder / "sample" / "pairs.csv", max_text_bytes=config.ingest.max_text_bytes)
@@ -105,7 +105,7 @@ class Comparison:
 
     def stored(self, store: Path) -> tuple[float, float]:
         """Seconds for encoding everything into the empty folder `store`, and for the six trainings."""
-        from entailment.model.featurizer import Featurizer, SplitFeatures
+        from entailment.model.features import Featurizer, SplitFeatures
         from entailment.model.training import train_head
 
         start = time.perf_counter()
@@ -136,7 +136,7 @@ class Comparison:
         return time.perf_counter() - start
 
     def _batches(self, split: str) -> Any:
-        from entailment.data.records import records_dataset
+        from entailment.records.records import records_dataset
 
         seed = self.config.seed if split == "train" else None
         rows = records_dataset(self.records, split, shuffle_seed=seed).batch(self.config.training.batch_size)

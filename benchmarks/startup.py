@@ -29,13 +29,13 @@ def core(home: Path) -> None:
     from entailment.configuration import Configuration
     from entailment.data.image_paths import resolve_image_paths
     from entailment.data.pairs import read_pairs
-    from entailment.data.records import RecordsSpec, write_records
     from entailment.data.sources import locate
     from entailment.data.split import split_pairs, split_report
-    from entailment.evaluation.figures import save_figure
     from entailment.evaluation.report import evaluate_split
-    from entailment.model.featurizer import configured_featurizer
+    from entailment.model.features import configured_featurizer
     from entailment.model.training import train_head
+    from entailment.records.records import RecordsSpec, write_records
+    from entailment.reporting.figures import save_figure
     from entailment.serving.package import write_package
 
     config = Configuration()

@@ -45,7 +45,7 @@ def distinct_texts(csv: Path | None) -> list[str]:
     """Every distinct text of a table of pairs, or of the generated sample, in its order."""
     from entailment.data.pairs import read_pairs
     from entailment.data.sample import write_sample
-    from entailment.data.schema import TEXT
+    from entailment.task import TEXT
 
     config = Configuration()
     with tempfile.TemporaryDirectory() as folder:

@@ -26,9 +26,9 @@ def main(pairs: Path | None, images: Path | None, rounds: int) -> None:
     from entailment.data.image_paths import OK, resolve_image_paths
     from entailment.data.images import decode_images
     from entailment.data.pairs import read_pairs
-    from entailment.data.records import RecordsSpec, write_records
-    from entailment.data.schema import IMAGE_PATH, IMAGE_STATUS
     from entailment.data.sources import locate
+    from entailment.records.records import RecordsSpec, write_records
+    from entailment.task import IMAGE_PATH, IMAGE_STATUS
 
     config = Configuration()
     size, limits = config.images.size, (config.images.max_pixels, config.images.max_decoded_bytes)

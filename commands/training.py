@@ -52,7 +52,7 @@ def compare(seeds: int, stack: str | None, no_cache: bool, as_json: bool, **opti
     Registers nothing. Exit code 1 when a variant failed; the others are in the table all the same.
     """
     with results_or_failure(as_json) as results:
-        from entailment.model.variants import variants
+        from entailment.trials.variants import variants
 
         given = given_keys(options)
         chosen = variants(given.get("inputs"), given.get("training.loss"))

@@ -10,7 +10,7 @@ from entailment.configuration import Configuration
 from entailment.files import locked
 from entailment.home import home
 from entailment.input_state import InputState, input_state
-from entailment.model.variants import Variant
+from entailment.trials.variants import Variant
 from pipelines.preparation import prepare, with_absolute_paths
 from stacks.cache import forget, forget_lost_results
 from stacks.tracker import use_stack_s_tracker

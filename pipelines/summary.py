@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from entailment.data.image_paths import MISSING, OK, UNREADABLE
-from entailment.data.schema import LABELS
 from entailment.encoders.feature_store import Usage
-from entailment.evaluation.comparison import FIGURES as COMPARED
-from entailment.evaluation.cross_validation import FIGURES, INTERVAL, POOLED
-from entailment.evaluation.tuning_table import changes
 from entailment.home import PROJECT
+from entailment.reporting.search_page import changes
+from entailment.task import LABELS
+from entailment.trials.comparison import FIGURES as COMPARED
+from entailment.trials.cross_validation import FIGURES, INTERVAL, POOLED
 from pipelines.comparison import ComparisonResult
 from pipelines.cross_validation import CrossValidationResult
 from pipelines.retraining import RetrainingResult

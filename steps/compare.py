@@ -9,12 +9,13 @@ from zenml import step
 from zenml.config import CachePolicy
 
 from entailment.configuration import Configuration
-from entailment.data.schema import LABELS, PROBABILITY
-from entailment.evaluation.comparison import comparison_figure, comparison_markdown, comparison_table
-from entailment.evaluation.figures import confusion_matrix_figure, training_curves_figure
-from entailment.evaluation.markdown import table_records
-from entailment.evaluation.variant_summary import VariantSummary, summarise_variant
-from entailment.model.variants import Variant
+from entailment.reporting.comparison_page import comparison_figure, comparison_markdown
+from entailment.reporting.figures import confusion_matrix_figure, training_curves_figure
+from entailment.reporting.markdown import table_records
+from entailment.task import LABELS, PROBABILITY
+from entailment.trials.comparison import comparison_table
+from entailment.trials.variant_summary import VariantSummary, summarise_variant
+from entailment.trials.variants import Variant
 from materializers.report import ReportMaterializer
 from steps.code_fingerprint import code_fingerprint
 from tracking import runs

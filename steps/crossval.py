@@ -7,16 +7,15 @@ from zenml import step
 from zenml.config import CachePolicy
 
 from entailment.configuration import Configuration
-from entailment.data.schema import LABELS, PROBABILITY
-from entailment.evaluation.cross_validation import (
+from entailment.reporting.cross_validation_page import cross_validation_figure, cross_validation_markdown
+from entailment.reporting.figures import confusion_matrix_figure, training_curves_figure
+from entailment.statistics.metrics import confusion_counts
+from entailment.task import LABELS, PROBABILITY
+from entailment.trials.cross_validation import (
     CrossValidation,
     FoldAnswers,
     cross_validation,
-    cross_validation_figure,
-    cross_validation_markdown,
 )
-from entailment.evaluation.figures import confusion_matrix_figure, training_curves_figure
-from entailment.evaluation.metrics import confusion_counts
 from materializers.report import ReportMaterializer
 from steps.code_fingerprint import code_fingerprint
 from tracking import runs

@@ -7,12 +7,12 @@ import pandas as pd
 from zenml import step
 
 from entailment.configuration import Configuration
-from entailment.data.records import RecordsFolder
-from entailment.data.schema import SPLITS
 from entailment.errors import DataError
-from entailment.evaluation.champion import drift_configuration, measure_drift
 from entailment.home import home
-from entailment.model.featurizer import configured_featurizer
+from entailment.model.features import configured_featurizer
+from entailment.promotion.champion import drift_configuration, measure_drift
+from entailment.records.records import RecordsFolder
+from entailment.task import SPLITS
 from materializers.report import ReportMaterializer
 from tracking import runs
 from tracking.champion import load_champion

@@ -8,12 +8,13 @@ from zenml import step
 from zenml.config import CachePolicy
 
 from entailment.configuration import Configuration
-from entailment.data.records import RecordsFolder
-from entailment.evaluation.markdown import table_records
 from entailment.evaluation.report import evaluate_split
 from entailment.home import home
 from entailment.model.end_to_end import tuned_featurizer
 from entailment.model.training import TrainedHead
+from entailment.records.records import RecordsFolder
+from entailment.reporting.evaluation_page import evaluation_figures
+from entailment.reporting.markdown import table_records
 from materializers.report import ReportMaterializer
 from steps.train import code
 from tracking import runs
@@ -46,7 +47,7 @@ def evaluate(
         configuration.seed,
         splits,
     )
-    runs.log_evaluation(evaluated)
+    runs.log_evaluation(evaluated, evaluation_figures(evaluated, head))
     runs.log_feature_usage(featurizer.usage)
     return {
         "metrics": evaluated.final_metrics(),

@@ -7,13 +7,13 @@ import pandas as pd
 from zenml import step
 
 from entailment.configuration import Configuration
-from entailment.data.records import RecordsFolder, read_index
-from entailment.data.schema import LABELS
-from entailment.evaluation.champion import gather_evidence
-from entailment.evaluation.promotion import decide
 from entailment.home import home
 from entailment.model.end_to_end import tuned_featurizer
 from entailment.model.training import TrainedHead, predict
+from entailment.promotion.champion import gather_evidence
+from entailment.promotion.gate import decide
+from entailment.records.records import RecordsFolder, read_index
+from entailment.task import LABELS
 from materializers.report import ReportMaterializer
 from tracking import runs
 from tracking.champion import load_champion

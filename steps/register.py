@@ -9,9 +9,9 @@ from zenml import step
 from zenml.config import CachePolicy
 
 from entailment.configuration import Configuration, dotted
-from entailment.evaluation.model_card import encoder_record, model_card, training_command
 from entailment.home import home, scratch
 from entailment.model.training import TrainedHead
+from entailment.reporting.model_card import encoder_record, model_card, training_command
 from entailment.serving.package import write_package
 from materializers.report import ReportMaterializer
 from steps.train import code

@@ -8,13 +8,13 @@ from typing import Annotated, Any
 from zenml import step
 
 from entailment.configuration import Configuration, dotted
-from entailment.data.records import RecordsFolder
 from entailment.data.split import UNDIVIDED, fold_rows
-from entailment.evaluation.tuning_table import tuning_markdown, tuning_table
 from entailment.home import home, scratch
-from entailment.model import tuning
 from entailment.model.end_to_end import Workplace
-from entailment.model.featurizer import configured_featurizer
+from entailment.model.features import configured_featurizer
+from entailment.records.records import RecordsFolder
+from entailment.reporting.search_page import tuning_markdown, tuning_table
+from entailment.trials import search as tuning
 from materializers.report import ReportMaterializer
 from steps.interruptions import INTERRUPTIONS
 from tracking import runs

@@ -7,11 +7,11 @@ from zenml import step
 from zenml.config import CachePolicy
 
 from entailment.configuration import Configuration
-from entailment.data.records import RecordsFolder, read_manifest
 from entailment.home import home, scratch
 from entailment.model.end_to_end import Workplace, train_model
-from entailment.model.featurizer import configured_featurizer
+from entailment.model.features import configured_featurizer
 from entailment.model.training import TrainedHead
+from entailment.records.records import RecordsFolder, read_manifest
 from materializers.head import HeadMaterializer
 from materializers.report import ReportMaterializer
 from steps.code_fingerprint import code_fingerprint

@@ -11,15 +11,15 @@ from zenml import step
 from zenml.config import CachePolicy
 
 from entailment.configuration import Configuration, Encoders, Head, Images, Inputs, Training
-from entailment.data.records import RecordsFolder, read_index
-from entailment.data.schema import LABELS
 from entailment.data.split import UNDIVIDED, fold_rows
 from entailment.errors import reason
 from entailment.evaluation.report import prediction_table
 from entailment.home import home, scratch
 from entailment.model.end_to_end import Workplace
-from entailment.model.featurizer import configured_featurizer
-from entailment.model.variants import train_fold as train
+from entailment.model.features import configured_featurizer
+from entailment.records.records import RecordsFolder, read_index
+from entailment.task import LABELS
+from entailment.trials.variants import train_fold as train
 from materializers.pairs import PairsMaterializer
 from materializers.report import ReportMaterializer
 from steps.code_fingerprint import code_fingerprint

@@ -9,8 +9,8 @@ from zenml import step
 from zenml.config import CachePolicy
 
 from entailment.configuration import Images, Inputs, Records
-from entailment.data.records import RecordsFolder, RecordsSpec, write_records
 from entailment.home import scratch
+from entailment.records.records import RecordsFolder, RecordsSpec, write_records
 from materializers.records import RecordsMaterializer
 from steps.code_fingerprint import code_fingerprint
 

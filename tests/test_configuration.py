@@ -142,7 +142,7 @@ def test_a_configuration_written_as_yaml_is_read_back(tmp_path):
 
 
 def test_the_webhook_is_shown_nowhere():
-    from entailment.evaluation.model_card import training_command
+    from entailment.reporting.model_card import training_command
 
     secret = "https://hooks.example/secret"
     configuration = load_configuration(None, "default", {"schedule.alert_url": secret, "seed": 7})

@@ -29,6 +29,11 @@ HEAVY = {
     "sklearn",
     "optuna",
 }
+# From the ground up: each package or module of the core imports only those before it.
+FLOORS = (
+    *("errors", "files", "task", "configuration", "home", "statistics", "data", "encoders", "input_state"),
+    *("records", "model", "serving", "evaluation", "trials", "promotion", "reporting"),
+)
 UNPICKLERS = {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
 # The one reader of a legacy checkpoint: it admits tensors and nothing else.
 MAY_UNPICKLE = {"entailment/encoders/torch_checkpoint.py"}
@@ -55,6 +60,26 @@ def test_a_module_imports_only_what_its_room_may(path):
     assert "run_pipeline" not in found
     if name not in MAY_UNPICKLE:
         assert not found & UNPICKLERS
+
+
+def core():
+    return [path for path in modules() if path.is_relative_to(PROJECT / "entailment")]
+
+
+@pytest.mark.parametrize("path", core(), ids=lambda p: p.relative_to(PROJECT).as_posix())
+def test_a_floor_of_the_core_imports_only_those_below(path):
+    """Also inside functions and for types alone; a package that is on no floor is found too."""
+    inside = path.relative_to(PROJECT / "entailment").with_suffix("").parts
+    if inside == ("__init__",):
+        return
+    below = FLOORS[: FLOORS.index(inside[0]) + 1]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            above = ("entailment", *inside[: -node.level]) if node.level else ()
+            names = [*above, *(node.module or "").split(".")]
+            if names[0] == "entailment":
+                wanted = names[1:2] or [alias.name for alias in node.names]
+                assert set(wanted) <= set(below), f"{path.name} imports {wanted} of a floor above"
 
 
 def loaded_by(*names):

@@ -6,8 +6,8 @@ import pytest
 from sklearn.model_selection import train_test_split
 
 from entailment.configuration import dotted, load_configuration
-from entailment.data.schema import LABELS, SPLITS
 from entailment.data.split import split_pairs
+from entailment.task import LABELS, SPLITS
 
 EXAMPLE = load_configuration(None, "keras_example")
 TEXT_WIDTH, IMAGE_WIDTH = 24, 40
@@ -154,7 +154,7 @@ def test_training_is_the_example_s_and_its_last_epoch_is_kept() -> None:
     """Without dropout, whose draws differ, and with one batch an epoch, whose order then cannot."""
     import keras
 
-    from entailment.model.featurizer import SplitFeatures
+    from entailment.model.features import SplitFeatures
     from entailment.model.head import build_head, logits_model
     from entailment.model.training import make_deterministic, train_head
 

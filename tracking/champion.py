@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from entailment.configuration import Configuration
-from entailment.evaluation.champion import Champion
 from entailment.home import home
+from entailment.promotion.champion import Champion
 from entailment.serving.predictor import Predictor
 from tracking.registry import trained_pairs, version_files, version_tags
 

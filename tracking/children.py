@@ -13,7 +13,7 @@ from mlflow.entities import Metric
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from entailment.configuration import Configuration, dotted
-from entailment.evaluation.figures import save_figure
+from entailment.reporting.figures import save_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

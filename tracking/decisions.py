@@ -14,8 +14,9 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from entailment.errors import DataError
-from entailment.evaluation.promotion import promotion_markdown, promotion_record
 from entailment.files import check_format, read_json
+from entailment.promotion.gate import promotion_record
+from entailment.reporting.promotion_page import promotion_markdown
 from tracking.experiment import REGISTERED_MODEL
 
 PERSON: Final = "person"

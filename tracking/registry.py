@@ -15,12 +15,12 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from entailment.data.pairs import pair_hashes
-from entailment.data.schema import LABEL, PROBABILITY, SPLITS, TEXT
 from entailment.data.split import SPLIT_COLUMN
 from entailment.errors import RegistryError
-from entailment.evaluation.promotion import PROMOTED, REFUSED, ROLLED_BACK
 from entailment.files import check_format, locked, read_json, write_json
 from entailment.home import PROJECT, home
+from entailment.promotion.gate import PROMOTED, REFUSED, ROLLED_BACK
+from entailment.task import LABEL, PROBABILITY, SPLITS, TEXT
 from tracking.decisions import AUTOMATIC, GATE, PERSON, keep_decision
 from tracking.experiment import REGISTERED_MODEL
 

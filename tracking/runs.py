@@ -12,19 +12,20 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 from entailment.configuration import Configuration, dotted
 from entailment.encoders.feature_store import Usage
 from entailment.errors import EntailmentError
-from entailment.evaluation.drift import COLUMNS as DRIFT_COLUMNS
-from entailment.evaluation.drift import DriftReport
-from entailment.evaluation.drift_page import drift_figure, drift_markdown
-from entailment.evaluation.figures import save_figure
-from entailment.evaluation.markdown import table_records
-from entailment.evaluation.missing_modalities import missing_markdown
 from entailment.evaluation.report import EvaluatedSplit
-from entailment.evaluation.slices import FEWEST_ROWS, slices_markdown
+from entailment.evaluation.slices import FEWEST_ROWS
+from entailment.promotion.drift import COLUMNS as DRIFT_COLUMNS
+from entailment.promotion.drift import DriftReport
+from entailment.reporting.drift_page import drift_figure, drift_markdown
+from entailment.reporting.evaluation_page import missing_markdown, slices_markdown
+from entailment.reporting.figures import save_figure
+from entailment.reporting.markdown import table_records
 from tracking.children import log_figures
 from tracking.experiment import EXPERIMENT
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
 _NOTE: Final = 8000
 """Characters that an MLflow tag holds; the table's file is whole."""
@@ -128,8 +129,8 @@ def log_drift(report: DriftReport) -> None:
         log_figures({"drift.png": drift_figure(report)})
 
 
-def log_evaluation(evaluated: EvaluatedSplit) -> None:
-    """Logs the final figures, tables and pictures of the test split."""
+def log_evaluation(evaluated: EvaluatedSplit, figures: "Mapping[str, Figure]") -> None:
+    """Logs the final figures, tables and pictures (by file name) of the test split."""
     mlflow.log_metrics(evaluated.final_metrics())
     mlflow.log_dict(evaluated.confusion, "confusion_matrix.json")
     mlflow.log_dict(evaluated.classification_report, "classification_report.json")
@@ -140,7 +141,7 @@ def log_evaluation(evaluated: EvaluatedSplit) -> None:
     if missing := table_records(evaluated.missing_modalities):
         log_table(evaluated.missing_modalities, "missing_modalities", missing_markdown(missing))
     with tempfile.TemporaryDirectory() as scratch:
-        for name, figure in evaluated.figures.items():
+        for name, figure in figures.items():
             save_figure(figure, Path(scratch) / name)
         mlflow.log_artifacts(scratch)
     log_predictions(evaluated.predictions)

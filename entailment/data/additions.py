@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, Final
 from entailment.configuration import MAX_DECODED_BYTES
 from entailment.data.image_paths import MISSING, OK, UNREADABLE, resolve_image_paths
 from entailment.data.pairs import content_hash, read_pairs
-from entailment.data.schema import ID, IMAGE_PATH, IMAGE_STATUS, LABEL, PAIR_COLUMNS, TEXT
 from entailment.errors import ConfigurationError, DataError
 from entailment.files import check_format, locked, read_json, sha256_of_file, write_json, written_aside
+from entailment.task import ID, IMAGE_PATH, IMAGE_STATUS, LABEL, PAIR_COLUMNS, TEXT
 
 if TYPE_CHECKING:
     import pandas as pd

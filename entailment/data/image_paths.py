@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from entailment.configuration import MAX_DECODED_BYTES
 from entailment.data.images import checksums_fit, decode_images, read_header
-from entailment.data.schema import ID, IMAGE_PATH, IMAGE_REASON, IMAGE_STATUS, IMAGE_URL, SIDES
 from entailment.errors import DataError, ImageError
+from entailment.task import ID, IMAGE_PATH, IMAGE_REASON, IMAGE_STATUS, IMAGE_URL, SIDES
 
 if TYPE_CHECKING:
     import pandas as pd

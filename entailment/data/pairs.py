@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from entailment.data.schema import (
+from entailment.errors import DataError
+from entailment.task import (
     ID,
     LABEL,
     LABEL_INDEX,
@@ -17,7 +18,6 @@ from entailment.data.schema import (
     PAIR_COLUMNS,
     TEXT,
 )
-from entailment.errors import DataError
 
 if TYPE_CHECKING:
     import numpy as np

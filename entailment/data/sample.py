@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 from typing import Final, NamedTuple
 
-from entailment.data import schema
+from entailment import task as schema
 from entailment.data.sample_images import Mark, photograph, random_scene
 from entailment.data.sample_texts import LETTERS, Relation, texts
 from entailment.errors import DataError

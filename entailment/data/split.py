@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from entailment.configuration import Split
 from entailment.data.pairs import pair_hashes
-from entailment.data.schema import ID, LABEL, LABEL_INDEX_COLUMN, LABELS, SPLITS, TEXT
 from entailment.errors import DataError
+from entailment.task import ID, LABEL, LABEL_INDEX_COLUMN, LABELS, SPLITS, TEXT
 
 if TYPE_CHECKING:
     import numpy as np

@@ -3,16 +3,15 @@
 A missing input is what serving makes of it: vectors of zeros and presence 0.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from entailment.evaluation.comparison import paired_bootstrap
-from entailment.evaluation.markdown import markdown_table
-from entailment.evaluation.metrics import confusion_counts, interval, resampled_counts, scores
-from entailment.model.featurizer import SplitFeatures
+from entailment.model.features import SplitFeatures
+from entailment.statistics.metrics import confusion_counts, interval, resampled_counts, scores
+from entailment.statistics.paired_bootstrap import paired_bootstrap
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,20 +100,3 @@ def missing_metrics(table: "pd.DataFrame", prefix: str) -> dict[str, float]:
     """By `<prefix>macro_f1_<absence>` the macro-F1 of each row but the first."""
     figures = zip(table["missing"], table["macro_f1"], strict=True)
     return {f"{prefix}macro_f1_{name}": float(value) for name, value in figures if name != NOTHING_MISSING}
-
-
-def missing_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
-    """A Markdown table of what `table_records` gives of `missing_modalities_table`."""
-    header = ["missing", "rows", "accuracy", "majority", "macro-F1", "interval", "difference", "its interval"]
-    lines = []
-    for row in rows:
-        ends = f"{row['macro_f1_ci_low']:.3f} to {row['macro_f1_ci_high']:.3f}"
-        lost = ["", ""]
-        if row["difference"] is not None:
-            lost = [
-                f"{row['difference']:+.3f}",
-                f"{row['difference_ci_low']:+.3f} to {row['difference_ci_high']:+.3f}",
-            ]
-        figures = [f"{row[name]:.3f}" for name in ("accuracy", "majority_accuracy", "macro_f1")]
-        lines.append([row["missing"].replace("_", " "), f"{row['rows']:,}", *figures, ends, *lost])
-    return markdown_table(header, lines)

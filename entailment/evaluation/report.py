@@ -1,41 +1,30 @@
 """Everything that is said of a model on one split."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from entailment.configuration import Evaluation
-from entailment.data.records import Row, read_index, read_rows
-from entailment.data.schema import LABEL, LABELS, PROBABILITY
-from entailment.evaluation.calibration import calibration_report, softmax
-from entailment.evaluation.figures import (
-    Sample,
-    confusion_matrix_figure,
-    reliability_figure,
-    samples_figure,
-    sentence_figure,
-    training_curves_figure,
-)
-from entailment.evaluation.metrics import Metrics, classification_report, confusion_counts, evaluate
 from entailment.evaluation.missing_modalities import missing_metrics, missing_modalities_table
-from entailment.evaluation.model_graph import model_graph_figure
+from entailment.evaluation.samples import Sample, confident_errors, samples
 from entailment.evaluation.slices import evaluated_pairs, slice_table
-from entailment.model.featurizer import Featurizer
+from entailment.model.features import Featurizer
 from entailment.model.head import logits_model, temperature_of
 from entailment.model.training import TrainedHead, predict
+from entailment.records.records import read_index
+from entailment.statistics.calibration import calibration_report, softmax
+from entailment.statistics.metrics import Metrics, classification_report, confusion_counts, evaluate
+from entailment.task import LABEL, LABELS, PROBABILITY
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
-    from matplotlib.figure import Figure
-
-_ERRORS_SHOWN: Final = 20
 
 
 @dataclass(frozen=True)
 class EvaluatedSplit:
-    """Figures, tables and pictures of a model on the test split."""
+    """Figures, tables and samples of a model on the test split."""
 
     metrics: Metrics
     confusion: dict[str, Any]
@@ -49,8 +38,10 @@ class EvaluatedSplit:
     """What `missing_modalities_table` gives."""
     predictions: "pd.DataFrame"
     """Columns as in the contract on predictions, and `true_label`."""
-    figures: "dict[str, Figure]"
-    """By file name."""
+    samples: list[Sample]
+    """The first rows."""
+    confident_errors: list[Sample]
+    """Wrong answers, the surest first."""
 
     def final_metrics(self) -> dict[str, float]:
         """Every figure of the test split by the name that it is logged under."""
@@ -85,8 +76,6 @@ def evaluate_split(
     uncalibrated = softmax(predict(logits_model(head.model), features))
     calibration = calibration_report(labels, uncalibrated, probabilities, temperature_of(head.model))
     pairs = evaluated_pairs(read_index(records, "test"), splits)
-    baseline = f"baseline {metrics.majority_accuracy:.2f}"
-    title = f"Test: macro-F1 {metrics.macro_f1:.2f}, accuracy {metrics.accuracy:.2f} ({baseline})"
     return EvaluatedSplit(
         metrics,
         {"labels": list(LABELS), "counts": confusion.tolist()},
@@ -101,14 +90,8 @@ def evaluate_split(
             **resampling,
         ),
         prediction_table(features.ids, probabilities).assign(true_label=[LABELS[i] for i in labels]),
-        {
-            "confusion_matrix.png": confusion_matrix_figure(confusion, title),
-            "samples.png": _samples_figure(records, probabilities, range(config.sample_rows)),
-            "confident_errors.png": _confident_errors_figure(records, labels, probabilities),
-            "reliability.png": reliability_figure(calibration, f"Calibration on the {len(labels)} test rows"),
-            "model.png": model_graph_figure(head.model),
-            "training_curves.png": training_curves_figure(head.history),
-        },
+        samples(records, probabilities, range(config.sample_rows)),
+        confident_errors(records, labels, probabilities),
     )
 
 
@@ -125,38 +108,3 @@ def prediction_table(ids: "pd.DataFrame", probabilities: "np.ndarray") -> "pd.Da
 
 def _most_frequent(counts: Mapping[str, Mapping[str, int]]) -> str:
     return max(LABELS, key=lambda label: counts["train"][label])
-
-
-def _confident_errors_figure(records: Path, labels: "np.ndarray", probabilities: "np.ndarray") -> "Figure":
-    """The wrong answers with the largest probability, the surest first."""
-    import numpy as np
-
-    wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
-    if not len(wrong):
-        return sentence_figure(f"No errors: all {len(labels)} test rows were answered right.")
-    surest = np.argsort(-probabilities[wrong].max(axis=1), kind="stable")[:_ERRORS_SHOWN]
-    return _samples_figure(records, probabilities, wrong[surest].tolist())
-
-
-def _samples_figure(records: Path, probabilities: "np.ndarray", rows: Sequence[int]) -> "Figure":
-    """Some test rows, by number, in the order of `rows`; numbers that are too large are left out."""
-    import numpy as np
-
-    shown = [row for row in rows if row < len(probabilities)]
-    in_order = sorted(shown)
-    found = dict(zip(in_order, read_rows(records, "test", np.array(in_order)), strict=True))
-    return samples_figure([_sample(found[row], probabilities[row]) for row in shown])
-
-
-def _sample(row: Row, answer: "np.ndarray") -> Sample:
-    index = int(answer.argmax())
-    return Sample(
-        ids=row.ids,
-        text_1=row.texts[0],
-        image_1=row.images[0],
-        text_2=row.texts[1],
-        image_2=row.images[1],
-        label=LABELS[row.label],
-        predicted=LABELS[index],
-        probability=float(answer[index]),
-    )

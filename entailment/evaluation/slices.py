@@ -7,7 +7,7 @@ model saw that image). Its docstring is what the tables say of it. A new slice i
 
 import html
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -15,11 +15,10 @@ from urllib.parse import urlsplit
 import numpy as np
 from numpy.typing import NDArray
 
-from entailment.data.records import RecordsIndex
-from entailment.data.schema import ID, IMAGE_URL, LABELS, TEXT
 from entailment.data.split import SPLIT_COLUMN
-from entailment.evaluation.markdown import markdown_table
-from entailment.evaluation.metrics import confusion_counts, interval, resampled_counts, scores
+from entailment.records.records import RecordsIndex
+from entailment.statistics.metrics import confusion_counts, interval, resampled_counts, scores
+from entailment.task import ID, IMAGE_URL, LABELS, TEXT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -155,20 +154,6 @@ def slice_table(
             row["majority_accuracy"] = float(counts[majority].sum() / counts.sum())
         rows.append(row)
     return pd.DataFrame(rows, columns=list(COLUMNS))
-
-
-def slices_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
-    """A Markdown table of what `table_records` gives of a slice table, one line for each slice."""
-    header = ["slice", "what", "rows", "/".join(LABELS), "accuracy", "majority", "macro-F1", "interval"]
-    lines = []
-    for row in rows:
-        by_class = "/".join(str(row[f"rows_{label}"]) for label in LABELS)
-        figures = ["too few rows", "", "", ""] if row["rows"] else ["no rows", "", "", ""]
-        if row["macro_f1"] is not None:
-            figures = [f"{row[name]:.3f}" for name in ("accuracy", "majority_accuracy", "macro_f1")]
-            figures.append(f"{row['macro_f1_ci_low']:.3f} to {row['macro_f1_ci_high']:.3f}")
-        lines.append([row["slice"], row["what"], f"{row['rows']:,}", by_class, *figures])
-    return markdown_table(header, lines)
 
 
 def _either(pairs: "pd.DataFrame", holds: Callable[[str], bool]) -> NDArray[np.bool_]:

@@ -7,13 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from entailment.configuration import Configuration
-from entailment.data.records import IMAGE, IMAGE_PRESENT, ROW, records_dataset
-from entailment.data.schema import LABEL, TEXT
 from entailment.encoders.text import TextPacker
 from entailment.encoders.trainable import TrainableEncoder
-from entailment.evaluation.calibration import fit_temperature
 from entailment.model.adam import Adam
-from entailment.model.featurizer import Featurizer, SplitFeatures, configured_featurizer
+from entailment.model.features import Featurizer, SplitFeatures, configured_featurizer
 from entailment.model.head import build_head, logits_model, set_temperature
 from entailment.model.losses import build_loss
 from entailment.model.training import (
@@ -24,6 +21,9 @@ from entailment.model.training import (
     train_head,
     training_step,
 )
+from entailment.records.records import IMAGE, IMAGE_PRESENT, ROW, records_dataset
+from entailment.statistics.calibration import fit_temperature
+from entailment.task import LABEL, TEXT
 
 if TYPE_CHECKING:
     import numpy as np

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from entailment.configuration import Head
-from entailment.data.schema import LABELS
 from entailment.errors import DataError
+from entailment.task import LABELS
 
 if TYPE_CHECKING:
     import keras

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from entailment.configuration import Training
-from entailment.data.schema import LABELS
+from entailment.task import LABELS
 
 if TYPE_CHECKING:
     import numpy as np

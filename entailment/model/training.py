@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from entailment.configuration import Encoders, Head, Training
 from entailment.errors import DataError, EntailmentError
-from entailment.evaluation.calibration import fit_temperature
-from entailment.evaluation.metrics import macro_f1
 from entailment.files import check_format, read_json, write_json
 from entailment.model.adam import Adam
-from entailment.model.featurizer import SplitFeatures
+from entailment.model.features import SplitFeatures
 from entailment.model.head import build_head, load_head, logits_model, set_temperature
 from entailment.model.losses import LossFunction, build_loss
+from entailment.statistics.calibration import fit_temperature
+from entailment.statistics.metrics import macro_f1
 
 if TYPE_CHECKING:
     import numpy as np

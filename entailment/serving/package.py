@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from entailment.configuration import Configuration
-from entailment.data.schema import LABELS, PROBABILITY
 from entailment.encoders.handles import resolve_handle
 from entailment.errors import DataError
 from entailment.files import check_format, read_json, write_json, written_aside
 from entailment.model.end_to_end import tuned_featurizer
 from entailment.model.training import TrainedHead
 from entailment.serving.reader import SETTINGS, Encode
+from entailment.task import LABELS, PROBABILITY
 
 if TYPE_CHECKING:
     import keras

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from entailment.data.records import Row
 from entailment.encoders.feature_store import Usage
 from entailment.files import read_json
-from entailment.model.featurizer import Featurizer
+from entailment.model.features import Featurizer
+from entailment.records.records import Row
 from entailment.serving.package import open_package
 from entailment.serving.reader import SETTINGS
 

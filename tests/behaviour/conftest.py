@@ -11,12 +11,12 @@ import pytest
 from entailment.configuration import Configuration
 from entailment.data.image_paths import resolve_image_paths
 from entailment.data.pairs import read_pairs
-from entailment.data.records import RecordsSpec, write_records
 from entailment.data.sample import write_sample
 from entailment.data.split import split_pairs
 from entailment.home import home
-from entailment.model.featurizer import configured_featurizer
+from entailment.model.features import configured_featurizer
 from entailment.model.training import train_head
+from entailment.records.records import RecordsSpec, write_records
 from entailment.serving.package import write_package
 from entailment.serving.predictor import Predictor
 from tests.behaviour.made_pairs import made_pairs

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from entailment.data.schema import LABELS, PROBABILITY
-from entailment.evaluation.metrics import macro_f1
+from entailment.statistics.metrics import macro_f1
+from entailment.task import LABELS, PROBABILITY
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from entailment.data.schema import PROBABILITY
+from entailment.task import PROBABILITY
 from tests.behaviour.made_pairs import made_pairs
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]

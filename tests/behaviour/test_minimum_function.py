@@ -2,8 +2,8 @@
 
 import pytest
 
-from entailment.data.schema import LABELS
-from entailment.evaluation.metrics import macro_f1
+from entailment.statistics.metrics import macro_f1
+from entailment.task import LABELS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

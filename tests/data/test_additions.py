@@ -12,9 +12,9 @@ from entailment.configuration import Dataset, Tweets
 from entailment.data import additions
 from entailment.data.additions import add_pairs, dataset_names, find_version
 from entailment.data.pairs import read_pairs
-from entailment.data.schema import PAIR_COLUMNS
 from entailment.data.sources import is_path, locate
 from entailment.errors import ConfigurationError, DataError
+from entailment.task import PAIR_COLUMNS
 
 LIMITS = {"max_text_bytes": 1000, "max_pixels": 10_000}
 

@@ -20,8 +20,8 @@ from entailment.data.image_paths import (
     resolve_image_paths,
     url_extension,
 )
-from entailment.data.schema import ID, IMAGE_PATH, IMAGE_REASON, IMAGE_STATUS, IMAGE_URL, PAIR_COLUMNS
 from entailment.errors import DataError, ImageError
+from entailment.task import ID, IMAGE_PATH, IMAGE_REASON, IMAGE_STATUS, IMAGE_URL, PAIR_COLUMNS
 
 MAX_PIXELS = 1_000_000
 

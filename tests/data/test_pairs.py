@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from entailment.data.pairs import content_hash, pair_hashes, read_pairs
-from entailment.data.schema import PAIR_COLUMNS
 from entailment.errors import DataError
+from entailment.task import PAIR_COLUMNS
 
 ROW = ["1375936088968200205", "one", "https://x/a.jpg", "2", "two", "https://x/b.png", "Implies"]
 

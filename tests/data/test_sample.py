@@ -12,9 +12,9 @@ from entailment.data import sample as module
 from entailment.data.image_paths import resolve_image_paths
 from entailment.data.pairs import read_pairs
 from entailment.data.sample import write_sample
-from entailment.data.schema import ID, PAIR_COLUMNS, TEXT
 from entailment.errors import DataError
 from entailment.files import sha256_of_folder
+from entailment.task import ID, PAIR_COLUMNS, TEXT
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from sklearn.model_selection import train_test_split
 
 from entailment.configuration import Split
-from entailment.data.schema import LABELS, SPLITS
 from entailment.data.split import (
     FOLD_COLUMN,
     UNDIVIDED,
@@ -20,6 +19,7 @@ from entailment.data.split import (
     split_report,
 )
 from entailment.errors import DataError
+from entailment.task import LABELS, SPLITS
 
 
 def frame(labels):

@@ -6,12 +6,12 @@ import pandas as pd
 import pytest
 
 from entailment.configuration import Head, Training
-from entailment.data.records import Row
 from entailment.encoders.text import TextEncoder
 from entailment.errors import EncoderError
 from entailment.files import write_json
-from entailment.model.featurizer import Featurizer, SplitFeatures
+from entailment.model.features import Featurizer, SplitFeatures
 from entailment.model.training import train_head
+from entailment.records.records import Row
 from tests.encoders.encoder_contract import TEXTS, check_text_encoder, same_bits
 
 

@@ -7,22 +7,22 @@ import pandas as pd
 import pytest
 
 from entailment.configuration import Head, Training
-from entailment.data.records import Row
-from entailment.evaluation.markdown import table_records
-from entailment.evaluation.metrics import macro_f1
 from entailment.evaluation.missing_modalities import (
     ABSENCES,
     COLUMNS,
     NOTHING_MISSING,
     absences,
-    missing_markdown,
     missing_metrics,
     missing_modalities_table,
     without,
 )
-from entailment.model.featurizer import Featurizer, SplitFeatures
+from entailment.model.features import Featurizer, SplitFeatures
 from entailment.model.head import build_head
 from entailment.model.training import predict, train_head
+from entailment.records.records import Row
+from entailment.reporting.evaluation_page import missing_markdown
+from entailment.reporting.markdown import table_records
+from entailment.statistics.metrics import macro_f1
 
 OPTIONS = {"majority": 2, "bootstrap_samples": 200, "confidence": 0.95, "seed": 42}
 STRIPPED = {

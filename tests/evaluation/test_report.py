@@ -6,15 +6,16 @@ import pytest
 from PIL import Image
 
 from entailment.configuration import Evaluation, Head
-from entailment.data.records import RecordsSpec, write_records
-from entailment.data.schema import LABELS
-from entailment.evaluation import report as report_module
-from entailment.evaluation.figures import save_figure
+from entailment.evaluation import samples as samples_module
 from entailment.evaluation.report import evaluate_split
 from entailment.evaluation.slices import SLICES
-from entailment.model.featurizer import SplitFeatures
+from entailment.model.features import SplitFeatures
 from entailment.model.head import build_head, set_temperature
 from entailment.model.training import TrainedHead
+from entailment.records.records import RecordsSpec, write_records
+from entailment.reporting.evaluation_page import evaluation_figures
+from entailment.reporting.figures import samples_figure, save_figure
+from entailment.task import LABELS
 
 ROWS = 45
 COUNTS = {"train": dict(zip(LABELS, (5, 6, 30), strict=True))}
@@ -82,11 +83,12 @@ def judged(request, tmp_path_factory):
 
 def test_every_figure_is_drawn_from_texts_alone_too(judged, tmp_path):
     *_, evaluated = judged
-    assert set(evaluated.figures) == {
+    figures = evaluation_figures(evaluated, telling_head())
+    assert set(figures) == {
         *("confusion_matrix.png", "samples.png", "confident_errors.png", "reliability.png"),
         *("model.png", "training_curves.png"),
     }
-    for name, figure in evaluated.figures.items():
+    for name, figure in figures.items():
         save_figure(figure, tmp_path / name)
         assert (tmp_path / name).stat().st_size > 1000
 
@@ -149,21 +151,22 @@ def test_the_most_confident_errors_are_shown_surest_first(judged, monkeypatch):
     wrong = table[table["label"] != table["true_label"]].assign(sure=lambda rows: rows[columns].max(axis=1))
     wanted = wrong.sort_values("sure", ascending=False, kind="stable")
     assert len(wanted) > 20
-    got = shown(evaluated.figures["confident_errors.png"])
+    got = shown(samples_figure(evaluated.confident_errors))
     assert len(got) == 20
     for (label, answer, text), (_, row) in zip(got, wanted.head(20).iterrows(), strict=True):
         assert label == row["true_label"]
         assert answer == f"{row['label']} ({row['sure']:.1%})"
         assert text.endswith(f"number {row['id_1'].removeprefix('id_1-')}")
-    monkeypatch.setattr(report_module, "_ERRORS_SHOWN", 3)
-    assert shown(evaluate_split(*judge).figures["confident_errors.png"]) == got[:3]
+    monkeypatch.setattr(samples_module, "ERRORS_SHOWN", 3)
+    assert shown(samples_figure(evaluate_split(*judge).confident_errors)) == got[:3]
 
 
 def test_samples_are_the_first_rows(judged):
     *_, evaluated = judged
-    got = shown(evaluated.figures["samples.png"])
+    figure = samples_figure(evaluated.samples)
+    got = shown(figure)
     assert [text.rsplit(" ", 1)[1] for _, _, text in got] == ["2", "3", "4"]
-    texts = [text.get_text() for text in evaluated.figures["samples.png"].axes[0].texts]
+    texts = [text.get_text() for text in figure.axes[0].texts]
     assert (texts[2::6], texts[4::6]) == (["id_1-2", "id_1-3", "id_1-4"], ["id_2-2", "id_2-3", "id_2-4"])
 
 
@@ -171,5 +174,6 @@ def test_without_errors_there_is_a_sentence(judged):
     _, labels, (records, head, _, *rest), _ = judged
     evaluated = evaluate_split(records, head, Features(labels, telling=True), *rest)
     assert evaluated.metrics.accuracy == 1
-    (text,) = [text.get_text() for text in evaluated.figures["confident_errors.png"].axes[0].texts]
+    figure = evaluation_figures(evaluated, head)["confident_errors.png"]
+    (text,) = [text.get_text() for text in figure.axes[0].texts]
     assert text == f"No errors: all {ROWS - 2} test rows were answered right."

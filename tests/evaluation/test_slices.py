@@ -4,17 +4,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from entailment.data.records import RecordsIndex
-from entailment.evaluation.markdown import table_records
-from entailment.evaluation.metrics import macro_f1
 from entailment.evaluation.slices import (
     COLUMNS,
     FEWEST_ROWS,
     SLICES,
     evaluated_pairs,
     slice_table,
-    slices_markdown,
 )
+from entailment.records.records import RecordsIndex
+from entailment.reporting.evaluation_page import slices_markdown
+from entailment.reporting.markdown import table_records
+from entailment.statistics.metrics import macro_f1
 
 OPTIONS = {"majority": 2, "bootstrap_samples": 200, "confidence": 0.95, "seed": 42}
 LONG = "The bridge across the river opened again on Monday morning"

@@ -14,10 +14,10 @@ import pytest
 from entailment.configuration import Configuration, load_configuration
 from entailment.data.additions import find_version
 from entailment.data.pairs import read_pairs
-from entailment.data.records import read_index, read_rows
-from entailment.data.schema import LABEL, LABELS, PROBABILITY
-from entailment.model.featurizer import configured_featurizer
+from entailment.model.features import configured_featurizer
+from entailment.records.records import read_index, read_rows
 from entailment.serving.predictor import Predictor
+from entailment.task import LABEL, LABELS, PROBABILITY
 from tracking import registry
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]

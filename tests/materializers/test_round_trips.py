@@ -12,11 +12,11 @@ from zenml.artifact_stores.local_artifact_store import LocalArtifactStoreConfig
 from zenml.enums import StackComponentType
 
 from entailment.configuration import Head
-from entailment.data.records import RecordsFolder, RecordsSpec, read_rows, write_records
 from entailment.errors import DataError
 from entailment.files import sha256_of_folder
 from entailment.model.head import build_head
 from entailment.model.training import TrainedHead
+from entailment.records.records import RecordsFolder, RecordsSpec, read_rows, write_records
 from materializers.head import HeadMaterializer
 from materializers.pairs import PairsMaterializer
 from materializers.records import RecordsMaterializer

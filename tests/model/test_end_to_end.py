@@ -6,19 +6,19 @@ import pytest
 from PIL import Image
 
 from entailment.configuration import load_configuration
-from entailment.data.records import RecordsSpec, write_records
-from entailment.data.schema import LABELS
 from entailment.encoders.handles import load_module
 from entailment.encoders.trainable import TrainableEncoder
 from entailment.errors import EncoderError, EntailmentError
 from entailment.files import read_json, write_json
 from entailment.model.end_to_end import Workplace, train_model, tuned_featurizer
-from entailment.model.featurizer import configured_featurizer
+from entailment.model.features import configured_featurizer
 from entailment.model.head import logits_model, temperature_of
 from entailment.model.losses import build_loss
 from entailment.model.training import load_trained, predict, save_trained
+from entailment.records.records import RecordsSpec, write_records
 from entailment.serving.package import write_package
 from entailment.serving.predictor import Predictor
+from entailment.task import LABELS
 from tests.encoders.random_modules import write_lite0_module, write_random_modules
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from entailment.configuration import Configuration, Head, Training
-from entailment.model.featurizer import SplitFeatures
+from entailment.model.features import SplitFeatures
 from entailment.model.training import load_trained, predict, save_trained, train_head
 
 WIDTH = 4

@@ -7,7 +7,7 @@ import pytest
 from entailment.configuration import Head, Training
 from entailment.errors import DataError, EntailmentError
 from entailment.files import read_json, write_json
-from entailment.model.featurizer import SplitFeatures
+from entailment.model.features import SplitFeatures
 from entailment.model.training import load_trained, predict, save_trained, train_head
 
 HEAD = Head(projection_units=16)

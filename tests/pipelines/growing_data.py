@@ -3,7 +3,7 @@
 import random
 from pathlib import Path
 
-from entailment.data.schema import LABELS, PAIR_COLUMNS
+from entailment.task import LABELS, PAIR_COLUMNS
 
 SETTINGS = """
 inputs: text

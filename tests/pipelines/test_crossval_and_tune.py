@@ -9,8 +9,8 @@ import pytest
 
 from entailment.configuration import Split, dotted, load_configuration
 from entailment.data.pairs import read_pairs
-from entailment.data.schema import ID, PAIR_COLUMNS, PROBABILITY
 from entailment.data.split import split_pairs
+from entailment.task import ID, PAIR_COLUMNS, PROBABILITY
 from tests.encoders.random_modules import write_random_modules
 from tests.pipelines.workspace import Workspace
 

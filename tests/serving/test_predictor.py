@@ -11,14 +11,14 @@ import pytest
 from PIL import Image
 
 from entailment.configuration import load_configuration
-from entailment.data.schema import LABELS, PROBABILITY
 from entailment.errors import DataError
 from entailment.files import read_json, write_json
-from entailment.model.featurizer import configured_featurizer
+from entailment.model.features import configured_featurizer
 from entailment.model.head import build_head
 from entailment.model.training import TrainedHead
 from entailment.serving.package import write_package
 from entailment.serving.predictor import Predictor
+from entailment.task import LABELS, PROBABILITY
 from tests.encoders.random_modules import write_random_modules
 
 SIZE = 32
@@ -51,7 +51,7 @@ def predictor(folder, modules, inputs="multimodal", encode="each"):
         },
     )
     featurizer = configured_featurizer(configuration, folder, folder / "features")
-    from entailment.data.records import Row
+    from entailment.records.records import Row
 
     black = np.zeros((SIZE, SIZE, 3), np.uint8)
     sample = featurizer.rows([Row(("", ""), ("a", "b"), (black, black), 0)])

@@ -1,0 +1,68 @@
+"""Rows of a split with what a model answered, to be looked at."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from entailment.records.records import Row, read_rows
+from entailment.task import LABELS
+
+if TYPE_CHECKING:
+    import numpy as np
+
+ERRORS_SHOWN: Final = 20
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One pair: images are RGB, uint8 [height, width, 3]; None where there is none.
+
+    `label` is the true class's name; `predicted` (a class's name) and `probability` (its own, 0 to 1) are
+    what a model answered, or None; `ids` are the posts', by which their row is found.
+    """
+
+    ids: tuple[str, str]
+    text_1: str
+    image_1: "np.ndarray | None"
+    text_2: str
+    image_2: "np.ndarray | None"
+    label: str
+    predicted: str | None
+    probability: float | None
+
+
+def samples(records: Path, probabilities: "np.ndarray", rows: Sequence[int]) -> list[Sample]:
+    """Some test rows, by number, in the order of `rows`; numbers that are too large are left out.
+
+    `probabilities`: float [n, 3] of all test rows.
+    """
+    import numpy as np
+
+    shown = [row for row in rows if row < len(probabilities)]
+    in_order = sorted(shown)
+    found = dict(zip(in_order, read_rows(records, "test", np.array(in_order, np.int64)), strict=True))
+    return [_sample(found[row], probabilities[row]) for row in shown]
+
+
+def confident_errors(records: Path, labels: "np.ndarray", probabilities: "np.ndarray") -> list[Sample]:
+    """The wrong answers with the largest probability, at most ERRORS_SHOWN, the surest first."""
+    import numpy as np
+
+    wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
+    surest = np.argsort(-probabilities[wrong].max(axis=1), kind="stable")[:ERRORS_SHOWN]
+    return samples(records, probabilities, wrong[surest].tolist())
+
+
+def _sample(row: Row, answer: "np.ndarray") -> Sample:
+    index = int(answer.argmax())
+    return Sample(
+        ids=row.ids,
+        text_1=row.texts[0],
+        image_1=row.images[0],
+        text_2=row.texts[1],
+        image_2=row.images[1],
+        label=LABELS[row.label],
+        predicted=LABELS[index],
+        probability=float(answer[index]),
+    )

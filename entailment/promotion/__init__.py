@@ -1,0 +1,1 @@
+"""Whether a new model takes the champion's place, and whether new rows drifted."""

@@ -1,0 +1,207 @@
+"""The promotion gate: whether a challenger takes the champion's place, and every reason with its numbers.
+
+Both answer the same test rows. Only rows that the champion never trained on count where the two are compared. That
+the challenger is better is a paired bootstrap (`entailment.trials.comparison`): the lower end of the interval of
+the difference in macro-F1 must be above 0.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from entailment.configuration import Promotion
+from entailment.statistics.calibration import expected_calibration_error
+from entailment.statistics.metrics import confusion_counts, scores
+from entailment.statistics.paired_bootstrap import paired_bootstrap
+from entailment.task import LABELS
+
+PROMOTED: Final = "promoted"
+REFUSED: Final = "refused"
+ROLLED_BACK: Final = "rolled back"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the gate judges by: n test rows of the challenger."""
+
+    labels: NDArray[np.int64]
+    """Class indices [n]."""
+    challenger: NDArray[np.float64]
+    """Its probabilities [n, 3]."""
+    majority: int
+    """The most frequent class of the challenger's training rows."""
+    champion_version: str
+    """The champion now, "" where there is none."""
+    champion: NDArray[np.float64] | None = None
+    """Its probabilities [n, 3], NaN in a row that it could not answer; None: nobody to be compared with."""
+    unseen: NDArray[np.bool_] | None = None
+    """Rows [n] that the champion never trained on."""
+    slices: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+    """By name the rows [n] of each slice."""
+    no_champion: str = "there is no champion yet"
+    """Why there is nobody to be compared with."""
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One condition of the gate."""
+
+    name: str
+    passed: bool
+    text: str
+    """What was found, in words and numbers."""
+    figures: Mapping[str, float | int]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What the gate says."""
+
+    promote: bool
+    champion_version: str
+    """The champion when it was judged, "" for none."""
+    reasons: tuple[Reason, ...]
+
+    @property
+    def why(self) -> str:
+        """What decided it: every condition that was not met, or what the new champion is better than."""
+        failed = [reason.text for reason in self.reasons if not reason.passed]
+        by_name = {reason.name: reason.text for reason in self.reasons}
+        return "; ".join(failed) or by_name.get("better", by_name["baseline"])
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as plain values, for JSON."""
+        return {**asdict(self), "reasons": [asdict(reason) for reason in self.reasons], "why": self.why}
+
+
+def decide(evidence: Evidence, config: Promotion, *, bootstrap_samples: int, seed: int) -> Decision:
+    """Judges a challenger; it is promoted when every reason is passed.
+
+    Always: enough rows to judge by, better than always giving the most frequent answer, calibrated. With a champion
+    also: better than it, and worse by at most `config.max_loss` on every class and every slice that has rows enough.
+    The same evidence and seed give the same decision.
+    """
+    resampling = {"samples": bootstrap_samples, "confidence": config.confidence, "seed": seed}
+    rows = _comparable(evidence)
+    reasons = [_enough_rows(evidence, rows, config), _above_baseline(evidence, resampling)]
+    reasons.append(_calibrated(evidence, config))
+    if evidence.champion is not None and rows.any():
+        reasons.append(_better(evidence, rows, resampling))
+        reasons.append(_no_class_worse(evidence, rows, config))
+        reasons.append(_no_slice_worse(evidence, rows, config))
+    return Decision(all(reason.passed for reason in reasons), evidence.champion_version, tuple(reasons))
+
+
+def promotion_record(
+    version: str, outcome: str, *, how: str, by: str, at: str, why: str, previous: str, reasons: Iterable[Any]
+) -> dict[str, Any]:
+    """What is kept of a decision about `version`, whoever made it.
+
+    `outcome`: PROMOTED, REFUSED or ROLLED_BACK; `how`: gate, person or automatic; `previous`: the champion before;
+    `reasons`: those of the gate as dictionaries, none where a person decided.
+    """
+    return {
+        **{"version": version, "outcome": outcome, "how": how, "by": by, "at": at, "why": why},
+        **{"previous": previous, "reasons": list(reasons)},
+    }
+
+
+def _comparable(evidence: Evidence) -> NDArray[np.bool_]:
+    """Rows that both may be compared on; all of them where there is no champion."""
+    rows: NDArray[np.bool_] = np.ones(len(evidence.labels), bool)
+    if evidence.champion is None:
+        return rows
+    rows &= np.isfinite(evidence.champion).all(axis=1)
+    return rows if evidence.unseen is None else rows & evidence.unseen
+
+
+def _enough_rows(evidence: Evidence, rows: NDArray[np.bool_], config: Promotion) -> Reason:
+    count, total = int(rows.sum()), len(rows)
+    if evidence.champion is None:
+        text = f"{count} test rows ({evidence.no_champion})"
+    else:
+        text = f"{count} of {total} test rows that version {evidence.champion_version} answered and never trained on"
+    figures = {"rows": count, "test_rows": total, "at_least": config.min_rows}
+    return Reason("rows", count >= config.min_rows, f"{text}; at least {config.min_rows} are needed", figures)
+
+
+def _above_baseline(evidence: Evidence, resampling: Mapping[str, Any]) -> Reason:
+    predicted = evidence.challenger.argmax(axis=1)
+    always = np.full_like(predicted, evidence.majority)
+    difference, low, high = paired_bootstrap(evidence.labels, predicted[None], always[None], **resampling)
+    own, base = (_figures(evidence.labels, answers) for answers in (predicted, always))
+    text = (
+        f"macro-F1 {own['macro_f1']:.3f} against {base['macro_f1']:.3f} of always answering"
+        f" {LABELS[evidence.majority]}: {_with_interval(difference, low, high)} (accuracy {own['accuracy']:.3f}"
+        f" against {base['accuracy']:.3f})"
+    )
+    figures = {"macro_f1": own["macro_f1"], "baseline": base["macro_f1"]}
+    figures |= {"difference": difference, "low": low, "high": high}
+    return Reason("baseline", low > 0, text, figures)
+
+
+def _calibrated(evidence: Evidence, config: Promotion) -> Reason:
+    error = expected_calibration_error(evidence.labels, evidence.challenger)
+    text = f"expected calibration error {error:.3f}; at most {config.max_ece} is allowed"
+    return Reason("calibration", error <= config.max_ece, text, {"ece": error, "at_most": config.max_ece})
+
+
+def _better(evidence: Evidence, rows: NDArray[np.bool_], resampling: Mapping[str, Any]) -> Reason:
+    labels, challenger, champion = _answers(evidence, rows)
+    difference, low, high = paired_bootstrap(labels, challenger[None], champion[None], **resampling)
+    own, other = (_figures(labels, answers)["macro_f1"] for answers in (challenger, champion))
+    text = (
+        f"macro-F1 {own:.3f} against {other:.3f} of version {evidence.champion_version}:"
+        f" {_with_interval(difference, low, high)} must be above 0 ({resampling['confidence']:.0%} interval)"
+    )
+    figures = {"macro_f1": own, "champion": other, "difference": difference, "low": low, "high": high}
+    return Reason("better", low > 0, text, figures)
+
+
+def _no_class_worse(evidence: Evidence, rows: NDArray[np.bool_], config: Promotion) -> Reason:
+    labels, challenger, champion = _answers(evidence, rows)
+    own, other = (scores(confusion_counts(labels, answers))["f1"] for answers in (challenger, champion))
+    gains = dict(zip(LABELS, (own - other).tolist(), strict=True))
+    return _no_loss("classes", "F1", gains, config)
+
+
+def _no_slice_worse(evidence: Evidence, rows: NDArray[np.bool_], config: Promotion) -> Reason:
+    gains = {}
+    for name, mask in evidence.slices.items():
+        inside = rows & mask
+        if inside.sum() >= config.min_slice_rows:
+            labels, challenger, champion = _answers(evidence, inside)
+            own, other = (_figures(labels, answers)["macro_f1"] for answers in (challenger, champion))
+            gains[name] = own - other
+    if not gains:
+        text = f"no slice has {config.min_slice_rows} rows"
+        return Reason("slices", True, text, {"at_least_rows": config.min_slice_rows})
+    return _no_loss("slices", "macro-F1", gains, config)
+
+
+def _no_loss(name: str, figure: str, gains: Mapping[str, float], config: Promotion) -> Reason:
+    worst = min(gains, key=lambda part: gains[part])
+    shown = ", ".join(f"{part} {gain:+.3f}" for part, gain in gains.items())
+    text = f"{figure} against the champion: {shown}; at most {config.max_loss} may be lost"
+    return Reason(name, gains[worst] >= -config.max_loss, text, dict(gains))
+
+
+def _answers(
+    evidence: Evidence, rows: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Labels, the challenger's and the champion's answers in some rows."""
+    assert evidence.champion is not None
+    challenger, champion = (side[rows].argmax(axis=1) for side in (evidence.challenger, evidence.champion))
+    return evidence.labels[rows], challenger, champion
+
+
+def _figures(labels: NDArray[Any], predicted: NDArray[Any]) -> dict[str, float]:
+    figures = scores(confusion_counts(labels, predicted))
+    return {name: float(figures[name]) for name in ("macro_f1", "accuracy")}
+
+
+def _with_interval(difference: float, low: float, high: float) -> str:
+    return f"{difference:+.3f} ({low:+.3f} to {high:+.3f})"

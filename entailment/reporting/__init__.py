@@ -1,0 +1,1 @@
+"""What others return, drawn and written: figures, pages, the model card."""

@@ -1,0 +1,70 @@
+"""What is shown of an evaluated split: tables in Markdown, and figures."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from entailment.evaluation.report import EvaluatedSplit
+from entailment.model.training import TrainedHead
+from entailment.reporting.figures import (
+    confusion_matrix_figure,
+    reliability_figure,
+    samples_figure,
+    sentence_figure,
+    training_curves_figure,
+)
+from entailment.reporting.markdown import markdown_table
+from entailment.reporting.model_graph import model_graph_figure
+from entailment.task import LABELS
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def evaluation_figures(evaluated: EvaluatedSplit, head: TrainedHead) -> "dict[str, Figure]":
+    """The pictures of an evaluated split and of the head, by file name."""
+    metrics, errors = evaluated.metrics, evaluated.confident_errors
+    rows = len(evaluated.predictions)
+    baseline = f"baseline {metrics.majority_accuracy:.2f}"
+    title = f"Test: macro-F1 {metrics.macro_f1:.2f}, accuracy {metrics.accuracy:.2f} ({baseline})"
+    no_errors = f"No errors: all {rows} test rows were answered right."
+    return {
+        "confusion_matrix.png": confusion_matrix_figure(np.array(evaluated.confusion["counts"]), title),
+        "samples.png": samples_figure(evaluated.samples),
+        "confident_errors.png": samples_figure(errors) if errors else sentence_figure(no_errors),
+        "reliability.png": reliability_figure(evaluated.calibration, f"Calibration on the {rows} test rows"),
+        "model.png": model_graph_figure(head.model),
+        "training_curves.png": training_curves_figure(head.history),
+    }
+
+
+def slices_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A Markdown table of what `table_records` gives of a slice table, one line for each slice."""
+    header = ["slice", "what", "rows", "/".join(LABELS), "accuracy", "majority", "macro-F1", "interval"]
+    lines = []
+    for row in rows:
+        by_class = "/".join(str(row[f"rows_{label}"]) for label in LABELS)
+        figures = ["too few rows", "", "", ""] if row["rows"] else ["no rows", "", "", ""]
+        if row["macro_f1"] is not None:
+            figures = [f"{row[name]:.3f}" for name in ("accuracy", "majority_accuracy", "macro_f1")]
+            figures.append(f"{row['macro_f1_ci_low']:.3f} to {row['macro_f1_ci_high']:.3f}")
+        lines.append([row["slice"], row["what"], f"{row['rows']:,}", by_class, *figures])
+    return markdown_table(header, lines)
+
+
+def missing_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A Markdown table of what `table_records` gives of `missing_modalities_table`."""
+    header = ["missing", "rows", "accuracy", "majority", "macro-F1", "interval", "difference", "its interval"]
+    lines = []
+    for row in rows:
+        ends = f"{row['macro_f1_ci_low']:.3f} to {row['macro_f1_ci_high']:.3f}"
+        lost = ["", ""]
+        if row["difference"] is not None:
+            lost = [
+                f"{row['difference']:+.3f}",
+                f"{row['difference_ci_low']:+.3f} to {row['difference_ci_high']:+.3f}",
+            ]
+        figures = [f"{row[name]:.3f}" for name in ("accuracy", "majority_accuracy", "macro_f1")]
+        lines.append([row["missing"].replace("_", " "), f"{row['rows']:,}", *figures, ends, *lost])
+    return markdown_table(header, lines)

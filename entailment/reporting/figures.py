@@ -1,0 +1,343 @@
+"""Figures of a run. They are drawn through matplotlib's object interface: nothing global is set or kept."""
+
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from entailment.evaluation.samples import Sample
+from entailment.files import written_aside
+from entailment.task import LABELS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+FONT = "DejaVu Sans"  # comes with matplotlib, so that a figure looks the same on every machine
+DOTS_PER_INCH = 120
+INK, FAINT, PANEL = "#1f2933", "#7b8794", "#e4e7eb"
+RIGHT, WRONG = "#1b7f4d", "#c0392b"
+TRAINING, VALIDATION = "#2b6cb0", "#dd6b20"
+
+POINT = 1 / 72  # inch
+CHARACTERS_READ = 2_000  # of a long text; more than any panel shows
+
+
+def save_figure(figure: "Figure", path: Path) -> None:
+    """Writes `figure` as a PNG file, whole or not at all; the same figure gives the same bytes."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    with written_aside(path) as aside:
+        canvas: Any = FigureCanvasAgg(figure)
+        # By itself matplotlib would write its version number into the file.
+        canvas.print_png(aside, metadata={"Software": None})
+
+
+def confusion_matrix_figure(counts: NDArray[Any], title: str) -> "Figure":
+    """Counts and shares of the true class (rows) by answer (columns), for counts int [3, 3].
+
+    Raises ValueError on another shape.
+    """
+    counts = np.asarray(counts)
+    if counts.shape != (len(LABELS), len(LABELS)):
+        raise ValueError(f"counts must be of shape {(len(LABELS), len(LABELS))}. Received: {counts.shape}")
+    figure = new_figure(6.6, 5.6)
+    axes = figure.add_axes((0.22, 0.13, 0.74, 0.74))
+    support = counts.sum(axis=1)
+    shares = counts / np.maximum(support, 1)[:, None]
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    for (row, column), share in np.ndenumerate(shares):
+        color = "white" if share > 0.65 else INK
+        percent = f"{share:.1%}" if support[row] else "no rows"
+        write(axes, column, row - 0.09, f"{counts[row, column]:,}", 15, color, ha="center", weight="bold")
+        write(axes, column, row + 0.16, percent, 10, color, ha="center")
+    positions = range(len(LABELS))
+    axes.set_xticks(positions, LABELS, fontsize=10, color=INK, family=FONT)
+    rows = [f"{label}\n{total:,} rows" for label, total in zip(LABELS, support, strict=True)]
+    axes.set_yticks(positions, rows, fontsize=10, color=INK, family=FONT)
+    axes.set_xticks(np.arange(0.5, len(LABELS) - 1), minor=True)
+    axes.set_yticks(np.arange(0.5, len(LABELS) - 1), minor=True)
+    axes.grid(which="minor", color="white", linewidth=3)
+    axes.tick_params(which="both", length=0)
+    axes.spines[:].set_visible(False)
+    axes.set_xlabel("answer", fontsize=11, color=FAINT, family=FONT)
+    axes.set_ylabel("true class", fontsize=11, color=FAINT, family=FONT)
+    heading(figure, title, "counts, and their share of the row")
+    return figure
+
+
+def samples_figure(rows: Sequence[Sample]) -> "Figure":
+    """Each pair on a line: label and answer, and of both posts the id, the image and the text.
+
+    Texts are wrapped, shortened where they do not fit, and shown without the characters that the font lacks.
+    Raises ValueError if there are no rows, or on an image that is not uint8 [height, width, 3].
+    """
+    if not rows:
+        raise ValueError("rows must hold at least one sample. Received: none")
+    width, line, top = 13.0, 2.55, 0.3
+    height = line * len(rows) + top
+    figure = new_figure(width, height)
+    page = figure.add_axes((0, 0, 1, 1))
+    page.set(xlim=(0, width), ylim=(height, 0))
+    page.axis("off")
+    for index, row in enumerate(rows):
+        upper = top / 2 + index * line
+        page.plot([0.25, width - 0.25], [upper, upper], color=PANEL, linewidth=1)
+        _verdict(page, row, upper + 0.27)
+        posts = ((row.ids[0], row.image_1, row.text_1), (row.ids[1], row.image_2, row.text_2))
+        for left, (identity, image, text) in zip((0.25, 6.7), posts, strict=True):
+            (name,) = wrapped(identity, 9, inches=2.5, lines=1) or [""]
+            write(page, left + 6, upper + 0.27, name, 9, FAINT, ha="right")
+            box = (left / width, 1 - (upper + 2.4) / height, 1.9 / width, 1.9 / height)
+            _image_panel(figure.add_axes(box), image)
+            lines = wrapped(text, 11, inches=3.95, lines=9) or ["(no text)"]
+            color = INK if text.strip() else FAINT
+            write(page, left + 2.05, upper + 0.5, "\n".join(lines), 11, color, va="top", linespacing=1.3)
+    return figure
+
+
+def training_curves_figure(history: dict[str, list[float]]) -> "Figure":
+    """One panel for each measure, over the epochs: training, and validation with its best epoch marked.
+
+    `history`: a value for each epoch under each name, such as `train_loss`, `val_loss`, `val_macro_f1`
+    (`val_` for validation). The best loss is the smallest, the best of anything else the largest; what is not
+    finite is left out. Raises ValueError if there is nothing to draw.
+    """
+    panels: dict[str, list[str]] = {}
+    for name, values in history.items():
+        if len(values):
+            panels.setdefault(name.removeprefix("train_").removeprefix("val_"), []).append(name)
+    if not panels:
+        raise ValueError("history must hold at least one epoch of one measure. Received: none")
+    width = 4.6 * len(panels)
+    figure = new_figure(width, 3.8)
+    for index, (measure, names) in enumerate(panels.items()):
+        left = (4.6 * index + 0.65) / width
+        axes = figure.add_axes((left, 0.14, 3.7 / width, 0.69))
+        for name in names:
+            _curve(axes, measure, history[name], validation=name.startswith("val_"))
+        _curve_frame(axes, measure, max(len(history[name]) for name in names))
+    return figure
+
+
+def reliability_figure(calibration: Mapping[str, Any], title: str) -> "Figure":
+    """Accuracy against confidence, and how many rows there are of each, without and with the temperature.
+
+    `calibration`: what `entailment.statistics.calibration.calibration_report` gives.
+    """
+    figure = new_figure(10.6, 5.6)
+    for number, side in enumerate(("before", "after")):
+        bins = [entry for entry in calibration[side]["bins"] if entry["rows"]]
+        left = 0.075 + 0.49 * number
+        upper, lower = figure.add_axes((left, 0.31, 0.41, 0.51)), figure.add_axes((left, 0.1, 0.41, 0.16))
+        temperature = calibration["temperature"] if side == "after" else 1
+        name = f"{side}: temperature {temperature:.2f}, expected calibration error {calibration[side]['ece']:.3f}"
+        upper.set_title(name, fontsize=10.5, color=INK, family=FONT, loc="left")
+        upper.plot([0, 1], [0, 1], "--", color=FAINT, linewidth=1)
+        middles = [(entry["above"] + entry["up_to"]) / 2 for entry in bins]
+        widths = [0.92 * (entry["up_to"] - entry["above"]) for entry in bins]
+        upper.bar(middles, [entry["accuracy"] for entry in bins], widths, color=TRAINING)
+        confidence = [entry["confidence"] for entry in bins]
+        upper.plot(confidence, confidence, "o", color=VALIDATION, markersize=5, clip_on=False)
+        lower.bar(middles, [entry["rows"] for entry in bins], widths, color=FAINT)
+        _reliability_frame(upper, lower, first=number == 0)
+    heading(
+        figure, title, "bars: accuracy; dots: mean confidence; a bar below its dot: surer there than right"
+    )
+    return figure
+
+
+def sentence_figure(sentence: str) -> "Figure":
+    """A sentence in place of a picture that has nothing to show."""
+    figure = new_figure(9.0, 0.9)
+    page = figure.add_axes((0, 0, 1, 1))
+    page.axis("off")
+    (line,) = wrapped(sentence, 12, inches=8.5, lines=1) or [""]
+    write(page, 0.5, 0.5, line, 12, INK, ha="center")
+    return figure
+
+
+def new_figure(width: float, height: float) -> "Figure":
+    """An empty white figure, sizes in inches."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), dpi=DOTS_PER_INCH, facecolor="white")
+
+
+def heading(figure: "Figure", title: str, below: str) -> None:
+    """Writes a title and a line below it at the top left of a figure, shortened to its width."""
+    width, height = figure.get_size_inches()
+    (line,) = wrapped(title, 13, inches=width - 0.5, lines=1) or [""]
+    options: dict[str, Any] = {"va": "top", "parse_math": False, "family": FONT}
+    figure.text(0.25 / width, 1 - 0.16 / height, line, fontsize=13, color=INK, weight="bold", **options)
+    figure.text(0.25 / width, 1 - 0.43 / height, drawable(below), fontsize=10, color=FAINT, **options)
+
+
+def write(axes: "Axes", x: float, y: float, text: str, size: float, color: str, **options: Any) -> None:
+    """Writes `text` as it stands (a `$` starts no formula) at data coordinates, size in points."""
+    options = {"ha": "left", "va": "center", "family": FONT} | options
+    axes.text(x, y, text, fontsize=size, color=color, parse_math=False, **options)
+
+
+def drawable(text: str) -> str:
+    """`text` on one line with only what FONT can draw: other signs become a box, runs of those one box.
+
+    Matplotlib would draw a box for each, and warn each time.
+    """
+    kept: list[str] = []
+    for sign in " ".join(unicodedata.normalize("NFC", text).split()):
+        # Joiners, variation selectors and the like only change how their neighbours look.
+        if unicodedata.category(sign) in ("Cc", "Cf", "Cs", "Mn", "Me"):
+            continue
+        shown = sign if ord(sign) in _advances() else "\N{WHITE SQUARE}"
+        if shown == sign or kept[-1:] != [shown]:
+            kept.append(shown)
+    return "".join(kept)
+
+
+def wrapped(text: str, size: float, inches: float, lines: int) -> list[str]:
+    """The drawable part of `text`, broken at blanks into at most `lines` lines of `inches` at `size` points.
+
+    What does not fit is cut off behind an ellipsis; a word that is wider than a line is broken.
+    """
+    limit = inches / (size * POINT)
+    done: list[str] = []
+    rest = drawable(text[:CHARACTERS_READ])
+    while rest and len(done) < lines:
+        fits = _characters_within(rest, limit)
+        if fits < len(rest):
+            blank = rest.rfind(" ", 1, fits + 1)
+            fits = blank if blank > 0 else fits
+        done.append(rest[:fits].rstrip())
+        rest = rest[fits:].lstrip()
+    if rest or (len(text) > CHARACTERS_READ and done):
+        room = _characters_within(done[-1], limit - text_width("…"))
+        done[-1] = done[-1][:room].rstrip() + "…"
+    return done
+
+
+def text_width(text: str) -> float:
+    """Width of a drawable text in multiples of the font size."""
+    return sum(_advances()[ord(sign)] for sign in text)
+
+
+@cache
+def _advances() -> dict[int, float]:
+    """Width of every character that FONT has, by code point, in multiples of the font size."""
+    from matplotlib.font_manager import FontProperties, findfont
+    from matplotlib.ft2font import FT2Font, LoadFlags
+
+    font = FT2Font(findfont(FontProperties(family=[FONT])))
+    return {
+        code: font.load_glyph(glyph, LoadFlags.NO_SCALE).horiAdvance / font.units_per_EM
+        for code, glyph in font.get_charmap().items()
+    }
+
+
+def _characters_within(text: str, limit: float) -> int:
+    """How many characters of `text` fit into `limit` font sizes; at least one."""
+    used = 0.0
+    for count, sign in enumerate(text):
+        used += _advances()[ord(sign)]
+        if used > limit:
+            return max(count, 1)
+    return len(text)
+
+
+def _verdict(page: "Axes", row: Sample, y: float) -> None:
+    """The line above a pair: its label, and what a model answered."""
+    (label,) = wrapped(f"label: {row.label}", 11, inches=5.5, lines=1)
+    write(page, 0.25, y, label, 11, INK, weight="bold")
+    if row.predicted is None:
+        return
+    right = row.predicted == row.label
+    sure = "" if row.probability is None else f" ({row.probability:.1%})"
+    (answer,) = wrapped(f"{'✓' if right else '✗'} answer: {row.predicted}{sure}", 11, inches=5.5, lines=1)
+    write(page, 6.7, y, answer, 11, RIGHT if right else WRONG, weight="bold")
+
+
+def _image_panel(axes: "Axes", image: NDArray[np.uint8] | None) -> None:
+    """An image with its own proportions inside a square, or a grey square that says that there is none."""
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+    if image is None:
+        axes.set(xlim=(0, 1), ylim=(0, 1), facecolor=PANEL)
+        write(axes, 0.5, 0.5, "no image", 11, FAINT, ha="center")
+        return
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise ValueError(
+            f"an image must be uint8 [height, width, 3]. Received: {image.dtype} {list(image.shape)}"
+        )
+    axes.imshow(image, interpolation="antialiased")
+    axes.set_anchor("NW")
+
+
+def _reliability_frame(upper: "Axes", lower: "Axes", *, first: bool) -> None:
+    """Ticks, grid and names of the two panels of one side."""
+    for axes in (upper, lower):
+        axes.set_xlim(0, 1)
+        axes.grid(color=PANEL)
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.spines[["bottom", "left"]].set_color(FAINT)
+        axes.tick_params(labelsize=9, labelfontfamily=FONT, colors=FAINT, labelcolor=INK)
+    upper.set_ylim(0, 1)
+    lower.set_xlabel("confidence (largest probability)", fontsize=10, color=FAINT, family=FONT)
+    if first:
+        upper.set_ylabel("accuracy", fontsize=10, color=FAINT, family=FONT)
+        lower.set_ylabel("rows", fontsize=10, color=FAINT, family=FONT)
+
+
+def _curve(axes: "Axes", measure: str, values: Iterable[float], *, validation: bool) -> None:
+    """One line over the epochs 1, 2, ...; of validation also its best epoch, marked and named."""
+    series = np.asarray(list(values), np.float64)
+    epochs = np.arange(1, len(series) + 1)
+    label, color, style = ("validation", VALIDATION, "-") if validation else ("training", TRAINING, "--")
+    finite = np.isfinite(series)
+    if validation and finite.any():
+        smaller = measure.endswith("loss")
+        best = int(np.where(finite, series if smaller else -series, np.inf).argmin())
+        label += f" (best {series[best]:.3f}, epoch {best + 1})"
+        axes.plot(epochs[best], series[best], "o", markersize=10, markerfacecolor="none", color=color)
+    axes.plot(epochs, np.where(finite, series, np.nan), style, marker=".", color=color, label=label)
+
+
+def _curve_frame(axes: "Axes", measure: str, epochs: int) -> None:
+    """Title, ticks, grid and legend of one panel of curves."""
+    from matplotlib.ticker import MaxNLocator
+
+    title = drawable(measure.replace("_", " ").replace("f1", "F1"))
+    axes.text(
+        0,
+        1.14,
+        title,
+        transform=axes.transAxes,
+        fontsize=12,
+        color=INK,
+        weight="bold",
+        family=FONT,
+        parse_math=False,
+    )
+    axes.set_xlabel("epoch", fontsize=10, color=FAINT, family=FONT)
+    axes.set_xlim(0.5, epochs + 0.5)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=10, integer=True, min_n_ticks=1))
+    axes.tick_params(labelsize=9, labelfontfamily=FONT, colors=FAINT, labelcolor=INK)
+    axes.grid(color=PANEL)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["bottom", "left"]].set_color(FAINT)
+    # Above the panel, so that it never lies on a curve.
+    axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        borderaxespad=0.2,
+        ncols=2,
+        columnspacing=1.2,
+        handlelength=1.6,
+        frameon=False,
+        labelcolor=INK,
+        prop={"family": FONT, "size": 9},
+    )

@@ -1,0 +1,1 @@
+"""Figures of answers: confusion, intervals, differences, calibration."""

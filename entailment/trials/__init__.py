@@ -1,0 +1,1 @@
+"""Variants, folds and searches: what is trained to be compared."""

@@ -1,0 +1,72 @@
+"""One variant of a comparison in figures: means over its seeds."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+
+import numpy as np
+from numpy.typing import NDArray
+
+from entailment.statistics.metrics import confusion_counts, evaluate
+
+
+@dataclass(frozen=True)
+class VariantSummary:
+    """Figures, curves and the confusion matrix of a variant that was trained with one or more seeds."""
+
+    metrics: dict[str, float]
+    """As `Metrics.as_dict("test_")`; with several seeds their means, and standard deviations under `_std`."""
+    curves: dict[str, list[float]]
+    """By name one value an epoch: the mean over the seeds that were still training."""
+    confusion: NDArray[np.int64]
+    """Rows are the true class; summed over the seeds."""
+
+
+def summarise_variant(
+    labels: NDArray[np.int64],
+    probabilities: NDArray[np.float32],
+    histories: Sequence[Mapping[str, Sequence[float]]],
+    *,
+    majority: int,
+    bootstrap_samples: int,
+    confidence: float,
+    seed: int,
+) -> VariantSummary:
+    """Summarises one variant.
+
+    Args:
+        labels: true classes of the test rows, int [n].
+        probabilities: float [seeds, n, 3].
+        histories: for each seed by name one value an epoch.
+        majority: the most frequent class of the training rows.
+        bootstrap_samples: resamples behind each interval.
+        confidence: level of the intervals; with several seeds the mean of their ends.
+        seed: of the resamples.
+    """
+    each = [
+        evaluate(
+            labels,
+            answers,
+            majority=majority,
+            bootstrap_samples=bootstrap_samples,
+            confidence=confidence,
+            seed=seed,
+        ).as_dict("test_")
+        for answers in probabilities
+    ]
+    metrics = {name: float(np.mean([figures[name] for figures in each])) for name in each[0]}
+    if len(each) > 1:
+        metrics |= {
+            f"{name}_std": float(np.std([figures[name] for figures in each], ddof=1)) for name in each[0]
+        }
+    counts = [confusion_counts(labels, answers.argmax(axis=1)) for answers in probabilities]
+    return VariantSummary(metrics, mean_curves(histories), np.sum(counts, axis=0))
+
+
+def mean_curves(histories: Sequence[Mapping[str, Sequence[float]]]) -> dict[str, list[float]]:
+    """The mean over the histories, epoch by epoch; one that ended earlier no longer counts."""
+    curves = {}
+    for name in histories[0]:
+        epochs = zip_longest(*(history[name] for history in histories))
+        curves[name] = [float(np.mean([value for value in epoch if value is not None])) for epoch in epochs]
+    return curves
