@@ -20,7 +20,7 @@ import click
 import numpy as np
 
 from benchmarks.measuring import alternate, finish, matmul_peak, ratio
-from entailment.configuration import Configuration
+from entailment.configuration.configuration import Configuration
 from entailment.encoders.build import LITE0_STRIDES
 from entailment.home import home
 

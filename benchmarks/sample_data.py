@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 
-from entailment.configuration import Configuration
+from entailment.configuration.configuration import Configuration
 from entailment.model.features import SplitFeatures
 from entailment.statistics.metrics import macro_f1
 from entailment.task import ID, LABEL_INDEX_COLUMN, TEXT
@@ -35,7 +35,7 @@ def features(folder: Path, config: Configuration) -> SplitFeatures:
     from entailment.records.records import Row
 
     write_sample(folder, pairs=config.dataset.sample_pairs)
-    frame = read_pairs(folder / "pairs.csv", max_text_bytes=config.ingest.max_text_bytes)
+    frame = read_pairs(folder / "pairs.csv", config.task, max_text_bytes=config.ingest.max_text_bytes)
     files = {path.stem: path for path in (folder / "images").iterdir()}
     first, second = (
         decode_images(
@@ -90,9 +90,9 @@ def crossval(whole: SplitFeatures, config: Configuration) -> dict[str, list[floa
                 part(whole, rows, begins) for rows in (train_rows, validation_rows, test_rows)
             )
             model = train_head(train, validation, config.head, config.training, config.seed).model
-            scores[name].append(macro_f1(test.labels, predict(model, test).argmax(axis=1)))
+            scores[name].append(macro_f1(test.labels, predict(model, test).argmax(axis=1), 3))
         answers = predict(model, shuffled(test, config.seed)).argmax(axis=1)
-        scores[SHUFFLED].append(macro_f1(test.labels, answers))
+        scores[SHUFFLED].append(macro_f1(test.labels, answers, 3))
     return scores
 
 

@@ -23,7 +23,9 @@ import click
 import numpy as np
 
 from benchmarks.measuring import finish, matmul_peak
-from entailment.configuration import Configuration, Head, Training
+from entailment.configuration.configuration import Configuration
+from entailment.configuration.head import Head
+from entailment.configuration.training import Training
 from entailment.encoders.handles import load_module, resolve_handle
 from entailment.home import home
 from entailment.task import TEXT
@@ -42,7 +44,9 @@ def write_data(folder: Path, pairs: int, config: Configuration) -> Path:
     from entailment.records.records import RecordsSpec, write_records
 
     write_sample(folder / "sample", pairs=pairs)
-    frame = read_pairs(folder / "sample" / "pairs.csv", max_text_bytes=config.ingest.max_text_bytes)
+    frame = read_pairs(
+        folder / "sample" / "pairs.csv", config.task, max_text_bytes=config.ingest.max_text_bytes
+    )
     limit = config.images.max_pixels
     frame, _ = resolve_image_paths(frame, folder / "sample" / "images", missing="error", max_pixels=limit)
     spec = RecordsSpec(config.images.size, limit, config.records.rows_per_shard, "error", True)
@@ -165,7 +169,7 @@ class Comparison:
         widths = {name: self.text.width for name in names}
         if inputs == "multimodal":
             widths |= {"image_1": self.image.width, "image_2": self.image.width}
-        head = build_head(widths | {f"{name}_present": 1 for name in widths}, self.config.head)
+        head = build_head(widths | {f"{name}_present": 1 for name in widths}, self.config.head, 3)
         comparison = self
 
         class Recomputing(keras.Model):

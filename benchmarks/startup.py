@@ -18,6 +18,7 @@ import click
 
 from benchmarks.measuring import alternate, finish, ratio
 from entailment.home import PROJECT
+from entailment.task import LABELS as NAMES
 
 IMPORTS = "import mlflow, pandas, pyarrow, zenml.client, zenml.pipelines"
 
@@ -26,7 +27,7 @@ def core(home: Path) -> None:
     """The seven steps' work by the core alone: no artifacts between the steps, no tracking, no registry."""
     from dataclasses import asdict
 
-    from entailment.configuration import Configuration
+    from entailment.configuration.configuration import Configuration
     from entailment.data.image_paths import resolve_image_paths
     from entailment.data.pairs import read_pairs
     from entailment.data.sources import locate
@@ -40,7 +41,7 @@ def core(home: Path) -> None:
 
     config = Configuration()
     source = locate(config.dataset, config.tweets, home / "datasets", with_images=True)
-    pairs = read_pairs(source.csv, max_text_bytes=config.ingest.max_text_bytes)
+    pairs = read_pairs(source.csv, config.task, max_text_bytes=config.ingest.max_text_bytes)
     limit = config.images.max_pixels
     resolved, _ = resolve_image_paths(pairs, source.images, missing="mask", max_pixels=limit)
     splits = split_pairs(resolved, config.split, config.seed)
@@ -51,7 +52,7 @@ def core(home: Path) -> None:
         featurizer = configured_featurizer(config, home / "encoders", home / "features")
         train, validation = (featurizer.split(records, name) for name in ("train", "validation"))
         head = train_head(train, validation, config.head, config.training, config.seed)
-        counts = split_report(splits)["counts"]
+        counts = split_report(splits, NAMES)["counts"]
         evaluated = evaluate_split(records, head, featurizer, counts, config.evaluation, config.seed, splits)
         for name, figure in evaluated.figures.items():
             save_figure(figure, Path(scratch) / name)

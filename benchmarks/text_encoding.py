@@ -23,7 +23,7 @@ import click
 import numpy as np
 
 from benchmarks.measuring import alternate, finish, matmul_peak, ratio
-from entailment.configuration import Configuration
+from entailment.configuration.configuration import Configuration
 from entailment.home import home
 
 REQUIREMENTS: Final = (
@@ -52,7 +52,7 @@ def distinct_texts(csv: Path | None) -> list[str]:
         if csv is None:
             write_sample(Path(folder) / "sample", pairs=config.dataset.sample_pairs)
             csv = Path(folder) / "sample" / "pairs.csv"
-        frame = read_pairs(csv, max_text_bytes=config.ingest.max_text_bytes)
+        frame = read_pairs(csv, config.task, max_text_bytes=config.ingest.max_text_bytes)
     return list(
         dict.fromkeys(text for row in frame[list(TEXT)].itertuples(index=False) for text in row if text)
     )

@@ -22,7 +22,7 @@ from benchmarks.measuring import alternate, finish, ratio
 @click.option("--rounds", default=5, show_default=True)
 def main(pairs: Path | None, images: Path | None, rounds: int) -> None:
     """Measures and prints both."""
-    from entailment.configuration import Configuration
+    from entailment.configuration.configuration import Configuration
     from entailment.data.image_paths import OK, resolve_image_paths
     from entailment.data.images import decode_images
     from entailment.data.pairs import read_pairs
@@ -36,7 +36,7 @@ def main(pairs: Path | None, images: Path | None, rounds: int) -> None:
         if pairs is None or images is None:
             source = locate(config.dataset, config.tweets, Path(scratch), with_images=True)
             pairs, images = source.csv, source.images
-        table = read_pairs(pairs, max_text_bytes=config.ingest.max_text_bytes)
+        table = read_pairs(pairs, config.task, max_text_bytes=config.ingest.max_text_bytes)
         resolved, _ = resolve_image_paths(table, images, missing="mask", max_pixels=limits[0])
         splits = resolved.assign(split="train")
         spec = RecordsSpec(size, limits[0], config.records.rows_per_shard, "mask", True, limits[1])

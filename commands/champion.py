@@ -1,12 +1,13 @@
 """Commands that say which registered version is the champion."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
 
 from commands.examples import examples
-from commands.options import json_option
+from commands.options import config_option, json_option, model_name
 from commands.output import print_json, results_or_failure
 from stacks.environment import prepare_environment
 
@@ -14,28 +15,31 @@ from stacks.environment import prepare_environment
 @click.command(epilog=examples("promote 3", 'promote 3 --why "better on Implies"'))
 @click.argument("version")
 @click.option("--why", default="by hand", show_default=True, help="The reason, kept with the version.")
+@config_option
 @json_option
-def promote(version: str, why: str, as_json: bool) -> None:
+def promote(version: str, why: str, config: Path | None, as_json: bool) -> None:
     """Make VERSION of the registered model the champion."""
-    _move_champion(lambda registry: registry.promote(version, why), as_json)
+    _move_champion(lambda registry, model: registry.promote(model, version, why), config, as_json)
 
 
 @click.command(epilog=examples("rollback", 'rollback --why "confuses sarcasm"'))
 @click.option("--why", default="by hand", show_default=True, help="The reason, kept with the version.")
+@config_option
 @json_option
-def rollback(why: str, as_json: bool) -> None:
+def rollback(why: str, config: Path | None, as_json: bool) -> None:
     """Make the version that was champion before the champion again."""
-    _move_champion(lambda registry: registry.rollback(why), as_json)
+    _move_champion(lambda registry, model: registry.rollback(model, why), config, as_json)
 
 
-def _move_champion(move: Callable[[Any], dict[str, str]], as_json: bool) -> None:
+def _move_champion(move: Callable[[Any, str], dict[str, str]], config: Path | None, as_json: bool) -> None:
     with results_or_failure(as_json) as results:
         prepare_environment()
         from tracking import registry
         from tracking.experiment import prepare_experiment
 
-        prepare_experiment()
-        moved = move(registry)
+        model = model_name(config)
+        prepare_experiment(model)
+        moved = move(registry, model)
         if as_json:
             print_json(results, moved)
         else:

@@ -9,7 +9,7 @@ import click
 from stacks.environment import prepare_environment
 
 if TYPE_CHECKING:
-    from entailment.configuration import Configuration
+    from entailment.configuration.configuration import Configuration
 
 
 def json_option(command: Callable[..., None]) -> Callable[..., None]:
@@ -17,8 +17,12 @@ def json_option(command: Callable[..., None]) -> Callable[..., None]:
     return click.option("--json", "as_json", is_flag=True, help="End with one line of JSON.")(command)
 
 
+config_option = click.option(
+    "--config", type=click.Path(path_type=Path), help="Used instead of zenml_config.yaml."
+)
+
 _RUN_OPTIONS = (
-    click.option("--config", type=click.Path(path_type=Path), help="Used instead of zenml_config.yaml."),
+    config_option,
     click.option(
         "--preset",
         type=click.Choice(["default", "keras_example"]),
@@ -68,7 +72,7 @@ def run_options(command: Callable[..., None]) -> Callable[..., None]:
 
 def configuration_from(options: dict[str, Any]) -> "Configuration":
     """The validated configuration that the options of a run name; raises ConfigurationError."""
-    from entailment.configuration import DEFAULT_FILE, load_configuration
+    from entailment.configuration.loading import DEFAULT_FILE, load_configuration
     from entailment.home import PROJECT
 
     return load_configuration(
@@ -76,9 +80,17 @@ def configuration_from(options: dict[str, Any]) -> "Configuration":
     )
 
 
+def model_name(config: Path | None) -> str:
+    """What a configuration file, without one `zenml_config.yaml`, calls experiment and registered model."""
+    from entailment.configuration.loading import DEFAULT_FILE, load_configuration
+    from entailment.home import PROJECT
+
+    return load_configuration(config or PROJECT / DEFAULT_FILE).task.name
+
+
 def given_keys(options: dict[str, Any]) -> dict[str, Any]:
     """The configuration's keys, dotted, that the options of a run set."""
-    from entailment.configuration import parse_assignments
+    from entailment.configuration.loading import parse_assignments
 
     return _overrides(options) | parse_assignments(options["assignments"])
 
@@ -97,7 +109,7 @@ def _overrides(options: dict[str, Any]) -> dict[str, Any]:
     return {key: str(value) if isinstance(value, Path) else value for key, value in given.items()}
 
 
-def use_stack(name: str | None) -> None:
+def use_stack(name: str | None, configuration: "Configuration") -> None:
     """Selects the stack for this process, without a name the local one; raises ConfigurationError if absent."""
     prepare_environment()
     from stacks.logs import quiet_libraries
@@ -108,7 +120,7 @@ def use_stack(name: str | None) -> None:
     if name is None:
         from stacks.local import use_local_stack
 
-        use_local_stack()
+        use_local_stack(configuration.task.name)
     else:
         from stacks.named import use_named_stack
 

@@ -35,7 +35,7 @@ def retrain(check: bool, stack: str | None, no_cache: bool, as_json: bool, **opt
     """
     with results_or_failure(as_json) as results:
         configuration = configuration_from(options)
-        use_stack(stack)
+        use_stack(stack, configuration)
         from pipelines.retraining import check_for_new_data, run_retraining
         from pipelines.summary import retraining_json, retraining_summary
 

@@ -23,7 +23,7 @@ def train(stack: str | None, no_cache: bool, as_json: bool, **options: Any) -> N
     """Train, evaluate and register a model (the default command)."""
     with results_or_failure(as_json) as results:
         configuration = configuration_from(options)
-        use_stack(stack)
+        use_stack(stack, configuration)
         from pipelines.summary import training_summary
         from pipelines.training import run_training
 
@@ -59,7 +59,7 @@ def compare(seeds: int, stack: str | None, no_cache: bool, as_json: bool, **opti
         kinds = {variant.inputs for variant in chosen}
         shared = kinds.pop() if len(kinds) == 1 else "multimodal"
         configuration = configuration_from({**options, "inputs": shared, "loss": None})
-        use_stack(stack)
+        use_stack(stack, configuration)
         from pipelines.comparison import run_comparison
         from pipelines.summary import comparison_summary
 
@@ -96,7 +96,7 @@ def crossval(folds: int, stack: str | None, no_cache: bool, as_json: bool, **opt
     """
     with results_or_failure(as_json) as results:
         configuration = configuration_from(options)
-        use_stack(stack)
+        use_stack(stack, configuration)
         from pipelines.cross_validation import run_cross_validation
         from pipelines.summary import cross_validation_summary
 
@@ -149,8 +149,8 @@ def tune(
     """
     with results_or_failure(as_json) as results:
         configuration, given = configuration_from(options), list(given_keys(options))
-        use_stack(stack)
-        from entailment.configuration import dotted
+        use_stack(stack, configuration)
+        from entailment.configuration.section import dotted
         from entailment.home import home
         from pipelines.summary import tuning_summary
         from pipelines.tuning import run_tuning

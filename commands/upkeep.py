@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from commands.examples import examples
-from commands.options import json_option
+from commands.options import config_option, json_option, model_name
 from commands.output import print_json, results_or_failure
 from stacks.environment import prepare_environment
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @click.argument("file", metavar="PAIRS.csv", type=click.Path(path_type=Path))
 @click.option("--to", "name", metavar="NAME", required=True, help="The data set; made when absent.")
 @click.option("--images", type=click.Path(path_type=Path), help="Folder of <id>.<ext> files of these pairs.")
-@click.option("--config", type=click.Path(path_type=Path), help="Configuration file [zenml_config.yaml].")
+@config_option
 @json_option
 def add(file: Path, name: str, images: Path | None, config: Path | None, as_json: bool) -> None:
     """Append the labelled rows of PAIRS.csv to a data set of our own, used as --dataset NAME.
@@ -38,7 +38,7 @@ def add(file: Path, name: str, images: Path | None, config: Path | None, as_json
     there (another label, text or image) are named and not added; the others are, and the exit code is 1.
     """
     with results_or_failure(as_json) as results:
-        from entailment.configuration import DEFAULT_FILE, load_configuration
+        from entailment.configuration.loading import DEFAULT_FILE, load_configuration
         from entailment.data.additions import add_pairs, addition_summary
         from entailment.home import PROJECT, home
 
@@ -48,7 +48,7 @@ def add(file: Path, name: str, images: Path | None, config: Path | None, as_json
             "max_pixels": settings.images.max_pixels,
             "max_decoded_bytes": settings.images.max_decoded_bytes,
         }
-        addition = add_pairs(file, images, home() / "datasets", name, **limits)
+        addition = add_pairs(file, images, home() / "datasets", name, settings.task, **limits)
         if as_json:
             print_json(results, {"dataset": name, **asdict(addition)})
         else:
@@ -119,13 +119,14 @@ def _inventory_table(stored: list["StoredEncoder"], folder: Path) -> str:
 @click.option(
     "--run", "run_id", metavar="RUN_ID", help="Give the address of this run, of a comparison side by side."
 )
-def ui(port: int, run_id: str | None) -> None:
+@config_option
+def ui(port: int, run_id: str | None, config: Path | None) -> None:
     """Open the MLflow UI on the runs of this project, also while a run is going (Ctrl-C ends it)."""
     with results_or_failure(as_json=False) as results:
         prepare_environment()
         from tracking.experiment import page_of, prepare_experiment, ui_command
 
-        prepare_experiment()
+        prepare_experiment(model_name(config))
         page = page_of(run_id) if run_id else ""
         print(f"http://127.0.0.1:{port}{page}", file=results, flush=True)
     os.execv(sys.executable, ui_command(port))

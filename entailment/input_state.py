@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from entailment.configuration import Configuration
+from entailment.configuration.configuration import Configuration
 from entailment.data.image_paths import folder_fingerprint
 from entailment.data.sources import locate
 from entailment.encoders.handles import module_fingerprints

@@ -1,11 +1,11 @@
 """Names of the columns and labels: the one place that spells them."""
 
+import re
+from collections.abc import Sequence
 from typing import Final
 
 LABELS: Final = ("Contradictory", "Implies", "NoEntailment")
-"""Class names; a class's index is its position (the order of the Keras example)."""
-
-LABEL_INDEX: Final = {label: index for index, label in enumerate(LABELS)}
+"""The classes unless `task.labels` names others; a class's index is its position (the order of the Keras example)."""
 
 SIDES: Final = (1, 2)
 """Side 1 is the premise, side 2 the hypothesis."""
@@ -25,5 +25,17 @@ IMAGE_REASON: Final = ("image_reason_1", "image_reason_2")
 
 SPLITS: Final = ("train", "validation", "test")
 
-PROBABILITY: Final = ("p_contradictory", "p_implies", "p_no_entailment")
-"""Probability columns of a prediction, in the order of LABELS."""
+
+def probability_columns(labels: Sequence[str]) -> tuple[str, ...]:
+    """The probability columns of a prediction, in the order of the labels: `p_no_entailment` for NoEntailment."""
+    return tuple(f"p_{in_snake_case(label)}" for label in labels)
+
+
+def in_snake_case(label: str) -> str:
+    """A class's name as columns and metrics spell it.
+
+    >>> in_snake_case("NoEntailment")
+    'no_entailment'
+    """
+    parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|\W+", "_", label)
+    return re.sub("_+", "_", parted).strip("_").lower()

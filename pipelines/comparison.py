@@ -6,7 +6,7 @@ from typing import Any
 from zenml import pipeline
 from zenml.enums import ExecutionMode, ExecutionStatus
 
-from entailment.configuration import Configuration
+from entailment.configuration.configuration import Configuration
 from entailment.files import locked
 from entailment.home import home
 from entailment.input_state import InputState, input_state
@@ -15,6 +15,7 @@ from pipelines.preparation import prepare, with_absolute_paths
 from stacks.cache import forget, forget_lost_results
 from stacks.tracker import use_stack_s_tracker
 from steps import compare, train_variant
+from tracking.experiment import tracker_settings
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class ComparisonResult:
     """How many steps were taken from an earlier run."""
     steps: int
     source: dict[str, Any]
+    labels: tuple[str, ...]
     parent_run_id: str
     variants: list[dict[str, Any]]
     """Each `inputs`, `loss`, `run_id`, and `metrics` or `error`."""
@@ -37,7 +39,7 @@ def comparison(
     configuration: Configuration, state: InputState, variants: list[Variant], seeds: list[int]
 ) -> None:
     """Ingest, resolve images, split, write records, train each variant with each seed, compare."""
-    prepared = prepare(configuration, state)
+    prepared, tracked = prepare(configuration, state), tracker_settings(configuration.task.name)
     outcomes, predictions = [], []
     for variant in variants:
         configured = variant.configured(configuration)
@@ -46,6 +48,7 @@ def comparison(
                 prepared.records,
                 configured.encoders,
                 configured.inputs,
+                configured.task,
                 configured.head,
                 configured.training,
                 seed,
@@ -54,7 +57,9 @@ def comparison(
             )
             outcomes.append(outcome)
             predictions.append(predicted)
-    compare(outcomes, predictions, prepared.source, prepared.split_report, configuration, state.encoders)
+    compare.with_options(settings=tracked)(
+        outcomes, predictions, prepared.source, prepared.split_report, configuration, state.encoders
+    )
 
 
 def run_comparison(
@@ -81,5 +86,6 @@ def run_comparison(
         cached=sum(step.status == ExecutionStatus.CACHED for step in run.steps.values()),
         steps=len(run.steps),
         source=run.steps["ingest"].outputs["source"][0].load(),
+        labels=configuration.task.labels,
         **result,
     )

@@ -6,7 +6,7 @@ from typing import Any
 from zenml import pipeline
 from zenml.enums import ExecutionMode, ExecutionStatus
 
-from entailment.configuration import Configuration
+from entailment.configuration.configuration import Configuration
 from entailment.files import locked
 from entailment.home import home
 from entailment.input_state import InputState, input_state
@@ -14,6 +14,7 @@ from pipelines.preparation import prepare, with_absolute_paths
 from stacks.cache import forget, forget_lost_results
 from stacks.tracker import use_stack_s_tracker
 from steps import crossval, fold, train_fold
+from tracking.experiment import tracker_settings
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class CrossValidationResult:
     source: dict[str, Any]
     confidence: float
     """Level of the confidence intervals."""
+    labels: tuple[str, ...]
     parent_run_id: str
     folds: list[dict[str, Any]]
     """Each `fold`, `run_id`, and `metrics` or `error`."""
@@ -37,9 +39,13 @@ class CrossValidationResult:
 @pipeline(name="cross_validation", execution_mode=ExecutionMode.FAIL_FAST)
 def cross_validation(configuration: Configuration, state: InputState, folds: int) -> None:
     """Ingest, resolve images, divide into folds, write records, train each fold, summarise."""
-    config = configuration
+    config, tracked = configuration, tracker_settings(configuration.task.name)
     prepared = prepare(
-        config, state, lambda resolved: fold(resolved, config.split, folds, config.seed, without_test=False)
+        config,
+        state,
+        lambda resolved: fold(
+            resolved, config.split, list(config.task.labels), folds, config.seed, without_test=False
+        ),
     )
     outcomes, predictions = [], []
     for number in range(1, folds + 1):
@@ -47,6 +53,7 @@ def cross_validation(configuration: Configuration, state: InputState, folds: int
             prepared.records,
             config.encoders,
             config.inputs,
+            config.task,
             config.head,
             config.training,
             config.split.validation_fraction,
@@ -58,7 +65,9 @@ def cross_validation(configuration: Configuration, state: InputState, folds: int
         )
         outcomes.append(outcome)
         predictions.append(predicted)
-    crossval(outcomes, predictions, prepared.source, prepared.split_report, config, state.encoders)
+    crossval.with_options(settings=tracked)(
+        outcomes, predictions, prepared.source, prepared.split_report, config, state.encoders
+    )
 
 
 def run_cross_validation(
@@ -81,6 +90,7 @@ def run_cross_validation(
         cached=sum(step.status == ExecutionStatus.CACHED for step in run.steps.values()),
         steps=len(run.steps),
         source=run.steps["ingest"].outputs["source"][0].load(),
+        labels=configuration.task.labels,
         confidence=configuration.evaluation.confidence,
         **result,
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from entailment.configuration import Configuration
+from entailment.configuration.configuration import Configuration
 from entailment.data.sources import is_path
 from entailment.home import home
 from entailment.input_state import InputState
@@ -30,9 +30,9 @@ def prepare(
 
     `divide`, if given, is called with the resolved pairs in place of the step `split` and gives the same two outputs.
     """
-    config, inputs = configuration, configuration.inputs
+    config, inputs, labels = configuration, configuration.inputs, list(configuration.task.labels)
     missing = config.images.missing if inputs != "text" else "mask"
-    pairs, source = ingest(config.dataset, config.tweets, config.ingest, inputs, state.content)
+    pairs, source = ingest(config.dataset, config.tweets, config.ingest, config.task, inputs, state.content)
     resolved, image_report = resolve_image_paths(
         pairs,
         source,
@@ -42,8 +42,8 @@ def prepare(
         config.images.max_decoded_bytes,
         state.images,
     )
-    splits, split_report = divide(resolved) if divide else split(resolved, config.split, config.seed)
-    records = write_tfrecords(splits, inputs, config.images, config.records, state.images)
+    splits, split_report = divide(resolved) if divide else split(resolved, config.split, labels, config.seed)
+    records = write_tfrecords(splits, inputs, config.images, config.records, labels, state.images)
     return Prepared(source, image_report, splits, split_report, records)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from zenml import pipeline
 from zenml.enums import ExecutionMode
 
-from entailment.configuration import Configuration
+from entailment.configuration.configuration import Configuration
 from entailment.data.sources import current_content
 from entailment.errors import NothingNewError
 from entailment.files import locked
@@ -17,6 +17,7 @@ from pipelines.preparation import prepare, with_absolute_paths
 from stacks.tracker import use_stack_s_tracker
 from steps import drift, evaluate, find_new_data, judge, register, train
 from steps.find_new_data import nothing_new
+from tracking.experiment import tracker_settings
 from tracking.registry import champion_version, version_trained_on
 from tracking.runs import feature_usage
 
@@ -35,6 +36,8 @@ class RetrainingResult:
     """How many texts and images the whole run had to encode."""
     run_id: str
     """Of the MLflow run."""
+    model: str
+    """Name of the registered model."""
     model_version: str
     champion: str
     """The version that is champion now."""
@@ -48,11 +51,13 @@ def retraining(configuration: Configuration, force: bool = False) -> None:
     Nothing is taken from the cache: on a schedule the configuration is fixed, and each step looks at what is there
     when it runs. `configuration` is what `retraining_configuration` gives.
     """
-    config = configuration
+    config, tracked = configuration, tracker_settings(configuration.task.name)
     content, champion, encoder_state = find_new_data(config, force)
     prepared = prepare(config, InputState(content, "", encoder_state))
-    drifted = drift(prepared.records, prepared.splits, prepared.source, champion, config, encoder_state)
-    head, tracked_run = train(
+    drifted = drift.with_options(settings=tracked)(
+        prepared.records, prepared.splits, prepared.source, champion, config, encoder_state
+    )
+    head, tracked_run = train.with_options(settings=tracked)(
         prepared.records,
         prepared.source,
         prepared.image_report,
@@ -61,7 +66,7 @@ def retraining(configuration: Configuration, force: bool = False) -> None:
         encoder_state,
         after=drifted,
     )
-    report = evaluate(
+    report = evaluate.with_options(settings=tracked)(
         prepared.records,
         head,
         prepared.splits,
@@ -69,7 +74,7 @@ def retraining(configuration: Configuration, force: bool = False) -> None:
         tracked_run,
         config,
     )
-    decision = judge(
+    decision = judge.with_options(settings=tracked)(
         prepared.records,
         head,
         prepared.splits,
@@ -79,7 +84,7 @@ def retraining(configuration: Configuration, force: bool = False) -> None:
         champion,
         config,
     )
-    register(
+    register.with_options(settings=tracked)(
         head, prepared.splits, prepared.split_report, prepared.source, report, tracked_run, config, decision
     )
 
@@ -99,9 +104,13 @@ def check_for_new_data(configuration: Configuration) -> None:
     """Raises NothingNewError when the champion or a retraining's version was trained on just what there is now."""
     use_stack_s_tracker()
     content = current_content(
-        configuration.dataset, configuration.tweets, configuration.ingest, home() / "datasets"
+        configuration.dataset,
+        configuration.tweets,
+        configuration.ingest,
+        configuration.task,
+        home() / "datasets",
     )
-    if version := version_trained_on(content):
+    if version := version_trained_on(configuration.task.name, content):
         raise NothingNewError(nothing_new(configuration.dataset.source, version))
 
 
@@ -130,6 +139,7 @@ def run_retraining(configuration: Configuration, *, force: bool = False) -> Retr
         decision=load("judge", "decision"),
         features_encoded=feature_usage(registered["run_id"])["misses"],
         run_id=registered["run_id"],
+        model=configuration.task.name,
         model_version=registered["model_version"],
-        champion=champion_version(),
+        champion=champion_version(configuration.task.name),
     )

@@ -2,7 +2,9 @@
 
 import sys
 
-from entailment.configuration import Configuration, Schedule, as_yaml
+from entailment.configuration.configuration import Configuration
+from entailment.configuration.loading import as_yaml
+from entailment.configuration.schedule import Schedule
 from entailment.home import PROJECT
 from pipelines.retraining import retraining, retraining_configuration
 from stacks.schedules import ScheduleState, create_schedule

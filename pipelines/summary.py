@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,8 @@ from entailment.data.image_paths import MISSING, OK, UNREADABLE
 from entailment.encoders.feature_store import Usage
 from entailment.home import PROJECT
 from entailment.reporting.search_page import changes
-from entailment.task import LABELS
-from entailment.trials.comparison import FIGURES as COMPARED
-from entailment.trials.cross_validation import FIGURES, INTERVAL, POOLED
+from entailment.trials.comparison import compared_figures
+from entailment.trials.cross_validation import INTERVAL, POOLED, fold_figures
 from pipelines.comparison import ComparisonResult
 from pipelines.cross_validation import CrossValidationResult
 from pipelines.retraining import RetrainingResult
@@ -19,7 +19,6 @@ from pipelines.text_table import text_table
 from pipelines.training import TrainingResult
 from pipelines.tuning import TuningResult
 from stacks.schedules import ScheduleState
-from tracking.experiment import REGISTERED_MODEL
 
 _STATUSES = (OK, MISSING, UNREADABLE)
 
@@ -40,7 +39,7 @@ def training_summary(result: TrainingResult) -> str:
         f" {metrics['test_macro_f1_ci_low']:.3f} to {metrics['test_macro_f1_ci_high']:.3f})",
         f"          accuracy {metrics['test_accuracy']:.3f}; always answering"
         f" {max(counts['train'], key=counts['train'].get)} gets {metrics['test_majority_accuracy']:.3f}",
-        f"Model     {REGISTERED_MODEL} version {version}; the champion is"
+        f"Model     {result.model} version {version}; the champion is"
         f" {'this one' if result.champion == version else f'version {result.champion}'}",
         f"Next      {_command('ui')}",
     ]
@@ -66,7 +65,7 @@ def retraining_summary(result: RetrainingResult | None) -> str:
             f"{'Met' if reason['passed'] else 'NOT MET':<10}{reason['name']}: {reason['text']}"
             for reason in decision["reasons"]
         ),
-        f"Model     {REGISTERED_MODEL} version {version}; {_champion_line(result)}",
+        f"Model     {result.model} version {version}; {_champion_line(result)}",
         f"Next      {_command('ui')}",
     ]
     return "\n".join(lines)
@@ -98,27 +97,31 @@ def retraining_json(result: RetrainingResult | None) -> dict[str, Any]:
 
 def comparison_summary(result: ComparisonResult) -> str:
     """The table of variants, what it says of the baseline, and how to see it in the browser."""
-    classes = "/".join(label[0] for label in LABELS)
-    heads = ["variant", ">accuracy", ">macro-F1", ">+-", ">interval", ">balanced", f">F1 {classes}"]
-    table = text_table([*heads, "differs from best"], map(_compared, result.table))
+    initials = [label[0] for label in result.labels]
+    by_class = ">F1 by class" if len(set(initials)) < len(initials) else f">F1 {'/'.join(initials)}"
+    heads = ["variant", ">accuracy", ">macro-F1", ">+-", ">interval", ">balanced", by_class]
+    names = compared_figures(result.labels)
+    table = text_table([*heads, "differs from best"], [_compared(row, names) for row in result.table])
     lines = [_done_line(result), _data_line(result.source), table]
     return "\n".join([*lines, f"Next      {_command(f'ui --run {result.parent_run_id}')}"])
 
 
-def _compared(row: dict[str, Any]) -> list[str]:
+def _compared(row: dict[str, Any], names: Sequence[str]) -> list[str]:
     if row["error"]:
         return [row["variant"], *[""] * 6, f"FAILED: {row['error']}"]
     spread = "" if row["macro_f1_std"] is None else f"{row['macro_f1_std']:.3f}"
     interval = f"{row['macro_f1_ci_low']:.3f} to {row['macro_f1_ci_high']:.3f}"
-    accuracy, macro_f1, balanced = (f"{row[name]:.3f}" for name in COMPARED[:3])
-    classes = " / ".join(f"{row[name]:.2f}".removeprefix("0") for name in COMPARED[3:])
+    accuracy, macro_f1, balanced = (f"{row[name]:.3f}" for name in names[:3])
+    classes = " / ".join(f"{row[name]:.2f}".removeprefix("0") for name in names[3:])
     return [row["variant"], accuracy, macro_f1, spread, interval, balanced, classes, row["differs"]]
 
 
 def cross_validation_summary(result: CrossValidationResult) -> str:
     """The table of folds, the pooled figure with its interval, and how to see it in the browser."""
     heads = ["fold", ">rows", ">macro-F1", ">accuracy", ">baseline", ">balanced"]
-    table = text_table([*heads, *(f">F1 {label}" for label in LABELS), ""], map(_fold, result.table))
+    names = fold_figures(result.labels)
+    rows = [_fold(row, names) for row in result.table]
+    table = text_table([*heads, *(f">F1 {label}" for label in result.labels), ""], rows)
     lines = [_done_line(result), _data_line(result.source), table]
     pooled = next(row for row in result.table if row["fold"] == POOLED)
     if pooled["macro_f1"] is not None:
@@ -129,11 +132,11 @@ def cross_validation_summary(result: CrossValidationResult) -> str:
     return "\n".join([*lines, f"Next      {_command(f'ui --run {result.parent_run_id}')}"])
 
 
-def _fold(row: dict[str, Any]) -> list[str]:
+def _fold(row: dict[str, Any], names: Sequence[str]) -> list[str]:
     if row["error"]:
-        return [row["fold"], *[""] * 8, f"FAILED: {row['error']}"]
+        return [row["fold"], *[""] * (len(names) + 1), f"FAILED: {row['error']}"]
     size = "" if row["rows"] is None else f"{row['rows']:.0f}"
-    return [row["fold"], size, *("" if row[name] is None else f"{row[name]:.3f}" for name in FIGURES)]
+    return [row["fold"], size, *("" if row[name] is None else f"{row[name]:.3f}" for name in names)]
 
 
 def tuning_summary(result: TuningResult) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 from zenml import pipeline
 from zenml.enums import ExecutionMode, ExecutionStatus
 
-from entailment.configuration import Configuration
+from entailment.configuration.configuration import Configuration
 from entailment.encoders.feature_store import Usage
 from entailment.files import locked
 from entailment.home import home
@@ -15,6 +15,7 @@ from pipelines.preparation import prepare, with_absolute_paths
 from stacks.cache import forget_lost_results
 from stacks.tracker import use_stack_s_tracker
 from steps import evaluate, register, train
+from tracking.experiment import tracker_settings
 from tracking.registry import champion_version
 
 
@@ -34,6 +35,8 @@ class TrainingResult:
     metrics: dict[str, float]
     run_id: str
     """Of the MLflow run."""
+    model: str
+    """Name of the registered model."""
     model_version: str
     champion: str
     """The version that is champion now."""
@@ -45,7 +48,8 @@ class TrainingResult:
 def training(configuration: Configuration, state: InputState) -> None:
     """Ingest, resolve images, split, write records, train, evaluate, register."""
     config, prepared = configuration, prepare(configuration, state)
-    head, tracked_run = train(
+    tracked = tracker_settings(config.task.name)
+    head, tracked_run = train.with_options(settings=tracked)(
         prepared.records,
         prepared.source,
         prepared.image_report,
@@ -53,7 +57,7 @@ def training(configuration: Configuration, state: InputState) -> None:
         config,
         state.encoders,
     )
-    report = evaluate(
+    report = evaluate.with_options(settings=tracked)(
         prepared.records,
         head,
         prepared.splits,
@@ -61,7 +65,9 @@ def training(configuration: Configuration, state: InputState) -> None:
         tracked_run,
         config,
     )
-    register(head, prepared.splits, prepared.split_report, prepared.source, report, tracked_run, config)
+    register.with_options(settings=tracked)(
+        head, prepared.splits, prepared.split_report, prepared.source, report, tracked_run, config
+    )
 
 
 def run_training(configuration: Configuration, *, use_cache: bool = True) -> TrainingResult:
@@ -91,7 +97,8 @@ def run_training(configuration: Configuration, *, use_cache: bool = True) -> Tra
         features=Usage(**load("train", "tracked_run")["features"]) + Usage(**report["features"]),
         metrics=report["metrics"],
         run_id=registered["run_id"],
+        model=configuration.task.name,
         model_version=registered["model_version"],
-        champion=champion_version(),
+        champion=champion_version(configuration.task.name),
         confidence=configuration.evaluation.confidence,
     )

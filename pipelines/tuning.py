@@ -7,7 +7,8 @@ from typing import Any
 from zenml import pipeline
 from zenml.enums import ExecutionMode, ExecutionStatus
 
-from entailment.configuration import Configuration, as_yaml, with_values
+from entailment.configuration.configuration import Configuration
+from entailment.configuration.loading import as_yaml, with_values
 from entailment.files import locked, written_aside
 from entailment.home import home
 from entailment.input_state import InputState, input_state
@@ -15,6 +16,7 @@ from pipelines.preparation import prepare, with_absolute_paths
 from stacks.cache import forget_lost_results
 from stacks.tracker import use_stack_s_tracker
 from steps import fold, search
+from tracking.experiment import tracker_settings
 
 
 @dataclass(frozen=True)
@@ -49,11 +51,15 @@ def tuning(
     configuration: Configuration, state: InputState, folds: int, trials: int, fixed: list[str]
 ) -> None:
     """Ingest, resolve images, divide what is not the test split into folds, write records, search."""
-    config = configuration
+    config, tracked = configuration, tracker_settings(configuration.task.name)
     prepared = prepare(
-        config, state, lambda resolved: fold(resolved, config.split, folds, config.seed, without_test=True)
+        config,
+        state,
+        lambda resolved: fold(
+            resolved, config.split, list(config.task.labels), folds, config.seed, without_test=True
+        ),
     )
-    search(
+    search.with_options(settings=tracked)(
         prepared.records,
         prepared.source,
         prepared.split_report,

@@ -85,4 +85,4 @@ def _whole(steps: dict[str, Any]) -> bool:
     if set(steps) != set(_TOGETHER):
         return False
     result = steps["register"].outputs["model_version"][0].load()
-    return result_exists(result["run_id"], result["model_version"])
+    return result_exists(result["model"], result["run_id"], result["model_version"])

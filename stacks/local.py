@@ -20,11 +20,12 @@ _GONE: Final = "entailment_mlflow"
 """The flavor of tracker and registry in homes made earlier; the name stays, settings of schedules hold it."""
 
 
-def use_local_stack() -> str:
-    """Selects the local stack for this process; returns its name.
+def use_local_stack(experiment: str) -> str:
+    """Selects the local stack for this process, and makes the MLflow experiment where absent; returns its name.
 
     The user's active stack stays what it is. Raises as `make_local_stack`.
     """
+    prepare_experiment(experiment)
     name, os.environ["ZENML_ACTIVE_STACK_ID"] = make_local_stack()
     use_stack_s_tracker()
     return name
@@ -38,7 +39,6 @@ def make_local_stack() -> tuple[str, str]:
     """
     with locked(home() / "stack.lock"):
         name = f"entailment-{_home_id()}"
-        prepare_experiment()
         return name, _find_or_make(Client(), name)
 
 

@@ -20,7 +20,7 @@ from zenml.config.schedule import Schedule as ZenmlSchedule
 from zenml.enums import ExecutionMode, ExecutionStatus
 from zenml.orchestrators.publish_utils import publish_failed_pipeline_run
 
-from entailment.configuration import Schedule
+from entailment.configuration.schedule import Schedule
 from entailment.errors import ConfigurationError, ScheduleError
 from entailment.files import written_aside
 from entailment.home import PROJECT, home

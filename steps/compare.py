@@ -8,11 +8,12 @@ import pandas as pd
 from zenml import step
 from zenml.config import CachePolicy
 
-from entailment.configuration import Configuration
+from entailment.configuration.configuration import Configuration
+from entailment.evaluation.report import most_frequent
 from entailment.reporting.comparison_page import comparison_figure, comparison_markdown
 from entailment.reporting.figures import confusion_matrix_figure, training_curves_figure
 from entailment.reporting.markdown import table_records
-from entailment.task import LABELS, PROBABILITY
+from entailment.task import probability_columns
 from entailment.trials.comparison import comparison_table
 from entailment.trials.variant_summary import VariantSummary, summarise_variant
 from entailment.trials.variants import Variant
@@ -20,7 +21,6 @@ from materializers.report import ReportMaterializer
 from steps.code_fingerprint import code_fingerprint
 from tracking import runs
 from tracking.children import Child, log_child, log_figures
-from tracking.experiment import TRACKER_SETTINGS
 
 
 def code() -> str:
@@ -30,7 +30,6 @@ def code() -> str:
 
 @step(
     experiment_tracker=True,
-    settings=TRACKER_SETTINGS,
     output_materializers={"comparison": ReportMaterializer},
     cache_policy=CachePolicy(cache_func=code),
 )
@@ -44,17 +43,16 @@ def compare(
 ) -> Annotated[dict[str, Any], "comparison"]:
     """Logs a parent run with the table and a child run for each variant; gives their ids and figures."""
     parent = runs.log_start(configuration, source, encoder_state)
-    evaluation = configuration.evaluation
-    counts = split_report["counts"]["train"]
+    evaluation, labels = configuration.evaluation, configuration.task.labels
     options = {
-        "majority": max(range(len(LABELS)), key=lambda index: counts[LABELS[index]]),
+        "majority": most_frequent(split_report["counts"], labels),
         "bootstrap_samples": evaluation.bootstrap_samples,
         "confidence": evaluation.confidence,
         "seed": configuration.seed,
     }
-    answers: dict[str, Any] = {}
+    answers, columns = dict[str, Any](), list(probability_columns(labels))
     listed = []
-    labels = np.empty(0, np.int64)
+    true = np.empty(0, np.int64)
     pairs = zip(outcomes, predictions, strict=True)
     for variant, group in groupby(pairs, lambda pair: Variant(pair[0]["inputs"], pair[0]["loss"])):
         results = list(group)
@@ -70,14 +68,14 @@ def compare(
             )
             listed.append(entry | {"run_id": log_child(child), "error": answers[variant.name]})
             continue
-        labels = results[0][1]["true_index"].to_numpy()
-        answers[variant.name] = np.stack([table[list(PROBABILITY)].to_numpy() for _, table in results])
+        true = results[0][1]["true_index"].to_numpy()
+        answers[variant.name] = np.stack([table[columns].to_numpy() for _, table in results])
         histories = [outcome["history"] for outcome, _ in results]
-        summary = summarise_variant(labels, answers[variant.name], histories, **options)
+        summary = summarise_variant(true, answers[variant.name], histories, labels, **options)
         child = _child(variant, configuration, tags, summary)
         listed.append(entry | {"run_id": log_child(child), "metrics": summary.metrics})
-    table = comparison_table(labels, answers, **options)
-    markdown = comparison_markdown(table, evaluation.confidence)
+    table = comparison_table(true, answers, labels, **options)
+    markdown = comparison_markdown(table, labels, evaluation.confidence)
     runs.log_comparison(table, markdown, *([entry[name] for entry in listed] for name in ("inputs", "loss")))
     log_figures({"comparison.png": comparison_figure(table, evaluation.confidence)})
     return {"parent_run_id": parent, "variants": listed, "table": table_records(table)}
@@ -86,7 +84,7 @@ def compare(
 def _child(
     variant: Variant, configuration: Configuration, tags: dict[str, str], summary: VariantSummary
 ) -> Child:
-    metrics = summary.metrics
+    metrics, labels = summary.metrics, configuration.task.labels
     title = (
         f"{variant.name}: macro-F1 {metrics['test_macro_f1']:.2f}, accuracy {metrics['test_accuracy']:.2f}"
     )
@@ -97,9 +95,9 @@ def _child(
         tags,
         metrics,
         summary.curves,
-        {"confusion_matrix.json": {"labels": list(LABELS), "counts": summary.confusion.tolist()}},
+        {"confusion_matrix.json": {"labels": list(labels), "counts": summary.confusion.tolist()}},
         {
-            "confusion_matrix.png": confusion_matrix_figure(summary.confusion, title),
+            "confusion_matrix.png": confusion_matrix_figure(summary.confusion, labels, title),
             "training_curves.png": training_curves_figure(summary.curves),
         },
     )

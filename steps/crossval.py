@@ -1,16 +1,17 @@
 """The last step of the cross-validation: figures of every fold and of all answers pooled, in MLflow."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import pandas as pd
 from zenml import step
 from zenml.config import CachePolicy
 
-from entailment.configuration import Configuration
+from entailment.configuration.configuration import Configuration
 from entailment.reporting.cross_validation_page import cross_validation_figure, cross_validation_markdown
 from entailment.reporting.figures import confusion_matrix_figure, training_curves_figure
 from entailment.statistics.metrics import confusion_counts
-from entailment.task import LABELS, PROBABILITY
+from entailment.task import probability_columns
 from entailment.trials.cross_validation import (
     CrossValidation,
     FoldAnswers,
@@ -20,7 +21,6 @@ from materializers.report import ReportMaterializer
 from steps.code_fingerprint import code_fingerprint
 from tracking import runs
 from tracking.children import Child, log_child, log_figures
-from tracking.experiment import TRACKER_SETTINGS
 
 
 def code() -> str:
@@ -30,7 +30,6 @@ def code() -> str:
 
 @step(
     experiment_tracker=True,
-    settings=TRACKER_SETTINGS,
     output_materializers={"cross_validation": ReportMaterializer},
     cache_policy=CachePolicy(cache_func=code),
 )
@@ -44,13 +43,14 @@ def crossval(
 ) -> Annotated[dict[str, Any], "cross_validation"]:
     """Logs a parent run with pooled figures and a child run for each fold; gives their ids and figures."""
     parent = runs.log_start(configuration, source, encoder_state)
-    evaluation = configuration.evaluation
+    evaluation, labels = configuration.evaluation, configuration.task.labels
     folds = {
-        outcome["fold"]: outcome["error"] or _answers(outcome, table)
+        outcome["fold"]: outcome["error"] or _answers(outcome, table, labels)
         for outcome, table in zip(outcomes, predictions, strict=True)
     }
     summary = cross_validation(
         folds,
+        labels,
         bootstrap_samples=evaluation.bootstrap_samples,
         confidence=evaluation.confidence,
         seed=configuration.seed,
@@ -64,14 +64,14 @@ def crossval(
         entry = {"error": outcome["error"]} if outcome["error"] else {"metrics": summary.folds[number]}
         listed.append({"fold": number, "run_id": log_child(child)} | entry)
     runs.log_reports({"fold_report": fold_report})
-    _log_pooled(summary, evaluation.confidence)
-    runs.log_predictions(_out_of_fold(outcomes, predictions))
+    _log_pooled(summary, labels, evaluation.confidence)
+    runs.log_predictions(_out_of_fold(outcomes, predictions, labels))
     rows = summary.table.astype(object).where(summary.table.notna(), None).to_dict("records")
     return {"parent_run_id": parent, "folds": listed, "mean": summary.mean, "table": rows}
 
 
-def _answers(outcome: dict[str, Any], table: pd.DataFrame) -> FoldAnswers:
-    probabilities = table[list(PROBABILITY)].to_numpy()
+def _answers(outcome: dict[str, Any], table: pd.DataFrame, labels: Sequence[str]) -> FoldAnswers:
+    probabilities = table[list(probability_columns(labels))].to_numpy()
     return FoldAnswers(table["true_index"].to_numpy(), probabilities, tuple(outcome["train_counts"]))
 
 
@@ -85,16 +85,17 @@ def _child(
     name, tags = f"fold {outcome['fold']}", tags | {"fold": str(outcome["fold"])}
     if isinstance(answers, str) or isinstance(metrics, str):
         return Child(name, configuration, tags, {}, failed=outcome["error"])
-    confusion = confusion_counts(answers.labels, answers.probabilities.argmax(axis=1))
+    labels = configuration.task.labels
+    confusion = confusion_counts(answers.labels, answers.probabilities.argmax(axis=1), len(labels))
     return Child(
         name,
         configuration,
         tags,
         {f"test_{figure}": value for figure, value in metrics.items()},
         outcome["history"],
-        {"confusion_matrix.json": {"labels": list(LABELS), "counts": confusion.tolist()}},
+        {"confusion_matrix.json": {"labels": list(labels), "counts": confusion.tolist()}},
         {
-            "confusion_matrix.png": confusion_matrix_figure(confusion, _title(name, metrics)),
+            "confusion_matrix.png": confusion_matrix_figure(confusion, labels, _title(name, metrics)),
             "training_curves.png": training_curves_figure(outcome["history"]),
         },
     )
@@ -105,15 +106,15 @@ def _title(of: str, metrics: dict[str, float]) -> str:
     return f"{of}: {figures} (baseline {metrics['majority_accuracy']:.2f})"
 
 
-def _log_pooled(summary: CrossValidation, confidence: float) -> None:
+def _log_pooled(summary: CrossValidation, labels: Sequence[str], confidence: float) -> None:
     """Means and deviations under `test_`, figures of all answers together under `pooled_`."""
     table = summary.table
-    runs.log_table(table, "crossval", cross_validation_markdown(table, confidence))
+    runs.log_table(table, "crossval", cross_validation_markdown(table, labels, confidence))
     figures = {"crossval.png": cross_validation_figure(table, confidence)}
     if summary.pooled:
         title = _title("all folds", summary.pooled)
-        figures["confusion_matrix.png"] = confusion_matrix_figure(summary.confusion, title)
-        runs.log_reports({"confusion_matrix": {"labels": list(LABELS), "counts": summary.confusion.tolist()}})
+        figures["confusion_matrix.png"] = confusion_matrix_figure(summary.confusion, labels, title)
+        runs.log_reports({"confusion_matrix": {"labels": list(labels), "counts": summary.confusion.tolist()}})
     runs.log_metrics(
         {f"test_{name}": value for name, value in summary.mean.items()}
         | {f"test_{name}_std": value for name, value in summary.std.items()}
@@ -122,10 +123,12 @@ def _log_pooled(summary: CrossValidation, confidence: float) -> None:
     log_figures(figures)
 
 
-def _out_of_fold(outcomes: list[dict[str, Any]], predictions: list[pd.DataFrame]) -> pd.DataFrame:
+def _out_of_fold(
+    outcomes: list[dict[str, Any]], predictions: list[pd.DataFrame], labels: Sequence[str]
+) -> pd.DataFrame:
     """The answers of all folds in file order, each with its true label and its fold."""
     tables = [
-        table.assign(true_label=[LABELS[index] for index in table["true_index"]], fold=outcome["fold"])
+        table.assign(true_label=[labels[index] for index in table["true_index"]], fold=outcome["fold"])
         for outcome, table in zip(outcomes, predictions, strict=True)
         if not outcome["error"]
     ]

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import pandas as pd
 from zenml import step
 
-from entailment.configuration import Configuration
+from entailment.configuration.configuration import Configuration
 from entailment.errors import DataError
 from entailment.home import home
 from entailment.model.features import configured_featurizer
@@ -16,14 +16,12 @@ from entailment.task import SPLITS
 from materializers.report import ReportMaterializer
 from tracking import runs
 from tracking.champion import load_champion
-from tracking.experiment import TRACKER_SETTINGS
 
 _LOG = logging.getLogger(__name__)
 
 
 @step(
     experiment_tracker=True,
-    settings=TRACKER_SETTINGS,
     output_materializers={"drift": ReportMaterializer},
     enable_cache=False,
 )

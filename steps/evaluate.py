@@ -7,7 +7,7 @@ import pandas as pd
 from zenml import step
 from zenml.config import CachePolicy
 
-from entailment.configuration import Configuration
+from entailment.configuration.configuration import Configuration
 from entailment.evaluation.report import evaluate_split
 from entailment.home import home
 from entailment.model.end_to_end import tuned_featurizer
@@ -18,12 +18,10 @@ from entailment.reporting.markdown import table_records
 from materializers.report import ReportMaterializer
 from steps.train import code
 from tracking import runs
-from tracking.experiment import TRACKER_SETTINGS
 
 
 @step(
     experiment_tracker=True,
-    settings=TRACKER_SETTINGS,
     output_materializers={"report": ReportMaterializer},
     cache_policy=CachePolicy(cache_func=code),
 )

@@ -5,7 +5,7 @@ from typing import Annotated
 from zenml import step
 from zenml.client import Client
 
-from entailment.configuration import Configuration
+from entailment.configuration.configuration import Configuration
 from entailment.data.sources import current_content
 from entailment.encoders.handles import module_fingerprints
 from entailment.errors import NothingNewError
@@ -25,12 +25,20 @@ def find_new_data(
     # Not a tracked step: where there is nothing new, there shall be no run in MLflow.
     Client().active_stack.experiment_tracker.configure_mlflow()
     content = current_content(
-        configuration.dataset, configuration.tweets, configuration.ingest, home() / "datasets"
+        configuration.dataset,
+        configuration.tweets,
+        configuration.ingest,
+        configuration.task,
+        home() / "datasets",
     )
-    if not force and (version := version_trained_on(content)):
+    if not force and (version := version_trained_on(configuration.task.name, content)):
         raise NothingNewError(nothing_new(configuration.dataset.source, version))
     handles = configuration.encoders.handles(configuration.inputs)
-    return content, champion_version(), module_fingerprints(handles, home() / "encoders")
+    return (
+        content,
+        champion_version(configuration.task.name),
+        module_fingerprints(handles, home() / "encoders"),
+    )
 
 
 def nothing_new(dataset: str, version: str) -> str:

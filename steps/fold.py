@@ -7,7 +7,7 @@ import pandas as pd
 from zenml import step
 from zenml.config import CachePolicy
 
-from entailment.configuration import Split
+from entailment.configuration.split import Split
 from entailment.data.split import FOLD_COLUMN, fold_pairs, leak_warning, split_report
 from materializers.pairs import PairsMaterializer
 from materializers.report import ReportMaterializer
@@ -26,11 +26,11 @@ def code() -> str:
     cache_policy=CachePolicy(cache_func=code),
 )
 def fold(
-    resolved: pd.DataFrame, config: Split, folds: int, seed: int, without_test: bool
+    resolved: pd.DataFrame, config: Split, labels: list[str], folds: int, seed: int, without_test: bool
 ) -> tuple[Annotated[pd.DataFrame, "folded"], Annotated[dict[str, Any], "fold_report"]]:
     """Adds the column `fold` and reports class counts and leaks; `without_test` drops the usual test split."""
     folded = fold_pairs(resolved, config, folds, seed, without_test=without_test)
-    report = split_report(folded, FOLD_COLUMN)
+    report = split_report(folded, labels, FOLD_COLUMN)
     if warning := leak_warning(report):
         _LOG.warning("%s", warning)
     return folded, report

@@ -7,7 +7,8 @@ import pandas as pd
 from zenml import step
 from zenml.config import CachePolicy
 
-from entailment.configuration import Dataset, Ingest, Inputs, Tweets
+from entailment.configuration.dataset import Dataset, Ingest, Tweets
+from entailment.configuration.task import Inputs, Task
 from entailment.data.pairs import content_hash, read_pairs
 from entailment.data.sources import locate
 from entailment.home import home
@@ -28,11 +29,11 @@ def code() -> str:
     cache_policy=CachePolicy(cache_func=code),
 )
 def ingest(
-    dataset: Dataset, tweets: Tweets, config: Ingest, inputs: Inputs, content: str
+    dataset: Dataset, tweets: Tweets, config: Ingest, task: Task, inputs: Inputs, content: str
 ) -> tuple[Annotated[pd.DataFrame, "pairs"], Annotated[dict[str, Any], "source"]]:
     """Reads the configured data set; `content` (its hash) makes a changed file run anew."""
     source = locate(dataset, tweets, home() / "datasets", with_images=inputs != "text")
-    pairs = read_pairs(source.csv, max_text_bytes=config.max_text_bytes)
+    pairs = read_pairs(source.csv, task, max_text_bytes=config.max_text_bytes)
     digest = content_hash(pairs)
     _LOG.info("%s: %d pairs, content %s.", source.csv, len(pairs), digest[:12])
     return pairs, {

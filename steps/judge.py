@@ -6,25 +6,23 @@ from typing import Annotated, Any
 import pandas as pd
 from zenml import step
 
-from entailment.configuration import Configuration
+from entailment.configuration.configuration import Configuration
+from entailment.evaluation.report import most_frequent
 from entailment.home import home
 from entailment.model.end_to_end import tuned_featurizer
 from entailment.model.training import TrainedHead, predict
 from entailment.promotion.champion import gather_evidence
 from entailment.promotion.gate import decide
 from entailment.records.records import RecordsFolder, read_index
-from entailment.task import LABELS
 from materializers.report import ReportMaterializer
 from tracking import runs
 from tracking.champion import load_champion
-from tracking.experiment import TRACKER_SETTINGS
 
 _LOG = logging.getLogger(__name__)
 
 
 @step(
     experiment_tracker=True,
-    settings=TRACKER_SETTINGS,
     output_materializers={"decision": ReportMaterializer},
     enable_cache=False,
 )
@@ -43,10 +41,12 @@ def judge(
     featurizer = tuned_featurizer(head, configuration, home() / "encoders", home() / "features")
     challenger = predict(head.model, featurizer.split(records.path, "test"))
     loaded, why = load_champion(champion, source, configuration)
-    counts = split_report["counts"]["train"]
-    majority = max(range(len(LABELS)), key=lambda index: counts[LABELS[index]])
+    labels = configuration.task.labels
+    majority = most_frequent(split_report["counts"], labels)
     index = read_index(records.path, "test")
-    evidence = gather_evidence(index, challenger, splits, majority, loaded, version=champion, no_champion=why)
+    evidence = gather_evidence(
+        index, challenger, splits, majority, labels, loaded, version=champion, no_champion=why
+    )
     resamples = configuration.evaluation.bootstrap_samples
     decision = decide(evidence, configuration.promotion, bootstrap_samples=resamples, seed=configuration.seed)
     usage = featurizer.usage + loaded.predictor.usage if loaded else featurizer.usage

@@ -8,7 +8,8 @@ import pandas as pd
 from zenml import step
 from zenml.config import CachePolicy
 
-from entailment.configuration import Configuration, dotted
+from entailment.configuration.configuration import Configuration
+from entailment.configuration.section import dotted
 from entailment.home import home, scratch
 from entailment.model.training import TrainedHead
 from entailment.reporting.model_card import encoder_record, model_card, training_command
@@ -16,12 +17,10 @@ from entailment.serving.package import write_package
 from materializers.report import ReportMaterializer
 from steps.train import code
 from tracking import registry, runs
-from tracking.experiment import REGISTERED_MODEL, TRACKER_SETTINGS
 
 
 @step(
     experiment_tracker=True,
-    settings=TRACKER_SETTINGS,
     output_materializers={"model_version": ReportMaterializer},
     cache_policy=CachePolicy(cache_func=code),
 )
@@ -44,7 +43,7 @@ def register(
         package = write_package(Path(folder) / "package", head, configuration, home() / "encoders")
         handles = configuration.encoders.handles(configuration.inputs)
         card = model_card(
-            model=REGISTERED_MODEL,
+            model=configuration.task.name,
             run_id=tracked_run["run_id"],
             command=training_command(configuration),
             source=source,
@@ -53,5 +52,5 @@ def register(
             encoders={role: encoder_record(handle, package / role) for role, handle in handles.items()},
             report=report,
         )
-        version = registry.register(package, card, splits, source, report, decision)
-    return {"run_id": tracked_run["run_id"], "model_version": version}
+        version = registry.register(configuration.task.name, package, card, splits, source, report, decision)
+    return {"run_id": tracked_run["run_id"], "model": configuration.task.name, "model_version": version}

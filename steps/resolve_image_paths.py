@@ -8,7 +8,8 @@ import pandas as pd
 from zenml import step
 from zenml.config import CachePolicy
 
-from entailment.configuration import Inputs, MissingImages
+from entailment.configuration.images import MissingImages
+from entailment.configuration.task import Inputs
 from entailment.data.image_paths import resolve_image_paths as resolve
 from entailment.errors import ImageError
 from materializers.pairs import PairsMaterializer

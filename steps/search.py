@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 from zenml import step
 
-from entailment.configuration import Configuration, dotted
+from entailment.configuration.configuration import Configuration
+from entailment.configuration.section import dotted
 from entailment.data.split import UNDIVIDED, fold_rows
 from entailment.home import home, scratch
 from entailment.model.end_to_end import Workplace
@@ -19,7 +20,6 @@ from materializers.report import ReportMaterializer
 from steps.interruptions import INTERRUPTIONS
 from tracking import runs
 from tracking.children import Child, log_child
-from tracking.experiment import TRACKER_SETTINGS
 
 _LOG = logging.getLogger(__name__)
 
@@ -27,7 +27,6 @@ _LOG = logging.getLogger(__name__)
 # Never taken from the cache: it asks for trials beyond those that there are.
 @step(
     experiment_tracker=True,
-    settings=TRACKER_SETTINGS,
     output_materializers={"tuning": ReportMaterializer},
     enable_cache=False,
 )

@@ -7,7 +7,7 @@ import pandas as pd
 from zenml import step
 from zenml.config import CachePolicy
 
-from entailment.configuration import Split
+from entailment.configuration.split import Split
 from entailment.data.split import leak_warning, split_pairs, split_report
 from materializers.pairs import PairsMaterializer
 from materializers.report import ReportMaterializer
@@ -26,11 +26,11 @@ def code() -> str:
     cache_policy=CachePolicy(cache_func=code),
 )
 def split(
-    resolved: pd.DataFrame, config: Split, seed: int
+    resolved: pd.DataFrame, config: Split, labels: list[str], seed: int
 ) -> tuple[Annotated[pd.DataFrame, "splits"], Annotated[dict[str, Any], "split_report"]]:
     """Adds the column `split` and reports class counts and leaks."""
     splits = split_pairs(resolved, config, seed)
-    report = split_report(splits)
+    report = split_report(splits, labels)
     if warning := leak_warning(report):
         _LOG.warning("%s", warning)
     return splits, report

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from zenml import step
 from zenml.config import CachePolicy
 
-from entailment.configuration import Configuration
+from entailment.configuration.configuration import Configuration
 from entailment.home import home, scratch
 from entailment.model.end_to_end import Workplace, train_model
 from entailment.model.features import configured_featurizer
@@ -16,7 +16,6 @@ from materializers.head import HeadMaterializer
 from materializers.report import ReportMaterializer
 from steps.code_fingerprint import code_fingerprint
 from tracking import runs
-from tracking.experiment import TRACKER_SETTINGS
 
 
 def code() -> str:
@@ -27,7 +26,6 @@ def code() -> str:
 
 @step(
     experiment_tracker=True,
-    settings=TRACKER_SETTINGS,
     output_materializers={"head": HeadMaterializer, "tracked_run": ReportMaterializer},
     cache_policy=CachePolicy(cache_func=code),
 )

@@ -10,7 +10,12 @@ import pandas as pd
 from zenml import step
 from zenml.config import CachePolicy
 
-from entailment.configuration import Configuration, Encoders, Head, Images, Inputs, Training
+from entailment.configuration.configuration import Configuration
+from entailment.configuration.encoders import Encoders
+from entailment.configuration.head import Head
+from entailment.configuration.images import Images
+from entailment.configuration.task import Inputs, Task
+from entailment.configuration.training import Training
 from entailment.data.split import UNDIVIDED, fold_rows
 from entailment.errors import reason
 from entailment.evaluation.report import prediction_table
@@ -18,7 +23,6 @@ from entailment.home import home, scratch
 from entailment.model.end_to_end import Workplace
 from entailment.model.features import configured_featurizer
 from entailment.records.records import RecordsFolder, read_index
-from entailment.task import LABELS
 from entailment.trials.variants import train_fold as train
 from materializers.pairs import PairsMaterializer
 from materializers.report import ReportMaterializer
@@ -41,6 +45,7 @@ def train_fold(
     records: RecordsFolder,
     encoders: Encoders,
     inputs: Inputs,
+    task: Task,
     head: Head,
     training: Training,
     validation_fraction: float,
@@ -55,7 +60,13 @@ def train_fold(
         rows = fold_rows(labels, folds, seed, validation_fraction)[fold - 1]
         images = Images(size=records.image_size)
         config = Configuration(
-            seed=seed, inputs=inputs, images=images, encoders=encoders, head=head, training=training
+            seed=seed,
+            inputs=inputs,
+            task=task,
+            images=images,
+            encoders=encoders,
+            head=head,
+            training=training,
         )
         featurizer = configured_featurizer(config, home() / "encoders", home() / "features")
         with tempfile.TemporaryDirectory(dir=scratch()) as tuned:
@@ -69,9 +80,9 @@ def train_fold(
     outcome = {
         "fold": fold,
         "error": None,
-        "train_counts": np.bincount(labels[rows.train], minlength=len(LABELS)).tolist(),
+        "train_counts": np.bincount(labels[rows.train], minlength=len(task.labels)).tolist(),
         "best_epoch": result.trained.best_epoch,
         "history": result.trained.history,
     }
-    table = prediction_table(result.ids, result.probabilities)
+    table = prediction_table(result.ids, result.probabilities, task.labels)
     return outcome, table.assign(true_index=result.labels, row=rows.test)

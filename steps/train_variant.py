@@ -9,7 +9,12 @@ import pandas as pd
 from zenml import step
 from zenml.config import CachePolicy
 
-from entailment.configuration import Configuration, Encoders, Head, Images, Inputs, Training
+from entailment.configuration.configuration import Configuration
+from entailment.configuration.encoders import Encoders
+from entailment.configuration.head import Head
+from entailment.configuration.images import Images
+from entailment.configuration.task import Inputs, Task
+from entailment.configuration.training import Training
 from entailment.errors import reason
 from entailment.evaluation.report import prediction_table
 from entailment.home import home, scratch
@@ -38,6 +43,7 @@ def train_variant(
     records: RecordsFolder,
     encoders: Encoders,
     inputs: Inputs,
+    task: Task,
     head: Head,
     training: Training,
     seed: int,
@@ -48,7 +54,13 @@ def train_variant(
     try:
         images = Images(size=records.image_size)
         config = Configuration(
-            seed=seed, inputs=inputs, images=images, encoders=encoders, head=head, training=training
+            seed=seed,
+            inputs=inputs,
+            task=task,
+            images=images,
+            encoders=encoders,
+            head=head,
+            training=training,
         )
         featurizer = configured_featurizer(config, home() / "encoders", home() / "features")
         with tempfile.TemporaryDirectory(dir=scratch()) as tuned:
@@ -60,5 +72,5 @@ def train_variant(
         return outcome | {"error": reason(error)}, pd.DataFrame({"id_1": pd.Series([], dtype="str")})
     trained = result.trained
     course = {"error": None, "best_epoch": trained.best_epoch, "history": trained.history}
-    table = prediction_table(result.ids, result.probabilities)
+    table = prediction_table(result.ids, result.probabilities, task.labels)
     return outcome | course, table.assign(true_index=result.labels)

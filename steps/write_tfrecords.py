@@ -8,7 +8,9 @@ import pandas as pd
 from zenml import step
 from zenml.config import CachePolicy
 
-from entailment.configuration import Images, Inputs, Records
+from entailment.configuration.images import Images
+from entailment.configuration.records import Records
+from entailment.configuration.task import Inputs
 from entailment.home import scratch
 from entailment.records.records import RecordsFolder, RecordsSpec, write_records
 from materializers.records import RecordsMaterializer
@@ -22,7 +24,12 @@ def code() -> str:
 
 @step(output_materializers={"records": RecordsMaterializer}, cache_policy=CachePolicy(cache_func=code))
 def write_tfrecords(
-    splits: pd.DataFrame, inputs: Inputs, images: Images, config: Records, images_state: str
+    splits: pd.DataFrame,
+    inputs: Inputs,
+    images: Images,
+    config: Records,
+    labels: list[str],
+    images_state: str,
 ) -> Annotated[RecordsFolder, "records"]:
     """Writes texts and resized images; `images_state` makes changed files run anew."""
     spec = RecordsSpec(
@@ -32,6 +39,7 @@ def write_tfrecords(
         images.missing,
         inputs != "text",
         images.max_decoded_bytes,
+        tuple(labels),
     )
     folder = Path(tempfile.mkdtemp(dir=scratch()))
     write_records(splits, folder, spec)

@@ -4,15 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from entailment.configuration import (
+from entailment.configuration.configuration import Configuration
+from entailment.configuration.loading import (
     PRESETS,
-    Configuration,
     as_yaml,
-    dotted,
     load_configuration,
     parse_assignments,
     with_values,
 )
+from entailment.configuration.section import dotted
 from entailment.errors import ConfigurationError
 
 PROJECT = Path(__file__).parent.parent
@@ -26,7 +26,9 @@ def test_the_file_holds_every_key_with_its_default():
 
     def keys(node, prefix=""):
         for name, value in node.items():
-            yield from keys(value, f"{prefix}{name}.") if isinstance(value, dict) else [prefix + name]
+            yield from (
+                keys(value, f"{prefix}{name}.") if isinstance(value, dict) and value else [prefix + name]
+            )
 
     assert set(keys(yaml.safe_load(text))) == set(dotted(Configuration()))
 

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from sklearn.model_selection import train_test_split
 
-from entailment.configuration import dotted, load_configuration
+from entailment.configuration.loading import load_configuration
+from entailment.configuration.section import dotted
 from entailment.data.split import split_pairs
 from entailment.task import LABELS, SPLITS
 
@@ -122,7 +123,7 @@ def test_the_head_is_the_example_s_layer_by_layer(layers: int) -> None:
 
     from entailment.model.head import LOGITS, build_head, set_temperature
 
-    head = build_head(WIDTHS, EXAMPLE.head.model_copy(update={"projection_layers": layers}))
+    head = build_head(WIDTHS, EXAMPLE.head.model_copy(update={"projection_layers": layers}), 3)
     plain = plain_model(layers)
     share_weights(head, plain)
     rows = features(5)
@@ -167,7 +168,7 @@ def test_training_is_the_example_s_and_its_last_epoch_is_kept() -> None:
         for n, seed in ((count, 0), (9, 1))
     ]
     make_deterministic(EXAMPLE.seed)
-    start = build_head(WIDTHS, config)
+    start = build_head(WIDTHS, config, 3)
     plain = plain_model(layers=1, dropout=0.0)
     for layer in plain.layers:
         layer.set_weights(start.get_layer(layer.name).get_weights() if layer.weights else [])

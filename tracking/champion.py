@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from entailment.configuration import Configuration
+from entailment.configuration.configuration import Configuration
 from entailment.home import home
 from entailment.promotion.champion import Champion
 from entailment.serving.predictor import Predictor
@@ -19,11 +19,16 @@ def load_champion(
     `version` is "" where there is no champion. One that was trained on generated data yields to any on other data.
     `source` (what `ingest` gives) names the folder of images.
     """
+    model, labels = configuration.task.name, configuration.task.labels
     if not version:
         return None, "there is no champion yet"
-    if version_tags(version).get("data.generated") == "true" and not source["generated"]:
+    if version_tags(model, version).get("data.generated") == "true" and not source["generated"]:
         return None, f"version {version} was trained on generated data"
-    predictor = Predictor(version_files(version) / "package", home() / "features")
+    predictor = Predictor(version_files(model, version) / "package", home() / "features")
+    if predictor.labels != labels:
+        return None, f"version {version} answers with other labels ({', '.join(predictor.labels)})"
     unresolved = configuration.inputs == "text" and source["images"]
     images = Path(source["images"]) if unresolved else None
-    return Champion(version, predictor, trained_pairs(version), images, configuration.images.max_pixels), ""
+    return Champion(
+        version, predictor, labels, trained_pairs(model, version), images, configuration.images.max_pixels
+    ), ""

@@ -12,7 +12,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
-from entailment.configuration import Configuration, dotted
+from entailment.configuration.configuration import Configuration
+from entailment.configuration.section import dotted
 from entailment.reporting.figures import save_figure
 
 if TYPE_CHECKING:

@@ -17,7 +17,6 @@ from entailment.errors import DataError
 from entailment.files import check_format, read_json
 from entailment.promotion.gate import promotion_record
 from entailment.reporting.promotion_page import promotion_markdown
-from tracking.experiment import REGISTERED_MODEL
 
 PERSON: Final = "person"
 GATE: Final = "gate"
@@ -30,6 +29,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def keep_decision(
+    model: str,
     client: MlflowClient,
     version: str,
     outcome: str,
@@ -47,8 +47,8 @@ def keep_decision(
     tags = {name: record[name] for name in ("outcome", "how", "by", "at", "why", "previous")}
     tags |= {reason["name"]: f"{_met(reason)}: {reason['text']}" for reason in record["reasons"]}
     for name, value in tags.items():
-        client.set_model_version_tag(REGISTERED_MODEL, version, f"promotion.{name}", value[:_TAG])
-    run_id = client.get_model_version(REGISTERED_MODEL, version).run_id
+        client.set_model_version_tag(model, version, f"promotion.{name}", value[:_TAG])
+    run_id = client.get_model_version(model, version).run_id
     try:
         earlier = _records(client, run_id)
         if how == GATE:  # which judges a version once: an earlier record is of an attempt that died

@@ -1,13 +1,8 @@
 """The MLflow experiment and where it lies."""
 
-from typing import Final
-
 from entailment.errors import RegistryError
 from entailment.files import locked
 from entailment.home import home
-
-EXPERIMENT: Final = "multimodal-entailment"
-REGISTERED_MODEL: Final = "multimodal-entailment"
 
 
 def tracking_uri() -> str:
@@ -15,8 +10,8 @@ def tracking_uri() -> str:
     return f"sqlite:///{home() / 'mlflow.db'}"
 
 
-def prepare_experiment() -> None:
-    """Creates the home's MLflow database and the experiment in it, with its artifacts beside, when absent.
+def prepare_experiment(name: str) -> None:
+    """Creates the home's MLflow database and the experiment `name` in it, with its artifacts beside, when absent.
 
     An experiment that was deleted in the UI is restored: MLflow refuses to log to it or to make it anew.
     """
@@ -24,15 +19,16 @@ def prepare_experiment() -> None:
 
     with locked(home() / "experiment.lock"):
         mlflow.set_tracking_uri(tracking_uri())
-        experiment = mlflow.get_experiment_by_name(EXPERIMENT)
+        experiment = mlflow.get_experiment_by_name(name)
         if experiment is None:
-            mlflow.create_experiment(EXPERIMENT, artifact_location=(home() / "mlartifacts").as_uri())
+            mlflow.create_experiment(name, artifact_location=(home() / "mlartifacts").as_uri())
         elif experiment.lifecycle_stage == "deleted":
             mlflow.MlflowClient().restore_experiment(experiment.experiment_id)
 
 
-TRACKER_SETTINGS: Final = {"experiment_tracker": {"experiment_name": EXPERIMENT}}
-"""What a step that logs tells ZenML's experiment tracker."""
+def tracker_settings(name: str) -> dict[str, dict[str, str]]:
+    """What a step that logs to the experiment `name` tells ZenML's experiment tracker."""
+    return {"experiment_tracker": {"experiment_name": name}}
 
 
 def page_of(run_id: str) -> str:

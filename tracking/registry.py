@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -20,9 +20,8 @@ from entailment.errors import RegistryError
 from entailment.files import check_format, locked, read_json, write_json
 from entailment.home import PROJECT, home
 from entailment.promotion.gate import PROMOTED, REFUSED, ROLLED_BACK
-from entailment.task import LABEL, PROBABILITY, SPLITS, TEXT
+from entailment.task import LABEL, SPLITS, TEXT, probability_columns
 from tracking.decisions import AUTOMATIC, GATE, PERSON, keep_decision
-from tracking.experiment import REGISTERED_MODEL
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -42,6 +41,7 @@ _LIBRARIES: Final = ("mlflow", "tensorflow", "tensorflow-text", "numpy", "pandas
 
 
 def register(
+    model: str,
     package: Path,
     card: str,
     splits: pd.DataFrame,
@@ -58,94 +58,94 @@ def register(
     hashes = {split: pair_hashes(splits[splits[SPLIT_COLUMN] == split]).tolist() for split in SPLITS}
     client = MlflowClient()
     version = _version_of_active_run(client)
-    version = version or str(_log_model(package, card, hashes).registered_model_version)
+    version = version or str(_log_model(model, package, card, hashes).registered_model_version)
     mlflow.log_text(card, MODEL_CARD)
-    client.update_model_version(REGISTERED_MODEL, version, description=card[:_DESCRIPTION])
+    client.update_model_version(model, version, description=card[:_DESCRIPTION])
     tags = {name: f"{value:.6f}" for name, value in report["metrics"].items()}
     tags |= {"dataset": source["name"], "dataset.sha256": source["sha256"]}
     tags |= {"data.generated": str(source["generated"]).lower()}
     tags |= {f"pairs.{split}.sha256": _digest(hashes[split]) for split in SPLITS}
     for name, value in tags.items():
-        client.set_model_version_tag(REGISTERED_MODEL, version, name, value)
+        client.set_model_version_tag(model, version, name, value)
     with _one_at_a_time():
         if decision is None:
-            _give_alias(client, version, generated=source["generated"])
+            _give_alias(model, client, version, generated=source["generated"])
         else:
-            _follow(client, version, decision)
+            _follow(model, client, version, decision)
             # Last: until it is there, a retraining on the same data is not taken for done.
-            client.set_model_version_tag(REGISTERED_MODEL, version, _RETRAINED, "true")
+            client.set_model_version_tag(model, version, _RETRAINED, "true")
     return version
 
 
-def promote(version: str, why: str) -> dict[str, str]:
+def promote(model: str, version: str, why: str) -> dict[str, str]:
     """Makes `version` the champion; returns `version` and `previous` ("" when there was none).
 
     Raises:
         RegistryError: there is no such version, or it is the champion already.
     """
     client = MlflowClient()
-    _existing(client, version)
+    _existing(model, client, version)
     with _one_at_a_time():
-        previous = champion_version()
+        previous = champion_version(model)
         if previous == version:
             raise RegistryError(f"Version {version} is the champion already: nothing was changed.")
-        _crown(client, version, why, how=PERSON)
+        _crown(model, client, version, why, how=PERSON)
     return {"version": version, "previous": previous}
 
 
-def rollback(why: str) -> dict[str, str]:
+def rollback(model: str, why: str) -> dict[str, str]:
     """Gives the champion's alias back to the version that had it before; returns as `promote`.
 
     Raises:
         RegistryError: no earlier champion is left.
     """
     client = MlflowClient()
-    present = {str(v.version) for v in client.search_model_versions(f"name='{REGISTERED_MODEL}'")}
+    present = {str(v.version) for v in client.search_model_versions(f"name='{model}'")}
     with _one_at_a_time():
-        current = champion_version()
+        current = champion_version(model)
         line = [
-            version for version in _line_of_champions(client) if version in present and version != current
+            version
+            for version in _line_of_champions(model, client)
+            if version in present and version != current
         ]
         if not line:
             raise RegistryError(
                 "There is no earlier champion to go back to. Name a version: promote VERSION."
             )
-        _crown(client, line[-1], why, how=PERSON, outcome=ROLLED_BACK)
+        _crown(model, client, line[-1], why, how=PERSON, outcome=ROLLED_BACK)
     return {"version": line[-1], "previous": current}
 
 
-def champion_version() -> str:
+def champion_version(model: str) -> str:
     """The champion's version number, "" when there is none."""
     try:
-        return str(MlflowClient().get_model_version_by_alias(REGISTERED_MODEL, CHAMPION).version)
+        return str(MlflowClient().get_model_version_by_alias(model, CHAMPION).version)
     except MlflowException as error:
         _absent_or_raise(error)
         return ""
 
 
-def version_tags(version: str) -> dict[str, str]:
+def version_tags(model: str, version: str) -> dict[str, str]:
     """Tags of a version."""
-    return dict(MlflowClient().get_model_version(REGISTERED_MODEL, version).tags)
+    return dict(MlflowClient().get_model_version(model, version).tags)
 
 
-def version_trained_on(content: str) -> str:
+def version_trained_on(model: str, content: str) -> str:
     """The champion, else the newest version of a retraining, if its data had this `content_hash`; "" if neither."""
-    champion = champion_version()
-    if champion and version_tags(champion).get("dataset.sha256") == content:
+    champion = champion_version(model)
+    if champion and version_tags(model, champion).get("dataset.sha256") == content:
         return champion
-    wanted = (
-        f"name='{REGISTERED_MODEL}' and tags.`{_RETRAINED}` = 'true' and tags.`dataset.sha256` = '{content}'"
-    )
+    wanted = f"name='{model}' and tags.`{_RETRAINED}` = 'true' and tags.`dataset.sha256` = '{content}'"
     found = MlflowClient().search_model_versions(wanted)
     return str(max((int(version.version) for version in found), default=""))
 
 
-def version_files(version: str) -> Path:
+def version_files(model: str, version: str) -> Path:
     """A folder on this machine with a version's `package` and `pairs.json`, fetched where the store is elsewhere.
 
     Raises RegistryError when they are gone.
     """
-    location = MlflowClient().get_model_version_download_uri(REGISTERED_MODEL, version)
+    location = MlflowClient().get_model_version_download_uri(model, version)
     try:
         return Path(mlflow.artifacts.download_artifacts(location)) / "artifacts"
     except (OSError, MlflowException) as error:
@@ -155,30 +155,30 @@ def version_files(version: str) -> Path:
         ) from None
 
 
-def trained_pairs(version: str) -> dict[str, list[str]]:
+def trained_pairs(model: str, version: str) -> dict[str, list[str]]:
     """The hashes (`pair_hashes`) of a version's pairs by split."""
-    path = version_files(version) / "pairs.json"
+    path = version_files(model, version) / "pairs.json"
     kept = read_json(path)
     check_format(path, kept.get("format", _PAIRS_FORMAT), _PAIRS_FORMAT)
     return {split: kept[split] for split in SPLITS}
 
 
-def champion_history(client: MlflowClient) -> list[dict[str, str]]:
+def champion_history(model: str, client: MlflowClient) -> list[dict[str, str]]:
     """Every remembered move of the champion, oldest first: version, how, by, at, why."""
     try:
-        tags = client.get_registered_model(REGISTERED_MODEL).tags
+        tags = client.get_registered_model(model).tags
     except MlflowException as error:
         _absent_or_raise(error)
         return []
     return json.loads(tags.get(_HISTORY, "[]"))
 
 
-def result_exists(run_id: str, version: str) -> bool:
+def result_exists(model: str, run_id: str, version: str) -> bool:
     """Whether a tracked run and the version that it registered, with the model's files, are still there."""
     client = MlflowClient()
     try:
         run = client.get_run(run_id)
-        location = client.get_model_version_download_uri(REGISTERED_MODEL, version)
+        location = client.get_model_version_download_uri(model, version)
     except MlflowException as error:
         _absent_or_raise(error)
         return False
@@ -195,7 +195,7 @@ def run_exists(run_id: str) -> bool:
         return False
 
 
-def _log_model(package: Path, card: str, hashes: Mapping[str, list[str]]) -> Any:
+def _log_model(model: str, package: Path, card: str, hashes: Mapping[str, list[str]]) -> Any:
     with tempfile.TemporaryDirectory() as scratch:
         pairs, read_me = Path(scratch) / "pairs.json", Path(scratch) / MODEL_CARD
         write_json(pairs, {"format": _PAIRS_FORMAT, **hashes})
@@ -205,18 +205,21 @@ def _log_model(package: Path, card: str, hashes: Mapping[str, list[str]]) -> Any
             python_model=str(PROJECT / "tracking" / "pyfunc_model.py"),
             artifacts={"package": str(package), "pairs": str(pairs), "card": str(read_me)},
             pip_requirements=[f"{name}=={installed(name)}" for name in _LIBRARIES],
-            registered_model_name=REGISTERED_MODEL,
-            signature=_signature(),
+            registered_model_name=model,
+            signature=_signature(read_json(package / "package.json")["labels"]),
             input_example=_example(),
         )
 
 
-def _signature() -> mlflow.models.ModelSignature:
+def _signature(labels: Sequence[str]) -> mlflow.models.ModelSignature:
     from mlflow.types import ColSpec, DataType, Schema
 
     inputs = [ColSpec(DataType.string, name, required=False) for name in TEXT]
     inputs += [ColSpec(DataType.binary, name, required=False) for name in ("image_1", "image_2")]
-    outputs = [ColSpec(DataType.string, LABEL), *(ColSpec(DataType.float, name) for name in PROBABILITY)]
+    outputs = [
+        ColSpec(DataType.string, LABEL),
+        *(ColSpec(DataType.float, name) for name in probability_columns(labels)),
+    ]
     return mlflow.models.ModelSignature(Schema(inputs), Schema([*outputs, ColSpec(DataType.string, "error")]))
 
 
@@ -225,46 +228,48 @@ def _example() -> pd.DataFrame:
     return pd.DataFrame(texts | {"image_1": [b""], "image_2": [b""]})
 
 
-def _give_alias(client: MlflowClient, version: str, *, generated: bool) -> None:
-    current = champion_version()
+def _give_alias(model: str, client: MlflowClient, version: str, *, generated: bool) -> None:
+    current = champion_version(model)
     if current == version:
         return
     if not current:
-        _crown(client, version, "the first version")
+        _crown(model, client, version, "the first version")
         return
-    tags = client.get_model_version(REGISTERED_MODEL, current).tags
+    tags = client.get_model_version(model, current).tags
     if tags.get("data.generated") == "true" and not generated:
-        _crown(client, version, f"version {current} was trained on generated data")
+        _crown(model, client, version, f"version {current} was trained on generated data")
         return
-    client.set_registered_model_alias(REGISTERED_MODEL, CHALLENGER, version)
+    client.set_registered_model_alias(model, CHALLENGER, version)
 
 
-def _follow(client: MlflowClient, version: str, decision: Mapping[str, Any]) -> None:
+def _follow(model: str, client: MlflowClient, version: str, decision: Mapping[str, Any]) -> None:
     """Does what the gate decided, unless somebody has moved the champion since it was compared."""
-    current, judged = champion_version(), decision["champion_version"]
+    current, judged = champion_version(model), decision["champion_version"]
     why, promoted = decision["why"], decision["promote"]
     if current == version:
         # An attempt that died may have come no further than the alias.
-        _remember(client, version)
+        _remember(model, client, version)
         return
     if current != judged:
         promoted = False
         why = f"the champion was version {judged or 'none'} when it was judged and is {current or 'none'} now; {why}"
     if promoted:
-        _crown(client, version, why, how=GATE, reasons=decision["reasons"])
+        _crown(model, client, version, why, how=GATE, reasons=decision["reasons"])
         return
-    keep_decision(client, version, REFUSED, how=GATE, why=why, previous=current, reasons=decision["reasons"])
-    client.set_registered_model_alias(REGISTERED_MODEL, CHALLENGER, version)
+    keep_decision(
+        model, client, version, REFUSED, how=GATE, why=why, previous=current, reasons=decision["reasons"]
+    )
+    client.set_registered_model_alias(model, CHALLENGER, version)
 
 
 def _one_at_a_time() -> AbstractContextManager[None]:
     return locked(home() / "registry.lock")
 
 
-def _line_of_champions(client: MlflowClient) -> list[str]:
+def _line_of_champions(model: str, client: MlflowClient) -> list[str]:
     """Champions in order, without those that a rollback has undone: rolling back twice goes back two."""
     line: list[str] = []
-    for move in champion_history(client):
+    for move in champion_history(model, client):
         if move["how"] == "rollback":
             while line and line[-1] != move["version"]:
                 line.pop()
@@ -274,6 +279,7 @@ def _line_of_champions(client: MlflowClient) -> list[str]:
 
 
 def _crown(
+    model: str,
     client: MlflowClient,
     version: str,
     why: str,
@@ -282,27 +288,27 @@ def _crown(
     outcome: str = PROMOTED,
     reasons: Iterable[Any] = (),
 ) -> None:
-    previous = champion_version()
-    keep_decision(client, version, outcome, how=how, why=why, previous=previous, reasons=reasons)
-    client.set_registered_model_alias(REGISTERED_MODEL, CHAMPION, version)
-    _remember(client, version)
+    previous = champion_version(model)
+    keep_decision(model, client, version, outcome, how=how, why=why, previous=previous, reasons=reasons)
+    client.set_registered_model_alias(model, CHAMPION, version)
+    _remember(model, client, version)
 
 
-def _remember(client: MlflowClient, version: str) -> None:
+def _remember(model: str, client: MlflowClient, version: str) -> None:
     """Adds the champion's move, as its tags tell it, to the moves that are remembered, unless it is there."""
-    tags = version_tags(version)
+    tags = version_tags(model, version)
     move = {
         "version": version,
         "how": "rollback" if tags.get("promotion.outcome") == ROLLED_BACK else "promote",
     }
     move |= {key: tags.get(f"promotion.{key}", "")[:150] for key in ("by", "at", "why")}
-    history = champion_history(client)
+    history = champion_history(model, client)
     if history[-1:] != [move]:
         kept = json.dumps([*history, move][-_KEPT:])
-        client.set_registered_model_tag(REGISTERED_MODEL, _HISTORY, kept)
-    aliases = client.get_registered_model(REGISTERED_MODEL).aliases
+        client.set_registered_model_tag(model, _HISTORY, kept)
+    aliases = client.get_registered_model(model).aliases
     if str(aliases.get(CHALLENGER, "")) == version:
-        client.delete_registered_model_alias(REGISTERED_MODEL, CHALLENGER)
+        client.delete_registered_model_alias(model, CHALLENGER)
 
 
 def _version_of_active_run(client: MlflowClient) -> str:
@@ -312,16 +318,14 @@ def _version_of_active_run(client: MlflowClient) -> str:
     return str(found[0].version) if found else ""
 
 
-def _existing(client: MlflowClient, version: str) -> "ModelVersion":
+def _existing(model: str, client: MlflowClient, version: str) -> "ModelVersion":
     try:
-        return client.get_model_version(REGISTERED_MODEL, version)
+        return client.get_model_version(model, version)
     except MlflowException as error:
         _absent_or_raise(error)
-        found = sorted(int(v.version) for v in client.search_model_versions(f"name='{REGISTERED_MODEL}'"))
+        found = sorted(int(v.version) for v in client.search_model_versions(f"name='{model}'"))
         known = ", ".join(map(str, found)) or "none yet: train first"
-        raise RegistryError(
-            f"There is no version {version} of {REGISTERED_MODEL}. There are: {known}."
-        ) from None
+        raise RegistryError(f"There is no version {version} of {model}. There are: {known}.") from None
 
 
 def _absent_or_raise(error: MlflowException) -> None:

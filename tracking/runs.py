@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 import mlflow
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
-from entailment.configuration import Configuration, dotted
+from entailment.configuration.configuration import Configuration
+from entailment.configuration.section import dotted
 from entailment.encoders.feature_store import Usage
 from entailment.errors import EntailmentError
 from entailment.evaluation.report import EvaluatedSplit
@@ -21,7 +22,6 @@ from entailment.reporting.evaluation_page import missing_markdown, slices_markdo
 from entailment.reporting.figures import save_figure
 from entailment.reporting.markdown import table_records
 from tracking.children import log_figures
-from tracking.experiment import EXPERIMENT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -166,8 +166,8 @@ def active_run_id() -> str:
 def set_aside(name: str) -> None:
     """Renames and deletes the runs called `name`: an attempt that died logged to them, and the next begins anew."""
     client = mlflow.MlflowClient()
-    experiment = client.get_experiment_by_name(EXPERIMENT)
-    for run in client.search_runs([experiment.experiment_id], f'tags.mlflow.runName = "{name}"'):
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    for run in client.search_runs(experiments, f'tags.mlflow.runName = "{name}"'):
         client.set_tag(run.info.run_id, "mlflow.runName", f"{name} (died)")
         client.set_terminated(run.info.run_id, "KILLED")
         client.delete_run(run.info.run_id)

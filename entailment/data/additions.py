@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from entailment.configuration import MAX_DECODED_BYTES
+from entailment.configuration.images import MAX_DECODED_BYTES
+from entailment.configuration.task import Task
 from entailment.data.image_paths import MISSING, OK, UNREADABLE, resolve_image_paths
 from entailment.data.pairs import content_hash, read_pairs
 from entailment.errors import ConfigurationError, DataError
@@ -98,6 +99,7 @@ def add_pairs(
     images: Path | None,
     folder: Path,
     name: str,
+    task: Task,
     *,
     max_text_bytes: int,
     max_pixels: int,
@@ -117,7 +119,7 @@ def add_pairs(
     check_name(name)
     place = folder / name
     digest = sha256_of_file(file) if file.is_file() else ""
-    pairs = read_pairs(file, max_text_bytes=max_text_bytes)
+    pairs = read_pairs(file, task, max_text_bytes=max_text_bytes)
     if images and not images.is_dir():
         raise DataError(f"There is no folder {images}. --images must be the folder of the <id>.<ext> files.")
     resolved, report = resolve_image_paths(

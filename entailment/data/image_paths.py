@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from entailment.configuration import MAX_DECODED_BYTES
+from entailment.configuration.images import MAX_DECODED_BYTES
 from entailment.data.images import checksums_fit, decode_images, read_header
 from entailment.errors import DataError, ImageError
 from entailment.task import ID, IMAGE_PATH, IMAGE_REASON, IMAGE_STATUS, IMAGE_URL, SIDES

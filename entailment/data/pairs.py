@@ -8,16 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from entailment.configuration.task import Task
 from entailment.errors import DataError
-from entailment.task import (
-    ID,
-    LABEL,
-    LABEL_INDEX,
-    LABEL_INDEX_COLUMN,
-    LABELS,
-    PAIR_COLUMNS,
-    TEXT,
-)
+from entailment.task import ID, LABEL, LABEL_INDEX_COLUMN, PAIR_COLUMNS, TEXT
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,17 +22,18 @@ _ROWS_AT_ONCE = 2**16
 _LOG = logging.getLogger(__name__)
 
 
-def read_pairs(file: Path, *, max_text_bytes: int, labelled: bool = True) -> "pd.DataFrame":
+def read_pairs(file: Path, task: Task, *, max_text_bytes: int, labelled: bool = True) -> "pd.DataFrame":
     """Reads a CSV file of pairs and validates every row.
 
     Args:
         file: UTF-8 CSV with the columns PAIR_COLUMNS in any order; other columns are ignored.
+        task: the labels, and what else a table may call them.
         max_text_bytes: the longest text a row may hold, in UTF-8 bytes.
         labelled: whether the label column must be there; without it texts may be empty too.
 
     Returns:
         A frame with PAIR_COLUMNS, all strings exactly as in the file (ids too), in file order, and, when
-        labelled, LABEL_INDEX_COLUMN (int64, position in LABELS).
+        labelled, LABEL_INDEX_COLUMN (int64, position in `task.labels`); labels as the task spells them.
 
     Raises:
         DataError: the file is absent, empty, no UTF-8 CSV, lacks or repeats a column, or a row is wrong;
@@ -65,9 +59,12 @@ def read_pairs(file: Path, *, max_text_bytes: int, labelled: bool = True) -> "pd
         raise DataError(f"{file} has a header but no rows. Expected at least one pair.")
     frame = frame[[name for name in PAIR_COLUMNS if name in frame.columns and (labelled or name != LABEL)]]
     frame = frame.fillna("")
-    _check_rows(file, frame, max_text_bytes, labelled)
+    if labelled and task.label_map:
+        frame[LABEL] = frame[LABEL].replace(task.label_map).astype("str")
+    _check_rows(file, frame, task, max_text_bytes, labelled)
     if labelled:
-        frame[LABEL_INDEX_COLUMN] = frame[LABEL].map(LABEL_INDEX).astype("int64")
+        positions = {label: index for index, label in enumerate(task.labels)}
+        frame[LABEL_INDEX_COLUMN] = frame[LABEL].map(positions).astype("int64")
         _check_repeats(file, frame)
     return frame
 
@@ -135,11 +132,11 @@ def _check_header(file: Path, needed: tuple[str, ...]) -> None:
         raise DataError(f"{file} has the column(s) {', '.join(doubled)} more than once. Keep one of each.")
 
 
-def _check_rows(file: Path, frame: "pd.DataFrame", max_text_bytes: int, labelled: bool) -> None:
+def _check_rows(file: Path, frame: "pd.DataFrame", task: Task, max_text_bytes: int, labelled: bool) -> None:
     import numpy as np
 
     count, first = 0, []
-    for name, rule, wrong in _rules(frame, max_text_bytes, labelled):
+    for name, rule, wrong in _rules(frame, task, max_text_bytes, labelled):
         rows = np.flatnonzero(wrong)
         count += len(rows)
         first += [(row, name, rule) for row in rows[:_SHOWN].tolist()]
@@ -151,7 +148,7 @@ def _check_rows(file: Path, frame: "pd.DataFrame", max_text_bytes: int, labelled
 
 
 def _rules(
-    frame: "pd.DataFrame", max_text_bytes: int, labelled: bool
+    frame: "pd.DataFrame", task: Task, max_text_bytes: int, labelled: bool
 ) -> "Iterator[tuple[str, str, np.ndarray | pd.Series[bool]]]":
     """For each rule its column, what it asks for, and which rows are against it."""
     for name, column in frame.items():
@@ -164,7 +161,8 @@ def _rules(
             long = _utf8_bytes(column) > max_text_bytes
             yield name, f"must be at most {max_text_bytes} bytes (ingest.max_text_bytes)", long
         if name == LABEL:
-            yield name, f"must be one of {', '.join(LABELS)}", ~column.isin(LABELS)
+            rule = f"must be one of {', '.join(task.labels)} (task.labels)"
+            yield name, rule, ~column.isin(task.labels)
 
 
 def _utf8_bytes(column: "pd.Series[str]") -> "np.ndarray":

@@ -1,14 +1,14 @@
 """Dividing pairs into train, validation and test, or into the folds of a cross-validation."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from entailment.configuration import Split
+from entailment.configuration.split import Split
 from entailment.data.pairs import pair_hashes
 from entailment.errors import DataError
-from entailment.task import ID, LABEL, LABEL_INDEX_COLUMN, LABELS, SPLITS, TEXT
+from entailment.task import ID, LABEL, LABEL_INDEX_COLUMN, SPLITS, TEXT
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,7 +67,8 @@ def fold_pairs(
     frame = pairs.reset_index(drop=True)
     number = np.empty(len(frame), np.int64)
     share = 0.0 if without_test else config.validation_fraction
-    for fold, rows in enumerate(fold_rows(frame[LABEL_INDEX_COLUMN].to_numpy(), folds, seed, share), 1):
+    labels = frame[LABEL_INDEX_COLUMN].to_numpy()
+    for fold, rows in enumerate(fold_rows(labels, folds, seed, share, told=_counts(frame)), 1):
         number[rows.test] = fold
     columns = {SPLIT_COLUMN: np.repeat(UNDIVIDED, len(frame)), FOLD_COLUMN: number.astype(str)}
     frame = frame.assign(**{name: pd.array(values, dtype="str") for name, values in columns.items()})
@@ -76,7 +77,7 @@ def fold_pairs(
 
 
 def fold_rows(
-    labels: "np.ndarray", folds: int, seed: int, validation_fraction: float = 0.0
+    labels: "np.ndarray", folds: int, seed: int, validation_fraction: float = 0.0, *, told: str = ""
 ) -> list[FoldRows]:
     """Stratified k-fold cross-validation: which rows each fold trains on, stops by and is judged on.
 
@@ -87,6 +88,7 @@ def fold_rows(
 
     Args:
         labels: class indices, int [n], in file order.
+        told: how many rows each class has, in words, for an error.
 
     Raises:
         DataError: a class has fewer rows than there are folds, or too few for the validation share.
@@ -94,8 +96,8 @@ def fold_rows(
     import numpy as np
     from sklearn.model_selection import StratifiedKFold, train_test_split
 
-    counts = np.bincount(labels, minlength=len(LABELS))
-    told = ", ".join(f"{label} {count}" for label, count in zip(LABELS, counts, strict=True))
+    counts = np.bincount(labels)
+    told = told or ", ".join(f"class {index} {count}" for index, count in enumerate(counts))
     if len(labels) < folds or (counts[counts > 0] < folds).any():
         raise DataError(
             f"The rows are too few for {folds} folds: every class needs at least {folds}, and there are {told}."
@@ -118,10 +120,10 @@ def fold_rows(
     return made
 
 
-def split_report(frame: "pd.DataFrame", column: str = SPLIT_COLUMN) -> dict[str, Any]:
+def split_report(frame: "pd.DataFrame", labels: Sequence[str], column: str = SPLIT_COLUMN) -> dict[str, Any]:
     """Class counts of each split, and how many ids and texts lie in more than one; of the folds by FOLD_COLUMN."""
     counts = {
-        str(name): {label: int(((frame[column] == name) & (frame[LABEL] == label)).sum()) for label in LABELS}
+        str(name): {label: int(((frame[column] == name) & (frame[LABEL] == label)).sum()) for label in labels}
         for name in (SPLITS if column == SPLIT_COLUMN else sorted(frame[column].unique(), key=int))
     }
     return {"counts": counts, "shared": shared_between_splits(frame, column)}
@@ -191,6 +193,12 @@ def _digests(values: "pd.Series[str]") -> "Iterator[pa.Array]":
         )
 
 
+def _counts(frame: "pd.DataFrame") -> str:
+    """How many rows each class has that occurs, in the order of the indices."""
+    rows = frame.groupby(LABEL_INDEX_COLUMN, sort=True)[LABEL].agg(["first", "size"])
+    return ", ".join(f"{label} {count}" for label, count in rows.itertuples(index=False))
+
+
 def _describe(shared: Mapping[str, int]) -> str:
     return " and ".join(f"{count} {what}" for what, count in shared.items() if count)
 
@@ -209,9 +217,8 @@ def _stratified(pairs: "pd.DataFrame", config: Split, seed: int) -> "dict[str, n
             rest, test_size=config.validation_fraction, random_state=seed, stratify=labels[rest]
         )
     except ValueError as error:
-        counts = ", ".join(f"{label} {int((labels == i).sum())}" for i, label in enumerate(LABELS))
         raise DataError(
-            f"The rows are too few to split by label ({counts}): {error} Add rows, raise split.test_fraction"
+            f"The rows are too few to split by label ({_counts(pairs)}): {error} Add rows, raise split.test_fraction"
             " and split.validation_fraction, or use split.method=hash."
         ) from None
     return {"train": train, "validation": validation, "test": test}

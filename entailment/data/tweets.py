@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-from entailment.configuration import Tweets
+from entailment.configuration.dataset import Tweets
 from entailment.data.archive import extract_images
 from entailment.data.download import download
 from entailment.errors import DownloadError

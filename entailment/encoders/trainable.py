@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from entailment.configuration import Trainable
+from entailment.configuration.encoders import Trainable
 from entailment.encoders.build import LITE_FILE, lite_network
 from entailment.encoders.handles import load_module, resolve_handle
 from entailment.errors import EncoderError

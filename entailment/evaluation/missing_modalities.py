@@ -4,6 +4,7 @@ A missing input is what serving makes of it: vectors of zeros and presence 0.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -53,7 +54,7 @@ def without(features: SplitFeatures, absence: str) -> SplitFeatures:
         name: np.broadcast_to(np.float32(0), column.shape) if name.startswith(begins) else column
         for name, column in features.inputs.items()
     }
-    return SplitFeatures(inputs, features.labels, features.ids)
+    return replace(features, inputs=inputs)
 
 
 def missing_modalities_table(
@@ -74,12 +75,12 @@ def missing_modalities_table(
     """
     import pandas as pd
 
-    labels = features.labels
+    labels, classes = features.labels, len(features.classes)
     answers = {name: answer(without(features, name)) for name in absences(features.inputs)}
     answers = {NOTHING_MISSING: predicted} | answers if answers else {}
     rows = []
     for name, answered in answers.items():
-        counts = confusion_counts(labels, answered)
+        counts = confusion_counts(labels, answered, classes)
         low, high = interval(
             scores(resampled_counts(counts, bootstrap_samples, seed))["macro_f1"], confidence
         )
@@ -89,7 +90,7 @@ def missing_modalities_table(
         row["majority_accuracy"] = float((labels == majority).mean())
         if name != NOTHING_MISSING:
             difference = paired_bootstrap(
-                labels, answered[None], predicted[None], bootstrap_samples, confidence, seed
+                labels, answered[None], predicted[None], classes, bootstrap_samples, confidence, seed
             )
             row |= dict(zip(COLUMNS[-3:], difference, strict=True))
         rows.append(row)

@@ -1,11 +1,11 @@
 """Everything that is said of a model on one split."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from entailment.configuration import Evaluation
+from entailment.configuration.evaluation import Evaluation
 from entailment.evaluation.missing_modalities import missing_metrics, missing_modalities_table
 from entailment.evaluation.samples import Sample, confident_errors, samples
 from entailment.evaluation.slices import evaluated_pairs, slice_table
@@ -15,7 +15,7 @@ from entailment.model.training import TrainedHead, predict
 from entailment.records.records import read_index
 from entailment.statistics.calibration import calibration_report, softmax
 from entailment.statistics.metrics import Metrics, classification_report, confusion_counts, evaluate
-from entailment.task import LABEL, LABELS, PROBABILITY
+from entailment.task import LABEL, probability_columns
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,25 +63,25 @@ def evaluate_split(
     the pairs with their texts, image URLs and the column `split`.
     """
     features = featurizer.split(records, "test")
-    labels, probabilities = features.labels, predict(head.model, features)
+    labels, names, probabilities = features.labels, features.classes, predict(head.model, features)
     predicted = probabilities.argmax(axis=1)
-    majority = LABELS.index(_most_frequent(counts))
+    majority = most_frequent(counts, names)
     resampling: dict[str, Any] = {
         "bootstrap_samples": config.bootstrap_samples,
         "confidence": config.confidence,
         "seed": seed,
     }
-    metrics = evaluate(labels, probabilities, majority=majority, **resampling)
-    confusion = confusion_counts(labels, predicted)
+    metrics = evaluate(labels, probabilities, names, majority=majority, **resampling)
+    confusion = confusion_counts(labels, predicted, len(names))
     uncalibrated = softmax(predict(logits_model(head.model), features))
     calibration = calibration_report(labels, uncalibrated, probabilities, temperature_of(head.model))
     pairs = evaluated_pairs(read_index(records, "test"), splits)
     return EvaluatedSplit(
         metrics,
-        {"labels": list(LABELS), "counts": confusion.tolist()},
-        classification_report(labels, probabilities, **resampling),
+        {"labels": list(names), "counts": confusion.tolist()},
+        classification_report(labels, probabilities, names, **resampling),
         calibration,
-        slice_table(pairs, labels, predicted, majority=majority, **resampling),
+        slice_table(pairs, labels, predicted, names, majority=majority, **resampling),
         missing_modalities_table(
             features,
             predicted,
@@ -89,22 +89,25 @@ def evaluate_split(
             majority=majority,
             **resampling,
         ),
-        prediction_table(features.ids, probabilities).assign(true_label=[LABELS[i] for i in labels]),
-        samples(records, probabilities, range(config.sample_rows)),
-        confident_errors(records, labels, probabilities),
+        prediction_table(features.ids, probabilities, names).assign(true_label=[names[i] for i in labels]),
+        samples(records, probabilities, range(config.sample_rows), names),
+        confident_errors(records, labels, probabilities, names),
     )
 
 
-def prediction_table(ids: "pd.DataFrame", probabilities: "np.ndarray") -> "pd.DataFrame":
+def prediction_table(
+    ids: "pd.DataFrame", probabilities: "np.ndarray", names: Sequence[str]
+) -> "pd.DataFrame":
     """The table of predictions: ids, label (class name), a probability for each class, and an empty error."""
     import numpy as np
 
     table = ids.reset_index(drop=True)
-    table[LABEL] = np.array(LABELS)[probabilities.argmax(axis=1)]
-    for column, name in enumerate(PROBABILITY):
+    table[LABEL] = np.array(names)[probabilities.argmax(axis=1)]
+    for column, name in enumerate(probability_columns(names)):
         table[name] = probabilities[:, column]
     return table.assign(error="")
 
 
-def _most_frequent(counts: Mapping[str, Mapping[str, int]]) -> str:
-    return max(LABELS, key=lambda label: counts["train"][label])
+def most_frequent(counts: Mapping[str, Mapping[str, int]], names: Sequence[str]) -> int:
+    """Index of the class that most training rows have, the first of equals; `counts` are rows by split and label."""
+    return max(range(len(names)), key=lambda index: counts["train"][names[index]])

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from entailment.records.records import Row, read_rows
-from entailment.task import LABELS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,29 +31,33 @@ class Sample:
     probability: float | None
 
 
-def samples(records: Path, probabilities: "np.ndarray", rows: Sequence[int]) -> list[Sample]:
+def samples(
+    records: Path, probabilities: "np.ndarray", rows: Sequence[int], labels: Sequence[str]
+) -> list[Sample]:
     """Some test rows, by number, in the order of `rows`; numbers that are too large are left out.
 
-    `probabilities`: float [n, 3] of all test rows.
+    `probabilities`: float [n, classes] of all test rows; `labels`: the classes' names.
     """
     import numpy as np
 
     shown = [row for row in rows if row < len(probabilities)]
     in_order = sorted(shown)
     found = dict(zip(in_order, read_rows(records, "test", np.array(in_order, np.int64)), strict=True))
-    return [_sample(found[row], probabilities[row]) for row in shown]
+    return [_sample(found[row], probabilities[row], labels) for row in shown]
 
 
-def confident_errors(records: Path, labels: "np.ndarray", probabilities: "np.ndarray") -> list[Sample]:
+def confident_errors(
+    records: Path, true: "np.ndarray", probabilities: "np.ndarray", labels: Sequence[str]
+) -> list[Sample]:
     """The wrong answers with the largest probability, at most ERRORS_SHOWN, the surest first."""
     import numpy as np
 
-    wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
+    wrong = np.flatnonzero(probabilities.argmax(axis=1) != true)
     surest = np.argsort(-probabilities[wrong].max(axis=1), kind="stable")[:ERRORS_SHOWN]
-    return samples(records, probabilities, wrong[surest].tolist())
+    return samples(records, probabilities, wrong[surest].tolist(), labels)
 
 
-def _sample(row: Row, answer: "np.ndarray") -> Sample:
+def _sample(row: Row, answer: "np.ndarray", labels: Sequence[str]) -> Sample:
     index = int(answer.argmax())
     return Sample(
         ids=row.ids,
@@ -62,7 +65,7 @@ def _sample(row: Row, answer: "np.ndarray") -> Sample:
         image_1=row.images[0],
         text_2=row.texts[1],
         image_2=row.images[1],
-        label=LABELS[row.label],
-        predicted=LABELS[index],
+        label=labels[row.label],
+        predicted=labels[index],
         probability=float(answer[index]),
     )

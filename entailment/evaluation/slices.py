@@ -7,7 +7,7 @@ model saw that image). Its docstring is what the tables say of it. A new slice i
 
 import html
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from entailment.data.split import SPLIT_COLUMN
 from entailment.records.records import RecordsIndex
 from entailment.statistics.metrics import confusion_counts, interval, resampled_counts, scores
-from entailment.task import ID, IMAGE_URL, LABELS, TEXT
+from entailment.task import ID, IMAGE_URL, TEXT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,18 +26,6 @@ if TYPE_CHECKING:
 IMAGE_PRESENT: Final = ("image_present_1", "image_present_2")
 FEWEST_ROWS: Final = 10
 """A slice with fewer rows shows their number and no figure."""
-COLUMNS: Final = (
-    "slice",
-    "rows",
-    *(f"rows_{label}" for label in LABELS),
-    "accuracy",
-    "macro_f1",
-    "macro_f1_ci_low",
-    "macro_f1_ci_high",
-    "majority_accuracy",
-    "what",
-)
-
 _LINK: Final = re.compile(r"(?:https?://|www\.)\S+", re.IGNORECASE)
 _WORD: Final = re.compile(r"\w+")
 _NUMBER: Final = re.compile(r"\d+(?:[.,]\d+)*")
@@ -103,6 +91,13 @@ SLICES: Final[Mapping[str, SliceFunction]] = MappingProxyType(
 """Every slice by its name."""
 
 
+def slice_columns(labels: Sequence[str]) -> list[str]:
+    """The columns of a slice table."""
+    intervals = ["macro_f1_ci_low", "macro_f1_ci_high"]
+    figures = ["accuracy", "macro_f1", *intervals, "majority_accuracy", "what"]
+    return ["slice", "rows", *(f"rows_{label}" for label in labels), *figures]
+
+
 def evaluated_pairs(index: RecordsIndex, splits: "pd.DataFrame") -> "pd.DataFrame":
     """The frame that slices take, a row for each of the index, in its order.
 
@@ -125,17 +120,18 @@ def slice_table(
     pairs: "pd.DataFrame",
     true: NDArray[Any],
     predicted: NDArray[Any],
+    labels: Sequence[str],
     *,
     majority: int,
     bootstrap_samples: int,
     confidence: float,
     seed: int,
 ) -> "pd.DataFrame":
-    """Figures of the whole split and of each slice, a row each, columns COLUMNS.
+    """Figures of the whole split and of each slice, a row each, columns `slice_columns`.
 
-    `pairs`: as slices take them, n rows; `true` and `predicted`: class indices, int [n]; `majority`: the most
-    frequent class of the training rows. Below FEWEST_ROWS rows the figures are NaN. Macro-F1 is over all three
-    classes here too: in a slice that lacks one it cannot reach 1, and the counts by class show that.
+    `pairs`: as slices take them, n rows; `true` and `predicted`: class indices, int [n]; `labels`: the names of
+    the classes; `majority`: the most frequent class of the training rows. Below FEWEST_ROWS rows the figures are NaN.
+    Macro-F1 is over all classes here too: in a slice that lacks one it cannot reach 1, as the counts by class show.
     """
     import pandas as pd
 
@@ -143,9 +139,9 @@ def slice_table(
     masks = {"all": (np.ones(len(pairs), bool), "Every row.")}
     masks |= {name: (function(pairs), function.__doc__ or "") for name, function in SLICES.items()}
     for name, (mask, what) in masks.items():
-        counts = confusion_counts(np.asarray(true)[mask], np.asarray(predicted)[mask])
+        counts = confusion_counts(np.asarray(true)[mask], np.asarray(predicted)[mask], len(labels))
         row: dict[str, Any] = {"slice": name, "rows": int(mask.sum()), "what": what}
-        row |= {f"rows_{label}": int(n) for label, n in zip(LABELS, counts.sum(axis=1), strict=True)}
+        row |= {f"rows_{label}": int(n) for label, n in zip(labels, counts.sum(axis=1), strict=True)}
         if row["rows"] >= FEWEST_ROWS:
             drawn = scores(resampled_counts(counts, bootstrap_samples, seed))["macro_f1"]
             low, high = interval(drawn, confidence)
@@ -153,7 +149,7 @@ def slice_table(
             row |= {"macro_f1_ci_low": float(low), "macro_f1_ci_high": float(high)}
             row["majority_accuracy"] = float(counts[majority].sum() / counts.sum())
         rows.append(row)
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return pd.DataFrame(rows, columns=slice_columns(labels))
 
 
 def _either(pairs: "pd.DataFrame", holds: Callable[[str], bool]) -> NDArray[np.bool_]:

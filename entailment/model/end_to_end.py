@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from entailment.configuration import Configuration
+from entailment.configuration.model import ModelConfiguration
 from entailment.encoders.text import TextPacker
 from entailment.encoders.trainable import TrainableEncoder
 from entailment.model.adam import Adam
@@ -44,7 +44,7 @@ class Workplace:
 def train_model(
     train: SplitFeatures,
     validation: SplitFeatures,
-    config: Configuration,
+    config: ModelConfiguration,
     place: Workplace,
     on_epoch: EpochSink = lambda epoch, figures: None,
 ) -> TrainedHead:
@@ -64,7 +64,7 @@ def train_model(
 
 
 def tuned_featurizer(
-    trained: TrainedHead, config: Configuration, encoders: Path, store: Path | None
+    trained: TrainedHead, config: ModelConfiguration, encoders: Path, store: Path | None
 ) -> Featurizer:
     """The featurizer whose features a trained head takes: of the encoders that were trained with it, if any."""
     tuned = config.model_copy(update={"encoders": trained.tuned(config.encoders)})
@@ -74,7 +74,7 @@ def tuned_featurizer(
 class _Network:
     """The trained encoders: from parsed records to the inputs of the head."""
 
-    def __init__(self, config: Configuration, place: Workplace) -> None:
+    def __init__(self, config: ModelConfiguration, place: Workplace) -> None:
         self._records, self._batch_size, self._seed = place.records, config.training.batch_size, config.seed
         text = config.encoders.text
         self._output, self._pair = text.output, text.encode == "pair"
@@ -161,7 +161,7 @@ def _presence(names: Any, present: "list[tf.Tensor]") -> "dict[str, tf.Tensor]":
 def _train(
     network: _Network,
     parts: Mapping[str, SplitFeatures],
-    config: Configuration,
+    config: ModelConfiguration,
     tuned: Path,
     on_epoch: EpochSink,
 ) -> TrainedHead:
@@ -173,9 +173,9 @@ def _train(
     validation = network.dataset(parts["validation"], shuffled=False)
     given, known, _ = next(iter(validation))
     widths = {name: tensor.shape[1] for name, tensor in network.inputs(given, known).items()}
-    model = build_head(widths, config.head)
+    model = build_head(widths, config.head, len(config.task.labels))
     head = logits_model(model)
-    loss = build_loss(config.training, parts["train"].labels)
+    loss = build_loss(config.training, parts["train"].labels, len(config.task.labels))
     rates = [
         (
             config.training.encoder_learning_rate,
@@ -197,7 +197,7 @@ def _train(
     weights = [v for encoder in network.encoders.values() for v in encoder.variables] + head.weights
     course = Course(
         lambda: np.concatenate([answer(*batch).numpy() for batch in validation]),
-        parts["validation"].labels,
+        parts["validation"],
         weights,
         loss,
         config.training,

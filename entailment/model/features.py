@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from entailment.configuration import Configuration, Encoders
+from entailment.configuration.encoders import Encoders
+from entailment.configuration.model import ModelConfiguration
 from entailment.encoders.feature_store import FeatureStore, StoredFeatures, Usage
 from entailment.records.records import RecordsIndex, Row, content_key, read_index, read_rows
+from entailment.task import LABELS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,13 +37,15 @@ class SplitFeatures:
     Both kinds give the same for `[rows]` and have a shape; stored ones are read when they are taken.
     """
     labels: "np.ndarray"
-    """int64 [n], positions in LABELS."""
+    """int64 [n], class indices."""
     ids: "pd.DataFrame"
     """Columns id_1 and id_2."""
     split: str = ""
     """The split of the records that the rows are of; "" where they are of none."""
     rows: "np.ndarray | None" = None
     """int64 [n]: positions of the rows in that split, ascending; None: all of it."""
+    classes: tuple[str, ...] = LABELS
+    """Their names, in the order of their indices."""
 
     def take(self, rows: "np.ndarray | slice") -> "dict[str, np.ndarray]":
         """The inputs of some rows, in their order."""
@@ -55,7 +59,7 @@ class SplitFeatures:
         }
         ids = self.ids.iloc[rows].reset_index(drop=True)
         rows_of_split = rows if self.rows is None else self.rows[rows]
-        return SplitFeatures(inputs, self.labels[rows], ids, self.split, rows_of_split)
+        return SplitFeatures(inputs, self.labels[rows], ids, self.split, rows_of_split, self.classes)
 
 
 class Featurizer:
@@ -106,7 +110,7 @@ class Featurizer:
             after.misses - before.misses,
             time.monotonic() - start,
         )
-        return SplitFeatures(inputs, index.labels, index.ids, split)
+        return SplitFeatures(inputs, index.labels, index.ids, split, classes=index.classes)
 
     def rows(self, rows: Sequence[Row]) -> "dict[str, np.ndarray]":
         """Inputs of the head for some rows, in their order; names and shapes as in SplitFeatures."""
@@ -268,7 +272,7 @@ class _Pool:
         self._places, self._values = [], []
 
 
-def configured_featurizer(config: Configuration, encoders: Path, store: Path | None) -> Featurizer:
+def configured_featurizer(config: ModelConfiguration, encoders: Path, store: Path | None) -> Featurizer:
     """The featurizer of a training: the encoders that it needs and does not train, found or built in `encoders`."""
     frozen = config.encoders.handles(config.inputs).keys() - config.encoders.trained(config.inputs).keys()
     text = image = None

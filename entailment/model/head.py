@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from entailment.configuration import Head
+from entailment.configuration.head import Head
 from entailment.errors import DataError
-from entailment.task import LABELS
 
 if TYPE_CHECKING:
     import keras
@@ -16,7 +15,7 @@ LOGITS: Final = "logits"
 TEMPERATURE: Final = "temperature"
 
 
-def build_head(widths: Mapping[str, int], config: Head) -> "keras.Model":
+def build_head(widths: Mapping[str, int], config: Head, classes: int) -> "keras.Model":
     """Builds the head: a projection for each modality, concatenated.
 
     The logits are divided by a temperature (1 until it is set), then softmax.
@@ -25,9 +24,10 @@ def build_head(widths: Mapping[str, int], config: Head) -> "keras.Model":
         widths: width of each input, as in SplitFeatures: `text` or `text_1` and `text_2`, `image_1` and `image_2`,
             each with a `*_present` of width 1.
         config: dimensions and options.
+        classes: how many there are.
 
     Returns:
-        A functional model: a dict of float32 [n, width] in, probabilities [n, 3] out.
+        A functional model: a dict of float32 [n, width] in, probabilities [n, classes] out.
     """
     import keras
     from keras import layers
@@ -43,7 +43,7 @@ def build_head(widths: Mapping[str, int], config: Head) -> "keras.Model":
             joined = _join([seen[n] for n in names], [seen[f"{n}_present"] for n in names], modality, config)
             branches.append(_project(joined, modality, config))
     joined = _merge(branches, config) if len(branches) > 1 else branches[0]
-    logits = layers.Dense(len(LABELS), name=LOGITS)(joined)
+    logits = layers.Dense(classes, name=LOGITS)(joined)
     calibrated = Temperature(name=TEMPERATURE)(logits)
     return keras.Model(inputs, layers.Softmax(name="label")(calibrated), name="head")
 
@@ -84,7 +84,7 @@ def _merge(branches: "Sequence[keras.KerasTensor]", config: Head) -> "keras.Kera
 
 
 def logits_model(head: "keras.Model") -> "keras.Model":
-    """The same network and weights up to the logits, float32 [n, 3]: what a loss is computed from."""
+    """The same network and weights up to the logits, float32 [n, classes]: what a loss is computed from."""
     import keras
 
     return keras.Model(head.input, head.get_layer(LOGITS).output)

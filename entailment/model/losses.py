@@ -3,46 +3,45 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from entailment.configuration import Training
-from entailment.task import LABELS
+from entailment.configuration.training import Training
 
 if TYPE_CHECKING:
     import numpy as np
     import tensorflow as tf
 
 LossFunction = Callable[["tf.Tensor", "tf.Tensor"], "tf.Tensor"]
-"""labels int [n], logits float32 [n, 3] -> loss float32 [n]."""
+"""labels int [n], logits float32 [n, classes] -> loss float32 [n]."""
 
 
-def build_loss(config: Training, labels: "np.ndarray") -> LossFunction:
+def build_loss(config: Training, labels: "np.ndarray", classes: int) -> LossFunction:
     """The configured loss; `labels` (int [n], the training rows) give class weights and class shares."""
-    even = [1.0] * len(LABELS)
+    even = [1.0] * classes
     return focal_loss(
         gamma=config.focal_gamma if config.loss == "focal" else 0.0,
-        weights=config.class_weights or class_weights(labels) if config.loss == "weighted" else even,
+        weights=config.class_weights or class_weights(labels, classes) if config.loss == "weighted" else even,
         smoothing=config.label_smoothing,
-        offsets=[config.logit_adjustment * share for share in log_shares(labels)],
+        offsets=[config.logit_adjustment * share for share in log_shares(labels, classes)],
     )
 
 
-def class_weights(labels: "np.ndarray") -> list[float]:
+def class_weights(labels: "np.ndarray", classes: int) -> list[float]:
     """Largest class count / class count for each class, as the Keras example; an absent class weighs 1."""
     import numpy as np
 
-    counts = np.bincount(labels, minlength=len(LABELS))
+    counts = np.bincount(labels, minlength=classes)
     return [float(counts.max() / count) if count else 1.0 for count in counts]
 
 
-def log_shares(labels: "np.ndarray") -> list[float]:
+def log_shares(labels: "np.ndarray", classes: int) -> list[float]:
     """Logarithm of each class's share of the rows; an absent class counts as one row."""
     import numpy as np
 
-    counts = np.maximum(np.bincount(labels, minlength=len(LABELS)), 1)
+    counts = np.maximum(np.bincount(labels, minlength=classes), 1)
     return [float(share) for share in np.log(counts / counts.sum())]
 
 
 def focal_loss(
-    gamma: float, weights: Sequence[float], smoothing: float = 0.0, offsets: Sequence[float] = (0.0, 0.0, 0.0)
+    gamma: float, weights: Sequence[float], smoothing: float = 0.0, offsets: Sequence[float] = (0.0,)
 ) -> LossFunction:
     """Weighted focal loss -w_y (1 - p_y)^gamma log p_y (Lin et al., 2017); gamma 0 is cross-entropy.
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from entailment.configuration import Encoders, Head, Training
+from entailment.configuration.encoders import Encoders
+from entailment.configuration.head import Head
+from entailment.configuration.training import Training
 from entailment.errors import DataError, EntailmentError
 from entailment.files import check_format, read_json, write_json
 from entailment.model.adam import Adam
@@ -86,8 +88,9 @@ def train_head(
     import tensorflow as tf
 
     make_deterministic(seed)
-    model = build_head({name: column.shape[1] for name, column in train.inputs.items()}, head)
-    loss, trained = build_loss(config, train.labels), logits_model(model)
+    classes = len(train.classes)
+    model = build_head({name: column.shape[1] for name, column in train.inputs.items()}, head, classes)
+    loss, trained = build_loss(config, train.labels, classes), logits_model(model)
     inputs = {name: tf.TensorSpec([None, *column.shape[1:]]) for name, column in train.inputs.items()}
     step = training_step(
         lambda inputs: trained(inputs, training=True),
@@ -96,9 +99,7 @@ def train_head(
         [inputs, tf.TensorSpec([None], tf.int64)],
     )
     answer = tf.function(trained, input_signature=[inputs], autograph=False)
-    course = Course(
-        lambda: predict(answer, validation), validation.labels, trained.weights, loss, config, on_epoch
-    )
+    course = Course(lambda: predict(answer, validation), validation, trained.weights, loss, config, on_epoch)
     order = np.random.default_rng(seed)
     course.run(step, lambda: batches(train, config.batch_size, order), len(train.labels))
     set_temperature(model, fit_temperature(course.restore(), validation.labels))
@@ -111,19 +112,20 @@ class Course:
     def __init__(
         self,
         answer: "Callable[[], np.ndarray]",
-        labels: "np.ndarray",
+        validation: SplitFeatures,
         weights: Sequence[Any],
         loss: LossFunction,
         config: Training,
         on_epoch: EpochSink,
     ) -> None:
-        """`answer` gives the logits of the validation rows, whose classes are `labels`, as they are now.
+        """`answer` gives the logits of the rows of `validation` as they are now.
 
         `weights` are the variables that the best epoch's values are kept of.
         """
         from tqdm import tqdm
 
-        self._answer, self._labels, self._weights = answer, labels, weights
+        self._answer, self._labels, self._weights = answer, validation.labels, weights
+        self._classes = len(validation.classes)
         self._loss, self._config, self._on_epoch = loss, config, on_epoch
         self.history: dict[str, list[float]] = {}
         self.best_epoch = 0
@@ -157,7 +159,7 @@ class Course:
             "train_accuracy": float(accuracy),
             "val_loss": float(np.mean(self._loss(self._labels, logits))),
             "val_accuracy": float((predicted == self._labels).mean()),
-            "val_macro_f1": macro_f1(self._labels, predicted),
+            "val_macro_f1": macro_f1(self._labels, predicted, self._classes),
         }
         check_finite(figures, f"epoch {epoch + 1}")
         for name, value in figures.items():
@@ -216,7 +218,7 @@ def batches(
 
 
 def predict(model: Any, features: SplitFeatures) -> "np.ndarray":
-    """What the model answers for each row: probabilities, float32 [n, 3] (logits while it is trained)."""
+    """What the model answers for each row: probabilities, float32 [n, classes] (logits while it is trained)."""
     import numpy as np
 
     starts = range(0, len(features.labels), _ROWS_AT_ONCE)

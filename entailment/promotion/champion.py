@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from entailment.configuration import Configuration
+from entailment.configuration.configuration import Configuration
 from entailment.data.image_paths import OK, resolve_image_paths
 from entailment.data.images import read_header
 from entailment.data.pairs import pair_hashes
@@ -17,7 +17,7 @@ from entailment.promotion.gate import Evidence
 from entailment.records.records import RecordsIndex
 from entailment.serving.predictor import Predictor
 from entailment.serving.reader import IMAGE
-from entailment.task import ID, IMAGE_PATH, IMAGE_STATUS, LABELS, PROBABILITY, TEXT
+from entailment.task import ID, IMAGE_PATH, IMAGE_STATUS, TEXT, probability_columns
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,6 +33,8 @@ class Champion:
 
     version: str
     predictor: Predictor
+    labels: tuple[str, ...]
+    """The classes, in the order of their indices."""
     pairs: Mapping[str, Sequence[str]]
     """The hashes of its pairs (`pair_hashes`) by split."""
     images: Path | None = None
@@ -41,7 +43,7 @@ class Champion:
     """Limit of an image there."""
 
     def probabilities(self, pairs: "pd.DataFrame") -> "np.ndarray":
-        """Its answers from the raw texts and image files: float [n, 3], NaN in rows that it cannot answer.
+        """Its answers from the raw texts and image files: float [n, classes], NaN in rows that it cannot answer.
 
         `pairs`: texts, and path and status of the images, as `resolve_image_paths` gives them.
         """
@@ -49,10 +51,11 @@ class Champion:
 
         if self.images:
             pairs, _ = resolve_image_paths(pairs, self.images, missing="mask", max_pixels=self.max_pixels)
-        answers = np.full((len(pairs), len(LABELS)), np.nan)
+        columns = list(probability_columns(self.labels))
+        answers = np.full((len(pairs), len(self.labels)), np.nan)
         for start in range(0, len(pairs), _ROWS_AT_ONCE):
             rows = slice(start, start + _ROWS_AT_ONCE)
-            answers[rows] = self.predictor.predict(_raw(pairs.iloc[rows]))[list(PROBABILITY)].to_numpy()
+            answers[rows] = self.predictor.predict(_raw(pairs.iloc[rows]))[columns].to_numpy()
         return answers
 
     def answers(self, pairs: "pd.DataFrame") -> "np.ndarray":
@@ -78,6 +81,7 @@ def gather_evidence(
     challenger: "np.ndarray",
     splits: "pd.DataFrame",
     majority: int,
+    classes: tuple[str, ...],
     champion: Champion | None,
     *,
     version: str,
@@ -87,9 +91,10 @@ def gather_evidence(
 
     Args:
         index: of the test rows.
-        challenger: its probabilities of them, [n, 3].
+        challenger: its probabilities of them, [n, classes].
         splits: the pairs with images resolved and the column `split`.
         majority: the most frequent class of the training rows.
+        classes: their names, in the order of the indices.
         champion: None where there is nobody to be compared with, for the reason `no_champion`.
         version: the champion's, also where it is not to be compared with.
     """
@@ -99,11 +104,13 @@ def gather_evidence(
     slices = {name: function(known) for name, function in SLICES.items()}
     said = challenger.astype(np.float64)
     if champion is None:
-        return Evidence(index.labels, said, majority, version, slices=slices, no_champion=no_champion)
+        return Evidence(
+            index.labels, said, classes, majority, version, slices=slices, no_champion=no_champion
+        )
     # The validation rows chose its epoch and its temperature: it has learned from them too.
     unseen = ~champion.knows(pair_hashes(index.ids), "train", "validation")
     answers = champion.probabilities(_in_order(index.ids, splits))
-    return Evidence(index.labels, said, majority, version, answers, unseen, slices)
+    return Evidence(index.labels, said, classes, majority, version, answers, unseen, slices)
 
 
 def drift_configuration(config: Configuration) -> Configuration:
@@ -153,6 +160,7 @@ def measure_drift(
     reference, recent = (_pair_rows(pairs[side], _taken(features, rows[side])) for side in range(2))
     answers = champion.answers(pairs[2]), champion.answers(pairs[1])
     options: dict[str, Any] = {"with_images": config.inputs != "text", "seed": config.seed}
+    options["classes"] = len(config.task.labels)
     return drift_report(reference, recent, answers, config.drift, **options)
 
 

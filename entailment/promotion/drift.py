@@ -15,8 +15,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from entailment.configuration import Drift
-from entailment.task import LABELS
+from entailment.configuration.drift import Drift
 
 COLUMNS: Final = (
     *("measure", "reference", "new", "value", "chance", "low", "high"),
@@ -93,6 +92,7 @@ def drift_report(
     config: Drift,
     *,
     with_images: bool,
+    classes: int,
     seed: int,
 ) -> DriftReport:
     """Compares new rows with the champion's training rows; the same rows and seed give the same report.
@@ -114,7 +114,7 @@ def drift_report(
     rows.append(_features(np.concatenate([reference.features, new.features]), is_new, config, seed))
     if min(map(len, answers)) >= config.min_rows:
         is_new, shuffled = _membership((len(answers[0]), len(answers[1])), config, generator)
-        rows.append(_predicted(np.concatenate(answers), is_new, shuffled, config))
+        rows.append(_predicted(np.concatenate(answers), classes, is_new, shuffled, config))
     return DriftReport(*sizes, "", tuple(rows))
 
 
@@ -226,12 +226,13 @@ def _features(
 
 def _predicted(
     answers: NDArray[np.int64],
+    classes: int,
     is_new: NDArray[np.bool_],
     shuffled: Sequence[NDArray[np.bool_]],
     config: Drift,
 ) -> dict[str, Any]:
     def shares(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-        counts: NDArray[np.float64] = np.bincount(answers[mask], minlength=len(LABELS)) / mask.sum()
+        counts: NDArray[np.float64] = np.bincount(answers[mask], minlength=classes) / mask.sum()
         return counts
 
     def distance(mask: NDArray[np.bool_]) -> float:

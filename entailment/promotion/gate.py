@@ -12,11 +12,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from entailment.configuration import Promotion
+from entailment.configuration.promotion import Promotion
 from entailment.statistics.calibration import expected_calibration_error
 from entailment.statistics.metrics import confusion_counts, scores
 from entailment.statistics.paired_bootstrap import paired_bootstrap
-from entailment.task import LABELS
 
 PROMOTED: Final = "promoted"
 REFUSED: Final = "refused"
@@ -30,13 +29,15 @@ class Evidence:
     labels: NDArray[np.int64]
     """Class indices [n]."""
     challenger: NDArray[np.float64]
-    """Its probabilities [n, 3]."""
+    """Its probabilities [n, classes]."""
+    classes: tuple[str, ...]
+    """Their names, in the order of the indices."""
     majority: int
     """The most frequent class of the challenger's training rows."""
     champion_version: str
     """The champion now, "" where there is none."""
     champion: NDArray[np.float64] | None = None
-    """Its probabilities [n, 3], NaN in a row that it could not answer; None: nobody to be compared with."""
+    """Its probabilities [n, classes], NaN in a row that it could not answer; None: nobody to be compared with."""
     unseen: NDArray[np.bool_] | None = None
     """Rows [n] that the champion never trained on."""
     slices: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
@@ -131,12 +132,14 @@ def _enough_rows(evidence: Evidence, rows: NDArray[np.bool_], config: Promotion)
 def _above_baseline(evidence: Evidence, resampling: Mapping[str, Any]) -> Reason:
     predicted = evidence.challenger.argmax(axis=1)
     always = np.full_like(predicted, evidence.majority)
-    difference, low, high = paired_bootstrap(evidence.labels, predicted[None], always[None], **resampling)
-    own, base = (_figures(evidence.labels, answers) for answers in (predicted, always))
+    difference, low, high = paired_bootstrap(
+        evidence.labels, predicted[None], always[None], len(evidence.classes), **resampling
+    )
+    own, base = (_figures(evidence, evidence.labels, answers) for answers in (predicted, always))
     text = (
         f"macro-F1 {own['macro_f1']:.3f} against {base['macro_f1']:.3f} of always answering"
-        f" {LABELS[evidence.majority]}: {_with_interval(difference, low, high)} (accuracy {own['accuracy']:.3f}"
-        f" against {base['accuracy']:.3f})"
+        f" {evidence.classes[evidence.majority]}: {_with_interval(difference, low, high)}"
+        f" (accuracy {own['accuracy']:.3f} against {base['accuracy']:.3f})"
     )
     figures = {"macro_f1": own["macro_f1"], "baseline": base["macro_f1"]}
     figures |= {"difference": difference, "low": low, "high": high}
@@ -151,8 +154,10 @@ def _calibrated(evidence: Evidence, config: Promotion) -> Reason:
 
 def _better(evidence: Evidence, rows: NDArray[np.bool_], resampling: Mapping[str, Any]) -> Reason:
     labels, challenger, champion = _answers(evidence, rows)
-    difference, low, high = paired_bootstrap(labels, challenger[None], champion[None], **resampling)
-    own, other = (_figures(labels, answers)["macro_f1"] for answers in (challenger, champion))
+    difference, low, high = paired_bootstrap(
+        labels, challenger[None], champion[None], len(evidence.classes), **resampling
+    )
+    own, other = (_figures(evidence, labels, answers)["macro_f1"] for answers in (challenger, champion))
     text = (
         f"macro-F1 {own:.3f} against {other:.3f} of version {evidence.champion_version}:"
         f" {_with_interval(difference, low, high)} must be above 0 ({resampling['confidence']:.0%} interval)"
@@ -163,8 +168,10 @@ def _better(evidence: Evidence, rows: NDArray[np.bool_], resampling: Mapping[str
 
 def _no_class_worse(evidence: Evidence, rows: NDArray[np.bool_], config: Promotion) -> Reason:
     labels, challenger, champion = _answers(evidence, rows)
-    own, other = (scores(confusion_counts(labels, answers))["f1"] for answers in (challenger, champion))
-    gains = dict(zip(LABELS, (own - other).tolist(), strict=True))
+    classes = evidence.classes
+    counts = (confusion_counts(labels, answers, len(classes)) for answers in (challenger, champion))
+    own, other = (scores(part)["f1"] for part in counts)
+    gains = dict(zip(classes, (own - other).tolist(), strict=True))
     return _no_loss("classes", "F1", gains, config)
 
 
@@ -174,7 +181,9 @@ def _no_slice_worse(evidence: Evidence, rows: NDArray[np.bool_], config: Promoti
         inside = rows & mask
         if inside.sum() >= config.min_slice_rows:
             labels, challenger, champion = _answers(evidence, inside)
-            own, other = (_figures(labels, answers)["macro_f1"] for answers in (challenger, champion))
+            own, other = (
+                _figures(evidence, labels, answers)["macro_f1"] for answers in (challenger, champion)
+            )
             gains[name] = own - other
     if not gains:
         text = f"no slice has {config.min_slice_rows} rows"
@@ -198,8 +207,8 @@ def _answers(
     return evidence.labels[rows], challenger, champion
 
 
-def _figures(labels: NDArray[Any], predicted: NDArray[Any]) -> dict[str, float]:
-    figures = scores(confusion_counts(labels, predicted))
+def _figures(evidence: Evidence, labels: NDArray[Any], predicted: NDArray[Any]) -> dict[str, float]:
+    figures = scores(confusion_counts(labels, predicted, len(evidence.classes)))
     return {name: float(figures[name]) for name in ("macro_f1", "accuracy")}
 
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from entailment.configuration import MAX_DECODED_BYTES, MissingImages
+from entailment.configuration.images import MAX_DECODED_BYTES, MissingImages
 from entailment.data.split import SPLIT_COLUMN
 from entailment.errors import DataError, ImageError
 from entailment.files import check_format, read_json, sha256_of_file, write_json, written_aside
-from entailment.task import ID, IMAGE_PATH, IMAGE_STATUS, LABEL, LABEL_INDEX_COLUMN, TEXT
+from entailment.task import ID, IMAGE_PATH, IMAGE_STATUS, LABEL, LABEL_INDEX_COLUMN, LABELS, TEXT
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,11 +67,13 @@ class RecordsIndex:
     ids: "pd.DataFrame"
     """Columns id_1 and id_2, str."""
     labels: "np.ndarray"
-    """int64 [n], positions in LABELS."""
+    """int64 [n], class indices."""
     texts: "np.ndarray"
     """S16 [n, 2]: `content_key` of each text's UTF-8 bytes, ABSENT where it is empty."""
     images: "np.ndarray"
     """S16 [n, 2]: `content_key` of each resized image's bytes, ABSENT where there is none."""
+    classes: tuple[str, ...] = LABELS
+    """Their names, in the order of their indices."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -106,6 +108,7 @@ class RecordsSpec:
     missing: MissingImages
     with_images: bool
     max_decoded_bytes: int = MAX_DECODED_BYTES
+    classes: tuple[str, ...] = LABELS
 
 
 def content_key(data: bytes) -> bytes:
@@ -133,6 +136,7 @@ def write_records(frame: "pd.DataFrame", folder: Path, spec: RecordsSpec) -> dic
     manifest: dict[str, Any] = {
         "format": _FORMAT,
         "image_size": spec.image_size,
+        "classes": list(spec.classes),
         "features": feature_spec(),
         "splits": {},
         "unreadable": [],
@@ -166,7 +170,8 @@ def read_index(folder: Path, split: str) -> RecordsIndex:
     import numpy as np
     import pyarrow as pa
 
-    entry = read_manifest(folder)["splits"][split]["index"]
+    manifest = read_manifest(folder)
+    entry = manifest["splits"][split]["index"]
     _verify(folder, [entry])
     with pa.memory_map(str(folder / entry["name"])) as source:
         table = pa.ipc.open_file(source).read_all()
@@ -179,6 +184,7 @@ def read_index(folder: Path, split: str) -> RecordsIndex:
         np.array(table[LABEL]),
         np.stack(keys[:2], axis=1),
         np.stack(keys[2:], axis=1),
+        tuple(manifest.get("classes", LABELS)),
     )
 
 

@@ -1,5 +1,6 @@
 """A comparison of variants: the table in Markdown, and a figure."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,30 +19,30 @@ from entailment.reporting.figures import (
     write,
 )
 from entailment.reporting.markdown import markdown_table
-from entailment.task import LABELS
-from entailment.trials.comparison import BEST, FIGURES, NO, YES
+from entailment.trials.comparison import BEST, NO, YES, compared_figures
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
 
-def comparison_markdown(table: "pd.DataFrame", confidence: float) -> str:
+def comparison_markdown(table: "pd.DataFrame", labels: Sequence[str], confidence: float) -> str:
     """The table in Markdown, and what it says and does not say; `confidence` is the level of its intervals."""
+    figures = compared_figures(labels)
     header = ["variant", "seeds", "accuracy", "macro-F1", f"{confidence:.0%} interval", "balanced accuracy"]
-    header += [f"F1 {label}" for label in LABELS] + ["difference from the best", "real?"]
+    header += [f"F1 {label}" for label in labels] + ["difference from the best", "real?"]
     lines = []
     for row in table.to_dict("records"):
         if row["error"]:
             lines.append([row["variant"], *[""] * (len(header) - 2), f"failed: {row['error']}"])
             continue
-        cells = {name: _mean_and_deviation(row[name], row[f"{name}_std"]) for name in FIGURES}
+        cells = {name: _mean_and_deviation(row[name], row[f"{name}_std"]) for name in figures}
         ends = f"{row['difference_ci_low']:+.3f} to {row['difference_ci_high']:+.3f}"
         lines.append(
             [
                 *(row["variant"], str(row["seeds"]), cells["accuracy"], cells["macro_f1"]),
                 f"{row['macro_f1_ci_low']:.3f} to {row['macro_f1_ci_high']:.3f}",
-                *(cells[name] for name in FIGURES[2:]),
+                *(cells[name] for name in figures[2:]),
                 "" if row["differs"] == BEST else f"{row['difference']:+.3f} ({ends})",
                 row["differs"],
             ]

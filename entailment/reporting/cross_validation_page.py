@@ -1,6 +1,6 @@
 """A cross-validation: the table in Markdown, and a figure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,24 +19,23 @@ from entailment.reporting.figures import (
     write,
 )
 from entailment.reporting.markdown import markdown_table
-from entailment.task import LABELS
-from entailment.trials.cross_validation import DEVIATION, FIGURES, INTERVAL, MEAN, POOLED
+from entailment.trials.cross_validation import DEVIATION, INTERVAL, MEAN, POOLED, fold_figures
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
 
-def cross_validation_markdown(table: "pd.DataFrame", confidence: float) -> str:
+def cross_validation_markdown(table: "pd.DataFrame", labels: Sequence[str], confidence: float) -> str:
     """The table in Markdown, and how to read it; `confidence` is the level of its intervals."""
     header = ["fold", "rows", "macro-F1", f"{confidence:.0%} interval", "accuracy", "majority baseline"]
-    header += ["balanced accuracy", *(f"F1 {label}" for label in LABELS)]
+    header += ["balanced accuracy", *(f"F1 {label}" for label in labels)]
     lines = []
     for row in table.to_dict("records"):
         if row["error"]:
             lines.append([row["fold"], *[""] * (len(header) - 2), f"failed: {row['error']}"])
             continue
-        figures = ["" if np.isnan(row[name]) else f"{row[name]:.3f}" for name in FIGURES]
+        figures = ["" if np.isnan(row[name]) else f"{row[name]:.3f}" for name in fold_figures(labels)]
         low, high = (row[name] for name in INTERVAL)
         ends = "" if np.isnan(low) else f"{low:.3f} to {high:.3f}"
         size = "" if np.isnan(row["rows"]) else f"{row['rows']:.0f}"

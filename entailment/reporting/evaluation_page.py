@@ -16,7 +16,6 @@ from entailment.reporting.figures import (
 )
 from entailment.reporting.markdown import markdown_table
 from entailment.reporting.model_graph import model_graph_figure
-from entailment.task import LABELS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,13 +23,14 @@ if TYPE_CHECKING:
 
 def evaluation_figures(evaluated: EvaluatedSplit, head: TrainedHead) -> "dict[str, Figure]":
     """The pictures of an evaluated split and of the head, by file name."""
+    labels, counts = evaluated.confusion["labels"], np.array(evaluated.confusion["counts"])
     metrics, errors = evaluated.metrics, evaluated.confident_errors
     rows = len(evaluated.predictions)
     baseline = f"baseline {metrics.majority_accuracy:.2f}"
     title = f"Test: macro-F1 {metrics.macro_f1:.2f}, accuracy {metrics.accuracy:.2f} ({baseline})"
     no_errors = f"No errors: all {rows} test rows were answered right."
     return {
-        "confusion_matrix.png": confusion_matrix_figure(np.array(evaluated.confusion["counts"]), title),
+        "confusion_matrix.png": confusion_matrix_figure(counts, labels, title),
         "samples.png": samples_figure(evaluated.samples),
         "confident_errors.png": samples_figure(errors) if errors else sentence_figure(no_errors),
         "reliability.png": reliability_figure(evaluated.calibration, f"Calibration on the {rows} test rows"),
@@ -41,10 +41,11 @@ def evaluation_figures(evaluated: EvaluatedSplit, head: TrainedHead) -> "dict[st
 
 def slices_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     """A Markdown table of what `table_records` gives of a slice table, one line for each slice."""
-    header = ["slice", "what", "rows", "/".join(LABELS), "accuracy", "majority", "macro-F1", "interval"]
+    labels = [name.removeprefix("rows_") for name in rows[0] if name.startswith("rows_")]
+    header = ["slice", "what", "rows", "/".join(labels), "accuracy", "majority", "macro-F1", "interval"]
     lines = []
     for row in rows:
-        by_class = "/".join(str(row[f"rows_{label}"]) for label in LABELS)
+        by_class = "/".join(str(row[f"rows_{label}"]) for label in labels)
         figures = ["too few rows", "", "", ""] if row["rows"] else ["no rows", "", "", ""]
         if row["macro_f1"] is not None:
             figures = [f"{row[name]:.3f}" for name in ("accuracy", "majority_accuracy", "macro_f1")]

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from entailment.evaluation.samples import Sample
 from entailment.files import written_aside
-from entailment.task import LABELS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,30 +36,43 @@ def save_figure(figure: "Figure", path: Path) -> None:
         canvas.print_png(aside, metadata={"Software": None})
 
 
-def confusion_matrix_figure(counts: NDArray[Any], title: str) -> "Figure":
-    """Counts and shares of the true class (rows) by answer (columns), for counts int [3, 3].
+def confusion_matrix_figure(counts: NDArray[Any], labels: Sequence[str], title: str) -> "Figure":
+    """Counts and shares of the true class (rows) by answer (columns), for counts int [classes, classes].
 
     Raises ValueError on another shape.
     """
     counts = np.asarray(counts)
-    if counts.shape != (len(LABELS), len(LABELS)):
-        raise ValueError(f"counts must be of shape {(len(LABELS), len(LABELS))}. Received: {counts.shape}")
-    figure = new_figure(6.6, 5.6)
-    axes = figure.add_axes((0.22, 0.13, 0.74, 0.74))
+    if counts.shape != (len(labels), len(labels)):
+        raise ValueError(f"counts must be of shape {(len(labels), len(labels))}. Received: {counts.shape}")
+    width, height = max(6.6, 0.62 * len(labels) + 3), max(5.6, 0.55 * len(labels) + 2.5)
+    figure, size = new_figure(width, height), min(1.0, 4 / len(labels))
+    axes = figure.add_axes((1.45 / width, 0.73 / height, 1 - 1.71 / width, 1 - 1.46 / height))
     support = counts.sum(axis=1)
     shares = counts / np.maximum(support, 1)[:, None]
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     for (row, column), share in np.ndenumerate(shares):
         color = "white" if share > 0.65 else INK
         percent = f"{share:.1%}" if support[row] else "no rows"
-        write(axes, column, row - 0.09, f"{counts[row, column]:,}", 15, color, ha="center", weight="bold")
-        write(axes, column, row + 0.16, percent, 10, color, ha="center")
-    positions = range(len(LABELS))
-    axes.set_xticks(positions, LABELS, fontsize=10, color=INK, family=FONT)
-    rows = [f"{label}\n{total:,} rows" for label, total in zip(LABELS, support, strict=True)]
+        write(
+            axes,
+            column,
+            row - 0.09,
+            f"{counts[row, column]:,}",
+            max(7.5, 15 * size),
+            color,
+            ha="center",
+            weight="bold",
+        )
+        write(axes, column, row + 0.16, percent, max(6, 10 * size), color, ha="center")
+    positions = range(len(labels))
+    room = (width - 1.71) / len(labels)
+    names = ["\n".join(wrapped(label, 10, inches=room, lines=2)) for label in labels]
+    axes.set_xticks(positions, names, fontsize=10, color=INK, family=FONT)
+    names = [(wrapped(label, 10, inches=1.05, lines=1) or [""])[0] for label in labels]
+    rows = [f"{name}\n{total:,} rows" for name, total in zip(names, support, strict=True)]
     axes.set_yticks(positions, rows, fontsize=10, color=INK, family=FONT)
-    axes.set_xticks(np.arange(0.5, len(LABELS) - 1), minor=True)
-    axes.set_yticks(np.arange(0.5, len(LABELS) - 1), minor=True)
+    axes.set_xticks(np.arange(0.5, len(labels) - 1), minor=True)
+    axes.set_yticks(np.arange(0.5, len(labels) - 1), minor=True)
     axes.grid(which="minor", color="white", linewidth=3)
     axes.tick_params(which="both", length=0)
     axes.spines[:].set_visible(False)

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from entailment.configuration import Configuration, dotted
+from entailment.configuration.configuration import Configuration
+from entailment.configuration.section import dotted
 from entailment.reporting.markdown import markdown_table
 from entailment.trials.search import Trial
 

@@ -16,14 +16,14 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from entailment.configuration import Configuration
+from entailment.configuration.model import ModelConfiguration
 from entailment.encoders.handles import resolve_handle
 from entailment.errors import DataError
 from entailment.files import check_format, read_json, write_json, written_aside
 from entailment.model.end_to_end import tuned_featurizer
 from entailment.model.training import TrainedHead
 from entailment.serving.reader import SETTINGS, Encode
-from entailment.task import LABELS, PROBABILITY
+from entailment.task import probability_columns
 
 if TYPE_CHECKING:
     import keras
@@ -44,7 +44,7 @@ Predictor(Path(sys.argv[2])).predict(pandas.read_parquet(sys.argv[3])).to_parque
 """
 
 
-def write_package(folder: Path, head: TrainedHead, configuration: Configuration, encoders: Path) -> Path:
+def write_package(folder: Path, head: TrainedHead, configuration: ModelConfiguration, encoders: Path) -> Path:
     """Writes everything that prediction needs into `folder`; it then works by itself, anywhere.
 
     `encoders` is where the configured encoders are found or built; those that were trained come from the head.
@@ -62,8 +62,8 @@ def write_package(folder: Path, head: TrainedHead, configuration: Configuration,
         settings = {
             "format": FORMAT,
             "reader": _copy_reader(aside / "reader"),
-            "labels": list(LABELS),
-            "probabilities": list(PROBABILITY),
+            "labels": list(configuration.task.labels),
+            "probabilities": list(probability_columns(configuration.task.labels)),
             "inputs": configuration.inputs,
             "decoding": images.model_dump(include={"size", "max_pixels", "max_decoded_bytes"}),
             "max_text_bytes": configuration.ingest.max_text_bytes,

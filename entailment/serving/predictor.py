@@ -9,6 +9,7 @@ from entailment.model.features import Featurizer
 from entailment.records.records import Row
 from entailment.serving.package import open_package
 from entailment.serving.reader import SETTINGS
+from entailment.task import LABELS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,6 +31,11 @@ class Predictor:
     def usage(self) -> Usage:
         """What the store was asked for so far."""
         return self._featurizer.usage if self._featurizer else Usage()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes that it answers with; a package of format 1 knows no others than LABELS."""
+        return tuple(self._reader.settings["labels"]) if hasattr(self._reader, "settings") else LABELS
 
     def predict(self, frame: "pd.DataFrame") -> "pd.DataFrame":
         """Labels and probabilities of raw pairs, as `entailment.serving.reader.Reader.predict` gives them."""

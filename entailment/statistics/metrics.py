@@ -6,6 +6,7 @@ those of a split come from the same resamples.
 """
 
 import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,15 +15,15 @@ from numpy.typing import NDArray
 
 from entailment.errors import DataError
 from entailment.statistics.calibration import expected_calibration_error
-from entailment.task import LABELS
+from entailment.task import in_snake_case
 
-CLASSES = len(LABELS)
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Metrics:
-    """The final figures of one split, each between 0 and 1; the field names are the names that are logged."""
+    """The final figures of one split, each between 0 and 1; the field names are the names that are logged, and `f1_`
+    before the name of a class."""
 
     accuracy: float
     macro_f1: float
@@ -30,9 +31,8 @@ class Metrics:
     macro_f1_ci_high: float
     balanced_accuracy: float
     majority_accuracy: float
-    f1_contradictory: float
-    f1_implies: float
-    f1_no_entailment: float
+    f1: Mapping[str, float]
+    """By class, its name in snake case."""
     accuracy_ci_low: float
     accuracy_ci_high: float
     ece: float
@@ -44,12 +44,17 @@ class Metrics:
 
     def as_dict(self, prefix: str = "") -> dict[str, float]:
         """The figures by name, each name behind `prefix` (such as `test_`), without those that are None."""
-        return {prefix + name: value for name, value in asdict(self).items() if value is not None}
+        figures: dict[str, float] = {}
+        for name, value in asdict(self).items():
+            by_class = {f"f1_{label}": f1 for label, f1 in value.items()} if name == "f1" else {name: value}
+            figures |= {prefix + figure: number for figure, number in by_class.items() if number is not None}
+        return figures
 
 
 def evaluate(
     true: NDArray[Any],
     probabilities: NDArray[Any],
+    labels: Sequence[str],
     *,
     majority: int,
     bootstrap_samples: int,
@@ -58,24 +63,25 @@ def evaluate(
 ) -> Metrics:
     """All final figures of a split.
 
-    `true`: class indices, int [n]. `probabilities`: float [n, 3] in the order of LABELS; the answer is the
-    largest, the first of equals. `majority`: the most frequent class of the training rows;
-    `majority_accuracy` is what answering it always gets on these rows. Balanced accuracy is the mean recall
-    over the classes that occur; ROC-AUC and PR-AUC leave a class out that does not occur, and a warning says so.
-    Same input and seed: the same figures, bit for bit.
+    `true`: class indices, int [n]. `probabilities`: float [n, classes] in the order of `labels`, the
+    classes' names; the answer is the largest, the first of equals. `majority`: the most frequent class of the
+    training rows; `majority_accuracy` is what answering it always gets on these rows. Balanced accuracy is the mean
+    recall over the classes that occur; ROC-AUC and PR-AUC leave a class out that does not occur, and a warning says
+    so. Same input and seed: the same figures, bit for bit.
 
     Raises ValueError on wrong shapes or arguments, DataError on no rows or on values that are not finite.
     """
-    if not 0 <= majority < CLASSES:
-        raise ValueError(f"majority must be a class index from 0 to {CLASSES - 1}. Received: {majority}")
+    classes = len(labels)
+    if not 0 <= majority < classes:
+        raise ValueError(f"majority must be a class index from 0 to {classes - 1}. Received: {majority}")
     true, probabilities = np.asarray(true), np.asarray(probabilities, np.float64)
-    _check_probabilities(true, probabilities)
-    counts = confusion_counts(true, probabilities.argmax(axis=1))
+    _check_probabilities(true, probabilities, len(labels))
+    counts = confusion_counts(true, probabilities.argmax(axis=1), len(labels))
     figures = scores(counts)
     drawn = scores(resampled_counts(counts, bootstrap_samples, seed))
     macro_f1_low, macro_f1_high = interval(drawn["macro_f1"], confidence)
     accuracy_low, accuracy_high = interval(drawn["accuracy"], confidence)
-    roc_auc, pr_auc = _mean_areas(areas_under_curves(true, probabilities))
+    roc_auc, pr_auc = _mean_areas(areas_under_curves(true, probabilities, labels), labels)
     return Metrics(
         accuracy=float(figures["accuracy"]),
         macro_f1=float(figures["macro_f1"]),
@@ -83,9 +89,7 @@ def evaluate(
         macro_f1_ci_high=float(macro_f1_high),
         balanced_accuracy=float(figures["balanced_accuracy"]),
         majority_accuracy=float((true == majority).mean()),
-        f1_contradictory=float(figures["f1"][0]),
-        f1_implies=float(figures["f1"][1]),
-        f1_no_entailment=float(figures["f1"][2]),
+        f1={in_snake_case(name): float(f1) for name, f1 in zip(labels, figures["f1"], strict=True)},
         accuracy_ci_low=float(accuracy_low),
         accuracy_ci_high=float(accuracy_high),
         ece=expected_calibration_error(true, probabilities),
@@ -94,10 +98,10 @@ def evaluate(
     )
 
 
-def confusion_counts(true: NDArray[Any], predicted: NDArray[Any]) -> NDArray[np.int64]:
-    """How often each true class (rows) was answered with each class (columns): int64 [3, 3].
+def confusion_counts(true: NDArray[Any], predicted: NDArray[Any], classes: int) -> NDArray[np.int64]:
+    """How often each true class (rows) was answered with each class (columns): int64 [classes, classes].
 
-    Both arguments are class indices, int [n]. Raises ValueError on anything else.
+    Both arrays are class indices, int [n]. Raises ValueError on anything else.
     """
     true, predicted = np.asarray(true), np.asarray(predicted)
     if true.ndim != 1 or true.shape != predicted.shape:
@@ -105,24 +109,25 @@ def confusion_counts(true: NDArray[Any], predicted: NDArray[Any]) -> NDArray[np.
             "true and predicted must be one-dimensional and equally long. "
             f"Received shapes: {true.shape} and {predicted.shape}"
         )
-    _check_classes("true", true)
-    _check_classes("predicted", predicted)
-    cells = true.astype(np.int64) * CLASSES + predicted.astype(np.int64)
-    return np.bincount(cells, minlength=CLASSES**2).reshape(CLASSES, CLASSES).astype(np.int64)
+    _check_classes("true", true, classes)
+    _check_classes("predicted", predicted, classes)
+    cells = true.astype(np.int64) * classes + predicted.astype(np.int64)
+    return np.bincount(cells, minlength=classes**2).reshape(classes, classes).astype(np.int64)
 
 
-def macro_f1(true: NDArray[Any], predicted: NDArray[Any]) -> float:
-    """Mean of the three classes' F1 for class indices, int [n]; a class with nothing right counts as 0.
+def macro_f1(true: NDArray[Any], predicted: NDArray[Any], classes: int) -> float:
+    """Mean of the classes' F1 for class indices, int [n]; a class with nothing right counts as 0.
 
-    Equals scikit-learn's `f1_score(average="macro", labels=[0, 1, 2], zero_division=0)`. Raises ValueError as
+    Equals scikit-learn's `f1_score(average="macro", labels=range(classes), zero_division=0)`. Raises ValueError as
     `confusion_counts` does.
     """
-    return float(scores(confusion_counts(true, predicted))["macro_f1"])
+    return float(scores(confusion_counts(true, predicted, classes))["macro_f1"])
 
 
 def classification_report(
     true: NDArray[Any],
     probabilities: NDArray[Any],
+    labels: Sequence[str],
     *,
     bootstrap_samples: int,
     confidence: float,
@@ -136,15 +141,15 @@ def classification_report(
     `evaluate`.
     """
     true, probabilities = np.asarray(true), np.asarray(probabilities, np.float64)
-    _check_probabilities(true, probabilities)
-    counts = confusion_counts(true, probabilities.argmax(axis=1))
+    _check_probabilities(true, probabilities, len(labels))
+    counts = confusion_counts(true, probabilities.argmax(axis=1), len(labels))
     names = ("precision", "recall", "f1")
     figures = scores(counts)
     drawn = scores(resampled_counts(counts, bootstrap_samples, seed))
     intervals = {name: interval(drawn[name], confidence) for name in names}
-    areas = areas_under_curves(true, probabilities)
+    areas = areas_under_curves(true, probabilities, labels)
     report: dict[str, dict[str, float | int | None]] = {}
-    for index, label in enumerate(LABELS):
+    for index, label in enumerate(labels):
         entry: dict[str, float | int | None] = {name: float(figures[name][index]) for name in names}
         entry["support"] = int(counts[index].sum())
         for name, (low, high) in intervals.items():
@@ -154,9 +159,9 @@ def classification_report(
 
 
 def scores(counts: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
-    """Figures of confusion matrices, int [..., 3, 3].
+    """Figures of confusion matrices, int [..., classes, classes].
 
-    `accuracy`, `macro_f1`, `balanced_accuracy`: float64 [...]; `precision`, `recall`, `f1`: float64 [..., 3]. A
+    `accuracy`, `macro_f1`, `balanced_accuracy`: float64 [...]; `precision`, `recall`, `f1`: float64 [..., classes]. A
     ratio without a denominator is 0; balanced accuracy leaves classes out that do not occur.
     """
     hits = np.diagonal(counts, axis1=-2, axis2=-1)
@@ -181,12 +186,12 @@ def f1_scores(hits: NDArray[Any], support: NDArray[Any], answered: NDArray[Any])
 
 
 def resampled_counts(counts: NDArray[np.int64], samples: int, seed: int) -> NDArray[np.int64]:
-    """The confusion matrices, int64 [samples, 3, 3], of as many resamples of the rows of one, int64 [3, 3].
+    """The confusion matrices, int64 [samples, classes, classes], of as many resamples of the rows of one.
 
     Not stratified: whole rows are drawn with replacement, so the class counts vary too, as they would in
     another sample of posts (the one-sample bootstrap, same book, chapter 6). Holding them fixed would treat
     the share of the rare classes as known and leave that variance out of the interval. Drawing n rows and
-    counting them into the 9 cells is one multinomial draw with the observed shares, so that is what is drawn:
+    counting them into the cells is one multinomial draw with the observed shares, so that is what is drawn:
     the cost does not grow with the number of rows. Raises ValueError if `samples` is below 1.
     """
     if samples < 1:
@@ -195,9 +200,9 @@ def resampled_counts(counts: NDArray[np.int64], samples: int, seed: int) -> NDAr
     filled = np.flatnonzero(cells)
     # Empty cells stay out of the draw: rounding could otherwise leave a row in the last one.
     shares = cells[filled] / cells.sum()
-    drawn = np.zeros((samples, CLASSES**2), np.int64)
+    drawn = np.zeros((samples, counts.size), np.int64)
     drawn[:, filled] = np.random.default_rng(seed).multinomial(cells.sum(), shares, size=samples)
-    return drawn.reshape(-1, CLASSES, CLASSES)
+    return drawn.reshape(-1, *counts.shape)
 
 
 def interval(values: NDArray[np.float64], confidence: float) -> tuple[Any, Any]:
@@ -212,17 +217,17 @@ def interval(values: NDArray[np.float64], confidence: float) -> tuple[Any, Any]:
 
 
 def areas_under_curves(
-    true: NDArray[Any], probabilities: NDArray[Any]
+    true: NDArray[Any], probabilities: NDArray[Any], labels: Sequence[str]
 ) -> dict[str, dict[str, float | int | None]]:
     """`roc_auc` and `pr_auc` (average precision) of each class against the rest, by class name.
 
-    `true`: int [n]; `probabilities`: float [n, 3]. A class that does not occur, or that is the only one, has
+    `true`: int [n]; `probabilities`: float [n, classes]. A class that does not occur, or that is the only one, has
     neither: it is left out.
     """
     from sklearn.metrics import average_precision_score, roc_auc_score
 
     areas: dict[str, dict[str, float | int | None]] = {}
-    for index, label in enumerate(LABELS):
+    for index, label in enumerate(labels):
         own, probability = true == index, probabilities[:, index]
         if own.any() and not own.all():
             areas[label] = {
@@ -232,10 +237,10 @@ def areas_under_curves(
     return areas
 
 
-def _mean_areas(areas: dict[str, dict[str, Any]]) -> tuple[float | None, float | None]:
+def _mean_areas(areas: dict[str, dict[str, Any]], labels: Sequence[str]) -> tuple[float | None, float | None]:
     """Means over the classes that have areas, None where none has; says which have none."""
-    if len(areas) < CLASSES:
-        absent = ", ".join(label for label in LABELS if label not in areas)
+    if len(areas) < len(labels):
+        absent = ", ".join(label for label in labels if label not in areas)
         _LOG.warning("ROC-AUC and PR-AUC leave out %s: no such rows here, or no others.", absent)
     if not areas:
         return None, None
@@ -245,11 +250,11 @@ def _mean_areas(areas: dict[str, dict[str, Any]]) -> tuple[float | None, float |
     return roc_auc, pr_auc
 
 
-def _check_probabilities(true: NDArray[Any], probabilities: NDArray[Any]) -> None:
+def _check_probabilities(true: NDArray[Any], probabilities: NDArray[Any], classes: int) -> None:
     """Raises ValueError on wrong shapes, DataError on no rows or on a value that is not finite."""
-    if probabilities.shape != (*true.shape, CLASSES):
+    if probabilities.shape != (*true.shape, classes):
         raise ValueError(
-            f"probabilities must have one row for each true label and {CLASSES} columns. "
+            f"probabilities must have one row for each true label and {classes} columns. "
             f"Received shapes: true {true.shape}, probabilities {probabilities.shape}"
         )
     if not len(true):
@@ -265,13 +270,13 @@ def _check_probabilities(true: NDArray[Any], probabilities: NDArray[Any]) -> Non
         )
 
 
-def _check_classes(name: str, values: NDArray[Any]) -> None:
+def _check_classes(name: str, values: NDArray[Any], classes: int) -> None:
     """Raises ValueError unless all values are integers that name a class."""
     if values.dtype.kind not in "iu":
         raise ValueError(f"{name} must hold integers (class indices). Received: dtype {values.dtype}")
-    wrong = np.flatnonzero((values < 0) | (values >= CLASSES))
+    wrong = np.flatnonzero((values < 0) | (values >= classes))
     if len(wrong):
         raise ValueError(
-            f"{name} must hold class indices from 0 to {CLASSES - 1}. "
+            f"{name} must hold class indices from 0 to {classes - 1}. "
             f"Received: {values[wrong[0]]} at position {wrong[0]}"
         )

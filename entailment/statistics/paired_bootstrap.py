@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from entailment.statistics.metrics import CLASSES, confusion_counts, f1_scores, interval, scores
+from entailment.statistics.metrics import confusion_counts, f1_scores, interval, scores
 
 _WEIGHTS_AT_ONCE: Final = 2**22
 """Row weights of resamples that are held together: 32 MiB."""
@@ -19,6 +19,7 @@ def paired_bootstrap(
     labels: NDArray[Any],
     predicted_a: NDArray[Any],
     predicted_b: NDArray[Any],
+    classes: int,
     samples: int,
     confidence: float,
     seed: int,
@@ -31,15 +32,15 @@ def paired_bootstrap(
     wrong shapes or arguments.
     """
     both = np.concatenate([predicted_a, predicted_b])
-    observed = np.array([scores(confusion_counts(labels, run))["macro_f1"] for run in both])
-    drawn = resampled_macro_f1(labels, both, samples, seed)
+    observed = np.array([scores(confusion_counts(labels, run, classes))["macro_f1"] for run in both])
+    drawn = resampled_macro_f1(labels, both, classes, samples, seed)
     first = len(predicted_a)
     low, high = interval(drawn[:, :first].mean(axis=1) - drawn[:, first:].mean(axis=1), confidence)
     return float(observed[:first].mean() - observed[first:].mean()), float(low), float(high)
 
 
 def resampled_macro_f1(
-    labels: NDArray[Any], predicted: NDArray[Any], samples: int, seed: int
+    labels: NDArray[Any], predicted: NDArray[Any], classes: int, samples: int, seed: int
 ) -> NDArray[np.float64]:
     """Macro-F1 of each row of `predicted`, int [s, n], in common resamples of the n rows: float64 [samples, s].
 
@@ -53,8 +54,8 @@ def resampled_macro_f1(
     patterns, counts = np.unique(
         np.column_stack([labels, predicted.T]).astype(np.int8), axis=0, return_counts=True
     )
-    answered = np.stack([patterns[:, 1:] == label for label in range(CLASSES)], axis=-1)
-    own = patterns[:, :1] == np.arange(CLASSES)
+    answered = np.stack([patterns[:, 1:] == label for label in range(classes)], axis=-1)
+    own = patterns[:, :1] == np.arange(classes)
     hits = answered & own[:, None, :]
     generator = np.random.default_rng(seed)
     parts = []
@@ -64,6 +65,6 @@ def resampled_macro_f1(
         weights = generator.multinomial(len(labels), counts / len(labels), size=size).astype(np.float64)
         # Sums of whole numbers: the same bits in whatever order they are added.
         totals = [weights @ part.reshape(len(counts), -1) for part in (hits, answered)]
-        right, said = (total.reshape(size, -1, CLASSES) for total in totals)
+        right, said = (total.reshape(size, -1, classes) for total in totals)
         parts.append(f1_scores(right, (weights @ own)[:, None, :], said).mean(axis=-1))
     return np.concatenate(parts)

@@ -5,49 +5,41 @@ intervals over rows, and a difference is paired: both sides are resampled togeth
 Introduction to the Bootstrap, 1993, chapters 8 and 13).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from entailment.errors import DataError
-from entailment.statistics.metrics import CLASSES, confusion_counts, interval, scores
+from entailment.statistics.metrics import confusion_counts, interval, scores
 from entailment.statistics.paired_bootstrap import resampled_macro_f1
-from entailment.task import LABELS
+from entailment.task import in_snake_case
 
 if TYPE_CHECKING:
     import pandas as pd
 
-FIGURES: Final = (
-    "accuracy",
-    "macro_f1",
-    "balanced_accuracy",
-    "f1_contradictory",
-    "f1_implies",
-    "f1_no_entailment",
-)
-"""What has a mean and, under its name with `_std`, a standard deviation over the seeds."""
-COLUMNS: Final = (
-    "variant",
-    "seeds",
-    *(column for figure in FIGURES for column in (figure, f"{figure}_std")),
-    "macro_f1_ci_low",
-    "macro_f1_ci_high",
-    "difference",
-    "difference_ci_low",
-    "difference_ci_high",
-    "differs",
-    "error",
-)
 BEST, YES, NO = "best", "yes", "no: interval holds 0"
 _ROUNDING: Final = 1e-9
 """Means of equal figures over different numbers of seeds differ by less than this."""
 
 
+def compared_figures(labels: Sequence[str]) -> list[str]:
+    """What has a mean and, under its name with `_std`, a standard deviation over the seeds."""
+    return ["accuracy", "macro_f1", "balanced_accuracy", *(f"f1_{in_snake_case(label)}" for label in labels)]
+
+
+def comparison_columns(labels: Sequence[str]) -> list[str]:
+    """The columns of a comparison's table."""
+    moments = [column for figure in compared_figures(labels) for column in (figure, f"{figure}_std")]
+    ends = [f"{figure}_ci_{end}" for figure in ("macro_f1", "difference") for end in ("low", "high")]
+    return ["variant", "seeds", *moments, *ends[:2], "difference", *ends[2:], "differs", "error"]
+
+
 def comparison_table(
-    labels: NDArray[Any],
+    true: NDArray[Any],
     variants: Mapping[str, NDArray[Any] | str],
+    labels: Sequence[str],
     *,
     majority: int,
     bootstrap_samples: int,
@@ -57,17 +49,19 @@ def comparison_table(
     """A row for each variant, in their order, and a last one for always answering the majority class.
 
     Args:
-        labels: class indices of the rows, int [n]; not looked at where every variant failed.
-        variants: by name the probabilities, float [seeds, n, 3], or a text: why the variant failed.
+        true: class indices of the rows, int [n]; not looked at where every variant failed.
+        variants: by name the probabilities, float [seeds, n, classes], or a text: why the variant failed.
+        labels: the classes' names.
         majority: the most frequent class of the training rows.
         bootstrap_samples: resamples of the rows; the same ones for all variants.
         confidence: level of the intervals.
         seed: of the resamples.
 
     Returns:
-        Columns COLUMNS. Means and standard deviations over the seeds (`_std`, with n - 1; NaN for a single seed); the
-        interval of the mean macro-F1; `difference`: the mean macro-F1 less that of the best variant, with its
-        interval; `differs`: "best", "yes" or "no: interval holds 0"; `error`: why there are no figures, else "".
+        Columns `comparison_columns`. Means and standard deviations over the seeds (`_std`, with n - 1; NaN for a
+        single seed); the interval of the mean macro-F1; `difference`: the mean macro-F1 less that of the best
+        variant, with its interval; `differs`: "best", "yes" or "no: interval holds 0"; `error`: why there are no
+        figures, else "".
 
     Raises:
         ValueError: wrong shapes or arguments.
@@ -75,37 +69,39 @@ def comparison_table(
     """
     import pandas as pd
 
-    labels = np.asarray(labels)
+    true = np.asarray(true)
     answers = {
-        name: _answers(name, labels, probabilities)
+        name: _answers(name, true, probabilities, len(labels))
         for name, probabilities in variants.items()
         if not isinstance(probabilities, str)
     }
     failed = {name: reason for name, reason in variants.items() if isinstance(reason, str)}
-    baseline = f"always {LABELS[majority]}"
+    baseline = f"always {labels[majority]}"
     if answers:
-        answers[baseline] = np.full((1, len(labels)), majority)
-        rows = _compared(labels, answers, bootstrap_samples, confidence, seed)
+        answers[baseline] = np.full((1, len(true)), majority)
+        rows = _compared(true, answers, labels, bootstrap_samples, confidence, seed)
     else:
         rows, failed = {}, failed | {baseline: "no variant gave answers to compare with"}
     rows |= {name: {"variant": name, "seeds": 0, "differs": "", "error": why} for name, why in failed.items()}
-    return pd.DataFrame([rows[name] for name in (*variants, baseline)], columns=list(COLUMNS))
+    return pd.DataFrame([rows[name] for name in (*variants, baseline)], columns=comparison_columns(labels))
 
 
 def _compared(
-    labels: NDArray[Any],
+    true: NDArray[Any],
     answers: Mapping[str, NDArray[np.int64]],
+    labels: Sequence[str],
     samples: int,
     confidence: float,
     seed: int,
 ) -> dict[str, dict[str, Any]]:
     """The rows of the table for variants that gave answers, int [seeds, n]; the last one is the baseline."""
     rows: dict[str, dict[str, Any]] = {
-        name: {"variant": name, "seeds": len(runs)} | _moments(labels, runs) for name, runs in answers.items()
+        name: {"variant": name, "seeds": len(runs)} | _moments(true, runs, labels)
+        for name, runs in answers.items()
     }
     best = max(list(rows)[:-1], key=lambda name: rows[name]["macro_f1"])
     drawn = _mean_over_seeds(
-        resampled_macro_f1(labels, np.concatenate(list(answers.values())), samples, seed),
+        resampled_macro_f1(true, np.concatenate(list(answers.values())), len(labels), samples, seed),
         {name: len(runs) for name, runs in answers.items()},
     )
     for name, row in rows.items():
@@ -116,12 +112,12 @@ def _compared(
     return rows
 
 
-def _answers(name: str, labels: NDArray[Any], probabilities: NDArray[Any]) -> NDArray[np.int64]:
+def _answers(name: str, true: NDArray[Any], probabilities: NDArray[Any], classes: int) -> NDArray[np.int64]:
     """The classes answered, int64 [seeds, n]."""
     probabilities = np.asarray(probabilities)
-    if probabilities.ndim != 3 or probabilities.shape[1:] != (len(labels), CLASSES) or not len(probabilities):
+    if probabilities.ndim != 3 or probabilities.shape[1:] != (len(true), classes) or not len(probabilities):
         raise ValueError(
-            f"variant {name!r}: probabilities must be [seeds, {len(labels)}, {CLASSES}], at least one seed. "
+            f"variant {name!r}: probabilities must be [seeds, {len(true)}, {classes}], at least one seed. "
             f"Received shape: {probabilities.shape}"
         )
     if not np.isfinite(probabilities).all():
@@ -133,12 +129,13 @@ def _answers(name: str, labels: NDArray[Any], probabilities: NDArray[Any]) -> ND
     return answers
 
 
-def _moments(labels: NDArray[Any], runs: NDArray[np.int64]) -> dict[str, Any]:
+def _moments(true: NDArray[Any], runs: NDArray[np.int64], labels: Sequence[str]) -> dict[str, Any]:
     """Mean and standard deviation over the seeds of every figure."""
-    figures = scores(np.stack([confusion_counts(labels, run) for run in runs]))
-    figures |= dict(zip(FIGURES[3:], figures["f1"].T, strict=True))
+    figures = scores(np.stack([confusion_counts(true, run, len(labels)) for run in runs]))
+    names = compared_figures(labels)
+    figures |= dict(zip(names[-len(labels) :], figures["f1"].T, strict=True))
     moments: dict[str, Any] = {}
-    for name in FIGURES:
+    for name in names:
         moments[name] = float(figures[name].mean())
         moments[f"{name}_std"] = float(figures[name].std(ddof=1)) if len(runs) > 1 else np.nan
     return moments

@@ -6,7 +6,7 @@ pairs would change the mean (Bengio and Grandvalet, No unbiased estimator of the
 2004); the pooled bootstrap interval is over rows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,23 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from entailment.statistics.metrics import confusion_counts, evaluate
-from entailment.task import LABELS
+from entailment.task import in_snake_case
 
 if TYPE_CHECKING:
     import pandas as pd
 
-FIGURES: Final = (
-    "macro_f1",
-    "accuracy",
-    "majority_accuracy",
-    "balanced_accuracy",
-    "f1_contradictory",
-    "f1_implies",
-    "f1_no_entailment",
-)
-"""What the table shows."""
 INTERVAL: Final = ("macro_f1_ci_low", "macro_f1_ci_high")
-COLUMNS: Final = ("fold", "rows", *FIGURES, *INTERVAL, "error")
 MEAN, DEVIATION, POOLED = "mean", "std", "pooled"
 
 
@@ -41,7 +30,7 @@ class FoldAnswers:
     labels: NDArray[np.int64]
     """True classes, int64 [n]."""
     probabilities: NDArray[Any]
-    """float [n, 3]."""
+    """float [n, classes]."""
     train_counts: tuple[int, ...]
     """Rows of each class that it was trained on; the largest is the baseline's answer."""
 
@@ -59,15 +48,27 @@ class CrossValidation:
     pooled: dict[str, float]
     """What `Metrics.as_dict()` gives for all answers together; empty where every fold failed."""
     confusion: NDArray[np.int64]
-    """Of all answers together, [3, 3]; rows are the true class."""
+    """Of all answers together, [classes, classes]; rows are the true class."""
     table: "pd.DataFrame"
-    """Columns COLUMNS: a row for each fold, then MEAN, DEVIATION and POOLED; NaN where there is no figure."""
+    """A row for each fold, then MEAN, DEVIATION and POOLED; columns `fold`, `rows`, those of `fold_figures`, INTERVAL
+    and `error`, NaN where there is no figure."""
+
+
+def fold_figures(labels: Sequence[str]) -> list[str]:
+    """What the table shows of a fold, between the columns `fold` and `rows` and INTERVAL and `error`."""
+    by_class = (f"f1_{in_snake_case(label)}" for label in labels)
+    return ["macro_f1", "accuracy", "majority_accuracy", "balanced_accuracy", *by_class]
 
 
 def cross_validation(
-    folds: Mapping[int, FoldAnswers | str], *, bootstrap_samples: int, confidence: float, seed: int
+    folds: Mapping[int, FoldAnswers | str],
+    labels: Sequence[str],
+    *,
+    bootstrap_samples: int,
+    confidence: float,
+    seed: int,
 ) -> CrossValidation:
-    """Summarises the folds, by number from 1; a text says why a fold failed.
+    """Summarises the folds, by number from 1; a text says why a fold failed. `labels` are the classes' names.
 
     Raises ValueError on wrong shapes or arguments, DataError on probabilities that are not finite numbers.
     """
@@ -81,7 +82,7 @@ def cross_validation(
         number: fold
         if isinstance(fold, str)
         else evaluate(
-            fold.labels, fold.probabilities, majority=_most_frequent(fold.train_counts), **resampling
+            fold.labels, fold.probabilities, labels, majority=_most_frequent(fold.train_counts), **resampling
         ).as_dict()
         for number, fold in folds.items()
     }
@@ -91,19 +92,21 @@ def cross_validation(
     mean = {name: float(np.mean(found)) for name, found in values.items()}
     std = {name: float(np.std(found, ddof=1)) for name, found in values.items() if len(found) > 1}
     pooled: dict[str, float] = {}
-    confusion = np.zeros((len(LABELS), len(LABELS)), np.int64)
+    confusion = np.zeros((len(labels), len(labels)), np.int64)
     if answered:
         whole = _pooled(list(answered.values()))
         majority = _most_frequent(whole.train_counts)
-        pooled = evaluate(whole.labels, whole.probabilities, majority=majority, **resampling).as_dict()
-        confusion = confusion_counts(whole.labels, whole.probabilities.argmax(axis=1))
+        pooled = evaluate(
+            whole.labels, whole.probabilities, labels, majority=majority, **resampling
+        ).as_dict()
+        confusion = confusion_counts(whole.labels, whole.probabilities.argmax(axis=1), len(labels))
     rows = {number: len(fold.labels) for number, fold in answered.items()}
-    table = _table(figures, rows, {MEAN: mean, DEVIATION: std, POOLED: pooled})
+    table = _table(figures, rows, {MEAN: mean, DEVIATION: std, POOLED: pooled}, labels)
     return CrossValidation(figures, mean, std, pooled, confusion, table)
 
 
 def _most_frequent(counts: tuple[int, ...]) -> int:
-    return max(range(len(LABELS)), key=lambda index: counts[index])
+    return max(range(len(counts)), key=lambda index: counts[index])
 
 
 def _pooled(folds: list[FoldAnswers]) -> FoldAnswers:
@@ -119,17 +122,18 @@ def _table(
     folds: Mapping[int, Mapping[str, float] | str],
     rows: Mapping[int, int],
     totals: Mapping[str, Mapping[str, float]],
+    labels: Sequence[str],
 ) -> "pd.DataFrame":
     import pandas as pd
 
-    lines: list[dict[str, Any]] = []
+    names, lines = fold_figures(labels), list[dict[str, Any]]()
     for number, figures in folds.items():
         known = {"error": figures} if isinstance(figures, str) else {**figures, "rows": rows[number]}
         lines.append({"error": "", **known, "fold": str(number)})
     for name, figures in totals.items():
-        shown = figures if name == POOLED else {key: figures[key] for key in FIGURES if key in figures}
+        shown = figures if name == POOLED else {key: figures[key] for key in names if key in figures}
         lines.append({"error": "", **shown, "fold": name})
     lines[-1]["rows"] = sum(rows.values())
-    table = pd.DataFrame(lines, columns=list(COLUMNS))
-    numbers = ["rows", *FIGURES, *INTERVAL]
+    table = pd.DataFrame(lines, columns=["fold", "rows", *names, *INTERVAL, "error"])
+    numbers = ["rows", *names, *INTERVAL]
     return table.astype(dict.fromkeys(numbers, "float64"))

@@ -15,7 +15,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from entailment.configuration import Configuration, dotted, with_values
+from entailment.configuration.configuration import Configuration
+from entailment.configuration.loading import with_values
+from entailment.configuration.section import dotted
 from entailment.data.split import FoldRows
 from entailment.errors import EntailmentError, reason
 from entailment.model.end_to_end import Workplace
@@ -34,7 +36,7 @@ _UNPRUNED_TRIALS: Final = 5
 """Finished trials before any is stopped early: fewer have no median worth the name."""
 _UNPRUNED_EPOCHS: Final = 5
 """Epochs before a trial may be stopped."""
-_NOT_JUDGED: Final = ("dataset.", "tweets.", "ingest.", "evaluation.")
+_NOT_JUDGED: Final = ("task.", "dataset.", "tweets.", "ingest.", "evaluation.")
 """Sections that change no trial, beyond the records, whose hash is part of a study's name."""
 _LOG = logging.getLogger(__name__)
 
@@ -150,6 +152,7 @@ def judged_on_folds(
         answers[number] = FoldAnswers(result.labels, result.probabilities, tuple(counts.tolist()))
     return cross_validation(
         answers,
+        features.classes,
         bootstrap_samples=evaluation.bootstrap_samples,
         confidence=evaluation.confidence,
         seed=configuration.seed,

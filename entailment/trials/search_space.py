@@ -4,7 +4,10 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Any, Final, get_args
 
-from entailment.configuration import Configuration, Loss, dotted, with_values
+from entailment.configuration.configuration import Configuration
+from entailment.configuration.loading import with_values
+from entailment.configuration.section import dotted
+from entailment.configuration.training import Loss
 
 
 @dataclass(frozen=True)

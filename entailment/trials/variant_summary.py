@@ -26,6 +26,7 @@ def summarise_variant(
     labels: NDArray[np.int64],
     probabilities: NDArray[np.float32],
     histories: Sequence[Mapping[str, Sequence[float]]],
+    names: Sequence[str],
     *,
     majority: int,
     bootstrap_samples: int,
@@ -36,8 +37,9 @@ def summarise_variant(
 
     Args:
         labels: true classes of the test rows, int [n].
-        probabilities: float [seeds, n, 3].
+        probabilities: float [seeds, n, classes].
         histories: for each seed by name one value an epoch.
+        names: the classes' names.
         majority: the most frequent class of the training rows.
         bootstrap_samples: resamples behind each interval.
         confidence: level of the intervals; with several seeds the mean of their ends.
@@ -47,6 +49,7 @@ def summarise_variant(
         evaluate(
             labels,
             answers,
+            names,
             majority=majority,
             bootstrap_samples=bootstrap_samples,
             confidence=confidence,
@@ -59,7 +62,7 @@ def summarise_variant(
         metrics |= {
             f"{name}_std": float(np.std([figures[name] for figures in each], ddof=1)) for name in each[0]
         }
-    counts = [confusion_counts(labels, answers.argmax(axis=1)) for answers in probabilities]
+    counts = [confusion_counts(labels, answers.argmax(axis=1), len(names)) for answers in probabilities]
     return VariantSummary(metrics, mean_curves(histories), np.sum(counts, axis=0))
 
 

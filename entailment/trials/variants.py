@@ -1,9 +1,11 @@
 """The variants that a comparison trains, every loss with every kind of input, and training one of them or a fold."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, TypeVar, get_args
 
-from entailment.configuration import Configuration, Inputs, Loss
+from entailment.configuration.model import ModelConfiguration
+from entailment.configuration.task import Inputs
+from entailment.configuration.training import Loss
 from entailment.data.split import UNDIVIDED, FoldRows
 from entailment.model.end_to_end import Workplace, train_model, tuned_featurizer
 from entailment.model.features import Featurizer, SplitFeatures
@@ -12,6 +14,8 @@ from entailment.model.training import EpochSink, TrainedHead, predict
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+
+Settings = TypeVar("Settings", bound=ModelConfiguration)
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ class Variant:
         """Both in one word, fit for the name of a step or a run."""
         return f"{self.inputs}_{self.loss}"
 
-    def configured(self, configuration: Configuration) -> Configuration:
+    def configured(self, configuration: Settings) -> Settings:
         """The configuration with this variant's inputs and loss."""
         training = configuration.training.model_copy(update={"loss": self.loss})
         return configuration.model_copy(update={"inputs": self.inputs, "training": training})
@@ -38,9 +42,9 @@ class VariantResult:
 
     trained: TrainedHead
     labels: "np.ndarray"
-    """int64 [n], the answered rows' true classes, positions in LABELS."""
+    """int64 [n], the answered rows' true classes, their indices."""
     probabilities: "np.ndarray"
-    """float32 [n, 3] of the answered rows."""
+    """float32 [n, classes] of the answered rows."""
     ids: "pd.DataFrame"
     """Columns id_1 and id_2 of the answered rows."""
 
@@ -55,7 +59,7 @@ def variants(inputs: Inputs | None = None, loss: Loss | None = None) -> list[Var
     ]
 
 
-def train_variant(featurizer: Featurizer, config: Configuration, place: Workplace) -> VariantResult:
+def train_variant(featurizer: Featurizer, config: ModelConfiguration, place: Workplace) -> VariantResult:
     """Trains the configured model and lets it answer the test split of the records in `place`.
 
     Raises:
@@ -68,7 +72,7 @@ def train_variant(featurizer: Featurizer, config: Configuration, place: Workplac
 
 
 def train_fold(
-    featurizer: Featurizer, rows: FoldRows, config: Configuration, place: Workplace
+    featurizer: Featurizer, rows: FoldRows, config: ModelConfiguration, place: Workplace
 ) -> VariantResult:
     """The same for one fold of records that are not divided into splits (`fold_pairs`)."""
     features = featurizer.split(place.records, UNDIVIDED)
@@ -80,7 +84,7 @@ def train_and_answer(
     train: SplitFeatures,
     validation: SplitFeatures,
     test: SplitFeatures,
-    config: Configuration,
+    config: ModelConfiguration,
     place: Workplace,
     on_epoch: EpochSink = lambda epoch, figures: None,
 ) -> VariantResult:

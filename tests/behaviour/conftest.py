@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from entailment.configuration import Configuration
+from entailment.configuration.configuration import Configuration
 from entailment.data.image_paths import resolve_image_paths
 from entailment.data.pairs import read_pairs
 from entailment.data.sample import write_sample
@@ -41,7 +41,9 @@ def sample_model(built_folder: Path, tmp_path_factory: pytest.TempPathFactory) -
     """Trained once with every default, on features that are kept in the home as the encoders are."""
     folder, config = tmp_path_factory.mktemp("behaviour"), Configuration()
     write_sample(folder / "sample", config.dataset.sample_pairs)
-    pairs = read_pairs(folder / "sample" / "pairs.csv", max_text_bytes=config.ingest.max_text_bytes)
+    pairs = read_pairs(
+        folder / "sample" / "pairs.csv", config.task, max_text_bytes=config.ingest.max_text_bytes
+    )
     images = config.images
     resolved, _ = resolve_image_paths(
         pairs, folder / "sample" / "images", missing="error", max_pixels=images.max_pixels

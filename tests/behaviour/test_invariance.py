@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from entailment.task import PROBABILITY
+from entailment.task import LABELS, probability_columns
 from tests.behaviour.made_pairs import made_pairs
+
+PROBABILITY = probability_columns(LABELS)
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -14,7 +14,7 @@ MARGIN = 0.15
 def test_the_test_rows_are_answered_well(sample_model):
     answers = sample_model.answers
     true, predicted = (table["label"].map(LABELS.index).to_numpy() for table in (sample_model.test, answers))
-    assert macro_f1(true, predicted) >= 0.85  # 0.96
+    assert macro_f1(true, predicted, 3) >= 0.85  # 0.96
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_a_comparison_is_restricted_however_it_is_said(monkeypatch, arguments, n
     def run(configuration, chosen, seeds, use_cache):
         raise ChosenError(configuration.inputs, [variant.name for variant in chosen])
 
-    monkeypatch.setattr(commands.training, "use_stack", lambda name: None)
+    monkeypatch.setattr(commands.training, "use_stack", lambda name, configuration: None)
     monkeypatch.setattr(comparison, "run_comparison", run)
     with pytest.raises(ChosenError) as told:
         cli.commands["compare"].main(arguments, standalone_mode=False)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from entailment.configuration import Dataset, Tweets
+from entailment.configuration.dataset import Dataset, Tweets
+from entailment.configuration.task import Task
 from entailment.data import additions
 from entailment.data.additions import add_pairs, dataset_names, find_version
 from entailment.data.pairs import read_pairs
@@ -44,14 +45,14 @@ def picture(path, color):
 def add(tmp_path):
     def run(rows, images=None, name="own"):
         file = write(tmp_path / "new.csv", rows)
-        return add_pairs(file, images, tmp_path / "datasets", name, **LIMITS)
+        return add_pairs(file, images, tmp_path / "datasets", name, Task(), **LIMITS)
 
     return run
 
 
 def current(tmp_path, source="own"):
     version = find_version(tmp_path / "datasets", source)
-    return read_pairs(version.csv, max_text_bytes=1000)
+    return read_pairs(version.csv, Task(), max_text_bytes=1000)
 
 
 def test_every_addition_is_a_version_and_all_stay_readable(add, tmp_path):
@@ -168,11 +169,11 @@ def test_a_source_is_found_by_name_and_an_unknown_one_lists_the_known(add, tmp_p
 
 def _die_before_the_log(file, images, folder):
     additions.write_json = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-    add_pairs(file, images, folder, "own", **LIMITS)
+    add_pairs(file, images, folder, "own", Task(), **LIMITS)
 
 
 def _add(file, folder):
-    add_pairs(file, None, folder, "own", **LIMITS)
+    add_pairs(file, None, folder, "own", Task(), **LIMITS)
 
 
 def test_a_killed_addition_is_in_no_version_and_is_cleared_away(add, tmp_path):
@@ -189,7 +190,7 @@ def test_a_killed_addition_is_in_no_version_and_is_cleared_away(add, tmp_path):
     assert (place / "pairs-00002.csv").is_file() and (place / "images" / "a2.png").is_file()
     assert len(current(tmp_path)) == 1
     picture(images / "a2.png", "blue")
-    addition = add_pairs(file, images, tmp_path / "datasets", "own", **LIMITS)
+    addition = add_pairs(file, images, tmp_path / "datasets", "own", Task(), **LIMITS)
     assert (addition.version, addition.rows_added, addition.conflicts) == (2, 1, 0)
     assert (place / "images" / "a2.png").read_bytes() == Path(images / "a2.png").read_bytes()
 

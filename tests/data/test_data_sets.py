@@ -5,7 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from entailment.configuration import Split
+from entailment.configuration.split import Split
+from entailment.configuration.task import Task
 from entailment.data.pairs import read_pairs
 from entailment.data.sample import write_sample
 from entailment.data.split import shared_between_splits, split_pairs
@@ -22,12 +23,12 @@ def pairs(request, tmp_path_factory):
     if request.param == "generated":
         folder = tmp_path_factory.mktemp("sets") / "sample"
         write_sample(folder, pairs=200)
-        return read_pairs(folder / "pairs.csv", max_text_bytes=20_000)
+        return read_pairs(folder / "pairs.csv", Task(), max_text_bytes=20_000)
     places = [folder / "shared" / "data" / "tweets_dev.csv" for folder in (PROJECT, PROJECT.parent)]
     found = [place for place in places if place.is_file()]
     if not found:
         pytest.skip(f"the real tweets for measuring are not here: {places[0]}")
-    return read_pairs(found[0], max_text_bytes=20_000)
+    return read_pairs(found[0], Task(), max_text_bytes=20_000)
 
 
 def test_most_pairs_are_of_no_entailment_and_the_rare_classes_are_not_too_rare(pairs):
@@ -65,4 +66,4 @@ def test_what_is_beside_the_content_does_not_tell_the_label(pairs):
     labels = pairs[LABEL_INDEX_COLUMN].to_numpy()
     folds = StratifiedKFold(5, shuffle=True, random_state=0)
     answers = cross_val_predict(tree, np.column_stack(columns).astype(float), labels, cv=folds)
-    assert macro_f1(labels, answers) < 0.5
+    assert macro_f1(labels, answers, 3) < 0.5

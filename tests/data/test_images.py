@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile, features
 
-from entailment.configuration import MAX_DECODED_BYTES
+from entailment.configuration.images import MAX_DECODED_BYTES
 from entailment.data import images as module
 from entailment.data.images import KINDS, MISSING, checksums_fit, decode_images, read_header
 from entailment.errors import ImageError

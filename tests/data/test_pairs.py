@@ -5,6 +5,7 @@ import logging
 import pandas as pd
 import pytest
 
+from entailment.configuration.task import Task
 from entailment.data.pairs import content_hash, pair_hashes, read_pairs
 from entailment.errors import DataError
 from entailment.task import PAIR_COLUMNS
@@ -19,7 +20,7 @@ def write(path, rows, header=PAIR_COLUMNS, encoding="utf-8"):
 
 
 def read(path, **options):
-    return read_pairs(path, max_text_bytes=1000, **options)
+    return read_pairs(path, Task(), max_text_bytes=1000, **options)
 
 
 def test_ids_stay_exact_and_odd_texts_stay_themselves(tmp_path):
@@ -71,7 +72,9 @@ def test_faults_are_in_the_order_of_the_file_and_the_rest_is_counted(tmp_path):
         "  row 1, column label",
         *(f"  row 3, column {name}" for name in ("id_1", "text_1", "id_2", "text_2")),
     ]
-    assert faults[0].endswith("must be one of Contradictory, Implies, NoEntailment. Received: 'maybe'")
+    assert faults[0].endswith(
+        "must be one of Contradictory, Implies, NoEntailment (task.labels). Received: 'maybe'"
+    )
     assert faults[-1].endswith(f"Received: '{'x' * 40}... (2000 bytes)'")
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from entailment.configuration.task import Task
 from entailment.data import sample as module
 from entailment.data.image_paths import resolve_image_paths
 from entailment.data.pairs import read_pairs
@@ -26,7 +27,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def pairs(folder):
-    return read_pairs(folder / "pairs.csv", max_text_bytes=20_000)
+    return read_pairs(folder / "pairs.csv", Task(), max_text_bytes=20_000)
 
 
 def test_the_same_arguments_give_the_same_bytes(folder, tmp_path):

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import train_test_split
 
-from entailment.configuration import Split
+from entailment.configuration.split import Split
 from entailment.data.split import (
     FOLD_COLUMN,
     UNDIVIDED,
@@ -63,7 +63,7 @@ def test_stratified_equals_the_two_calls_of_the_example(n, seed, test, validatio
 
 def test_the_example_s_sizes():
     pairs = frame(np.repeat([0, 1, 2], [109, 109, 1182]))
-    counts = split_report(split_pairs(pairs, Split(), 42))["counts"]
+    counts = split_report(split_pairs(pairs, Split(), 42), LABELS)["counts"]
     assert [sum(counts[name].values()) for name in SPLITS] == [1197, 63, 140]
     assert counts["test"]["NoEntailment"] == 118
 
@@ -112,10 +112,10 @@ def test_leaks_are_counted_warned_of_and_stopped():
     pairs = frame(np.arange(300) % 3)
     clean = split_pairs(pairs, Split(), 0)
     assert shared_between_splits(clean) == {"ids": 0, "texts": 0}
-    assert leak_warning(split_report(clean)) is None
+    assert leak_warning(split_report(clean, LABELS)) is None
     leaky = split_pairs(pairs.assign(text_1="the same"), Split(), 0)
     assert shared_between_splits(leaky) == {"ids": 0, "texts": 1}
-    assert "LEAK" in leak_warning(split_report(leaky))
+    assert "LEAK" in leak_warning(split_report(leaky, LABELS))
     with pytest.raises(DataError, match=r"share 1 texts \(split.on_leak is error\)"):
         split_pairs(pairs.assign(text_1="the same"), Split(on_leak="error"), 0)
 
@@ -188,7 +188,7 @@ def test_for_a_search_the_fold_itself_is_the_validation():
 )
 def test_too_few_rows_of_a_class_for_the_folds_are_explained(labels, message):
     with pytest.raises(DataError, match=message):
-        fold_rows(np.array(labels), 5, 0, 0.05)
+        fold_pairs(frame(np.array(labels)), Split(validation_fraction=0.05), 5, 0)
 
 
 def test_pairs_with_their_folds_stay_in_file_order():
@@ -198,7 +198,7 @@ def test_pairs_with_their_folds_stay_in_file_order():
     assert set(folded["split"]) == {UNDIVIDED}
     for number, rows in enumerate(fold_rows(pairs["label_index"].to_numpy(), 5, 7), 1):
         assert np.flatnonzero(folded["fold"] == str(number)).tolist() == rows.test.tolist()
-    report = split_report(folded, FOLD_COLUMN)
+    report = split_report(folded, LABELS, FOLD_COLUMN)
     assert report["counts"] == {str(n): dict.fromkeys(LABELS, 4) for n in range(1, 6)}
     assert report["shared"] == {"ids": 0, "texts": 0}
 
@@ -211,7 +211,7 @@ def test_rows_too_few_for_a_fold_s_validation_are_told_before_any_training():
 
 def test_pairs_shared_between_folds_are_a_leak():
     pairs = frame(np.arange(60) % 3).assign(text_1="the same")
-    assert "LEAK" in leak_warning(split_report(fold_pairs(pairs, Split(), 5, 7), FOLD_COLUMN))
+    assert "LEAK" in leak_warning(split_report(fold_pairs(pairs, Split(), 5, 7), LABELS, FOLD_COLUMN))
     with pytest.raises(DataError, match="The folds share 1 texts"):
         fold_pairs(pairs, Split(on_leak="error"), 5, 7)
 

@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from entailment.configuration import Tweets
+from entailment.configuration.dataset import Tweets
 from entailment.data import download as download_module
 from entailment.data.tweets import download_tweets
 from entailment.errors import DownloadError

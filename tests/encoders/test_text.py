@@ -5,7 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from entailment.configuration import Head, Training
+from entailment.configuration.head import Head
+from entailment.configuration.training import Training
 from entailment.encoders.text import TextEncoder
 from entailment.errors import EncoderError
 from entailment.files import write_json

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from entailment.configuration import Head, Training
+from entailment.configuration.head import Head
+from entailment.configuration.training import Training
 from entailment.evaluation.missing_modalities import (
     ABSENCES,
     COLUMNS,
@@ -85,15 +86,15 @@ def test_hiding_inputs_gives_what_raw_rows_without_them_give(absence, pair):
 def test_figures_are_those_of_raw_rows_without_the_inputs():
     whole = features(rows())
     widths = {name: column.shape[1] for name, column in whole.inputs.items()}
-    model = build_head(widths, Head(projection_units=8))
+    model = build_head(widths, Head(projection_units=8), 3)
     table = missing_modalities_table(whole, answers(model)(whole), answers(model), **OPTIONS)
     assert table["missing"].tolist() == [NOTHING_MISSING, *ABSENCES] and list(table.columns) == list(COLUMNS)
     by_name = table.set_index("missing")
-    full = macro_f1(whole.labels, answers(model)(whole))
+    full = macro_f1(whole.labels, answers(model)(whole), 3)
     assert by_name.loc[NOTHING_MISSING, "macro_f1"] == full
     for absence, strip in STRIPPED.items():
         really = features([strip(row) for row in rows()])
-        expected = macro_f1(really.labels, answers(model)(really))
+        expected = macro_f1(really.labels, answers(model)(really), 3)
         row = by_name.loc[absence]
         assert row["macro_f1"] == expected and row["rows"] == 60
         assert row["difference"] == pytest.approx(expected - full)

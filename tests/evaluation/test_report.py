@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from entailment.configuration import Evaluation, Head
+from entailment.configuration.evaluation import Evaluation
+from entailment.configuration.head import Head
 from entailment.evaluation import samples as samples_module
 from entailment.evaluation.report import evaluate_split
 from entailment.evaluation.slices import SLICES
@@ -64,7 +65,7 @@ class Features:
 
 def telling_head():
     """Answers with the largest of the three inputs."""
-    model = build_head({"text": 3, "text_present": 1}, Head(projection_layers=0, projection_units=3))
+    model = build_head({"text": 3, "text_present": 1}, Head(projection_layers=0, projection_units=3), 3)
     for name in ("text_projection", "logits"):
         model.get_layer(name).set_weights([np.eye(3, dtype=np.float32), np.zeros(3, np.float32)])
     set_temperature(model, 2.0)
@@ -100,7 +101,7 @@ def test_calibration_metrics_and_predictions_agree(judged):
     assert evaluated.calibration["before"]["ece"] != evaluated.calibration["after"]["ece"]
     right = (evaluated.predictions["label"] == evaluated.predictions["true_label"]).mean()
     assert right == evaluated.metrics.accuracy
-    assert evaluated.classification_report["Implies"]["f1"] == evaluated.metrics.f1_implies
+    assert evaluated.classification_report["Implies"]["f1"] == evaluated.metrics.f1["implies"]
 
 
 def test_slices_know_urls_texts_and_which_images_the_model_saw(judged):
@@ -125,7 +126,7 @@ def test_missing_modalities_are_judged_on_the_same_rows(judged):
     for name, seed in (("image_1", 1), ("image_2", 2)):
         vectors = np.random.default_rng(seed).normal(size=(len(labels), 3)).astype(np.float32)
         features.inputs |= {name: vectors, f"{name}_present": np.ones((len(labels), 1), np.float32)}
-    head = build_head({name: column.shape[1] for name, column in features.inputs.items()}, Head())
+    head = build_head({name: column.shape[1] for name, column in features.inputs.items()}, Head(), 3)
     evaluated = evaluate_split(records, TrainedHead(head, 0, {"val_loss": [1.0]}), features, *rest)
     table = evaluated.missing_modalities.set_index("missing")
     assert table.loc["nothing_missing", "macro_f1"] == evaluated.metrics.macro_f1

@@ -5,16 +5,17 @@ import pandas as pd
 import pytest
 
 from entailment.evaluation.slices import (
-    COLUMNS,
     FEWEST_ROWS,
     SLICES,
     evaluated_pairs,
+    slice_columns,
     slice_table,
 )
 from entailment.records.records import RecordsIndex
 from entailment.reporting.evaluation_page import slices_markdown
 from entailment.reporting.markdown import table_records
 from entailment.statistics.metrics import macro_f1
+from entailment.task import LABELS as NAMES
 
 OPTIONS = {"majority": 2, "bootstrap_samples": 200, "confidence": 0.95, "seed": 42}
 LONG = "The bridge across the river opened again on Monday morning"
@@ -91,24 +92,24 @@ def test_figures_are_those_of_the_rows_inside():
     frame = pairs(60)
     frame.loc[:24, "text_1"] = "short one"
     true, predicted = judged(60)
-    table = slice_table(frame, true, predicted, **OPTIONS).set_index("slice")
+    table = slice_table(frame, true, predicted, labels=NAMES, **OPTIONS).set_index("slice")
     assert list(table.index) == ["all", *SLICES]
     short, whole = table.loc["short_text"], table.loc["all"]
     assert (short["rows"], whole["rows"]) == (25, 60)
     assert short["accuracy"] == np.mean(true[:25] == predicted[:25])
-    assert short["macro_f1"] == macro_f1(true[:25], predicted[:25])
+    assert short["macro_f1"] == macro_f1(true[:25], predicted[:25], 3)
     assert short["majority_accuracy"] == np.mean(true[:25] == 2)
     assert short["macro_f1_ci_low"] < short["macro_f1"] < short["macro_f1_ci_high"]
     by_class = short[["rows_Contradictory", "rows_Implies", "rows_NoEntailment"]].tolist()
     assert by_class == np.bincount(true[:25], minlength=3).tolist()
-    assert whole["macro_f1"] == macro_f1(true, predicted)
+    assert whole["macro_f1"] == macro_f1(true, predicted, 3)
 
 
 def test_few_rows_show_their_number_and_no_figure():
     frame = pairs(40)
     frame.loc[: FEWEST_ROWS - 2, "text_1"] = "short one"
     frame.loc[: FEWEST_ROWS - 1, "image_present_1"] = False
-    table = slice_table(frame, *judged(40), **OPTIONS)
+    table = slice_table(frame, *judged(40), labels=NAMES, **OPTIONS)
     rows = {row["slice"]: row for row in table_records(table)}
     assert rows["short_text"]["rows"] == FEWEST_ROWS - 1
     assert rows["short_text"]["macro_f1"] is None and rows["short_text"]["accuracy"] is None
@@ -118,10 +119,10 @@ def test_few_rows_show_their_number_and_no_figure():
 
 
 def test_records_and_markdown_hold_the_whole_table():
-    table = slice_table(pairs(40), *judged(40), **OPTIONS)
+    table = slice_table(pairs(40), *judged(40), labels=NAMES, **OPTIONS)
     records = table_records(table)
     assert json.loads(json.dumps(records, allow_nan=False)) == records
-    assert [list(row) for row in records] == [list(COLUMNS)] * len(table)
+    assert [list(row) for row in records] == [slice_columns(NAMES)] * len(table)
     lines = slices_markdown(records).splitlines()
     assert len(lines) == len(table) + 2 and len({line.count("|") for line in lines}) == 1
     everything = next(line for line in lines if line.startswith("| all "))
@@ -131,7 +132,7 @@ def test_records_and_markdown_hold_the_whole_table():
 
 def test_the_same_seed_gives_the_same_table():
     frame, answers = pairs(40), judged(40)
-    first, again = (slice_table(frame, *answers, **OPTIONS) for _ in range(2))
+    first, again = (slice_table(frame, *answers, labels=NAMES, **OPTIONS) for _ in range(2))
     pd.testing.assert_frame_equal(first, again, check_exact=True)
 
 

@@ -11,14 +11,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from entailment.configuration import Configuration, load_configuration
+from entailment.configuration.configuration import Configuration
+from entailment.configuration.loading import load_configuration
+from entailment.configuration.task import Task
 from entailment.data.additions import find_version
 from entailment.data.pairs import read_pairs
 from entailment.model.features import configured_featurizer
 from entailment.records.records import read_index, read_rows
 from entailment.serving.predictor import Predictor
-from entailment.task import LABEL, LABELS, PROBABILITY
+from entailment.task import LABEL, LABELS, probability_columns
 from tracking import registry
+
+PROBABILITY = probability_columns(LABELS)
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -53,20 +57,20 @@ def test_versions_and_aliases_are_listed(tracked: Path) -> None:
     client = mlflow.MlflowClient()
     found = client.search_model_versions("name='multimodal-entailment'")
     assert sorted(version.version for version in found) == [1, 2]
-    assert registry.champion_version() == "1"
+    assert registry.champion_version("multimodal-entailment") == "1"
     model = client.get_registered_model("multimodal-entailment")
     assert {name: str(version) for name, version in model.aliases.items()} == {
         "champion": "1",
         "challenger": "2",
     }
-    assert sum(map(len, registry.trained_pairs("1").values())) == 96
+    assert sum(map(len, registry.trained_pairs("multimodal-entailment", "1").values())) == 96
 
 
 def test_the_data_set_is_found_with_its_two_versions(golden_home: Path) -> None:
     for name, rows, number in (("mine", 96, 2), ("mine@1", 48, 1)):
         version = find_version(golden_home / "datasets", name)
         assert version is not None and version.number == number
-        assert len(read_pairs(version.csv, max_text_bytes=1000)) == rows
+        assert len(read_pairs(version.csv, Task(), max_text_bytes=1000)) == rows
     assert len(list(version.images.iterdir())) == 192
 
 
@@ -106,7 +110,9 @@ def test_a_registered_version_answers_as_it_did(
 
 def test_the_champion_answers_in_a_process_of_its_own(golden: Path, tracked: Path) -> None:
     for version in ("1", "2"):
-        predictor = Predictor(registry.version_files(version) / "package", golden / "home" / "features")
+        predictor = Predictor(
+            registry.version_files("multimodal-entailment", version) / "package", golden / "home" / "features"
+        )
         answers = predictor.predict(pd.read_parquet(golden / "questions.parquet"))
         same_answers(answers, pd.read_parquet(golden / f"answers-{version}.parquet"))
 

@@ -11,7 +11,7 @@ from zenml.artifact_stores import LocalArtifactStore
 from zenml.artifact_stores.local_artifact_store import LocalArtifactStoreConfig
 from zenml.enums import StackComponentType
 
-from entailment.configuration import Head
+from entailment.configuration.head import Head
 from entailment.errors import DataError
 from entailment.files import sha256_of_folder
 from entailment.model.head import build_head
@@ -70,7 +70,7 @@ def records(tmp_path):
 
 def head(tmp_path):
     widths = {"text": 4, "text_present": 1}
-    return TrainedHead(build_head(widths, Head(projection_units=4)), 1, {"train_loss": [0.5, 0.25]})
+    return TrainedHead(build_head(widths, Head(projection_units=4), 3), 1, {"train_loss": [0.5, 0.25]})
 
 
 def head_with_encoder(tmp_path):

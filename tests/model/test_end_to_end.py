@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from entailment.configuration import load_configuration
+from entailment.configuration.loading import load_configuration
 from entailment.encoders.handles import load_module
 from entailment.encoders.trainable import TrainableEncoder
 from entailment.errors import EncoderError, EntailmentError
@@ -127,7 +127,7 @@ def test_what_is_asked_for_moves_and_its_features_are_those_of_training(
     featurizer = tuned_featurizer(trained, config, tmp_path, tmp_path / "features")
     validation, train = (featurizer.split(records, split) for split in ("validation", "train"))
     logits = predict(logits_model(trained.model), validation)
-    loss = np.mean(build_loss(config.training, train.labels)(validation.labels, logits))
+    loss = np.mean(build_loss(config.training, train.labels, 3)(validation.labels, logits))
     assert loss == pytest.approx(trained.history["val_loss"][trained.best_epoch], abs=1e-4)
     assert temperature_of(trained.model) > 0
 

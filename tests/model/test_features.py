@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from entailment.configuration import load_configuration
+from entailment.configuration.loading import load_configuration
 from entailment.model.features import Featurizer, SplitFeatures, _index_of, configured_featurizer
 from entailment.records.records import Row
 from tests.encoders.random_modules import write_random_modules

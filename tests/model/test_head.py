@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from entailment.configuration import Head
+from entailment.configuration.head import Head
 from entailment.errors import DataError
 from entailment.model.head import build_head, load_head
 
@@ -25,7 +25,7 @@ def batch(widths, rows=4, seed=0):
 @pytest.mark.parametrize("widths", [TEXTS, IMAGES, TEXTS | IMAGES, PACKED, PACKED | IMAGES])
 @pytest.mark.parametrize("pair_features", [True, False])
 def test_probabilities_and_a_round_trip(tmp_path, widths, pair_features):
-    model = build_head(widths, Head(pair_features=pair_features, projection_units=8))
+    model = build_head(widths, Head(pair_features=pair_features, projection_units=8), 3)
     inputs = batch(widths)
     answers = model.predict(inputs, verbose=0)
     assert answers.shape == (4, 3)
@@ -36,7 +36,7 @@ def test_probabilities_and_a_round_trip(tmp_path, widths, pair_features):
 
 @pytest.mark.parametrize("options", [{"modality_dropout": 0.4}, {"attention": "cross"}])
 def test_variants_survive_a_round_trip(tmp_path, options):
-    model = build_head(TEXTS | IMAGES, Head(projection_units=8, **options))
+    model = build_head(TEXTS | IMAGES, Head(projection_units=8, **options), 3)
     inputs = batch(TEXTS | IMAGES)
     answers = np.asarray(model(inputs))
     model.save(tmp_path / "head.keras")
@@ -58,7 +58,7 @@ def test_modality_dropout_hides_one_whole_modality_of_some_rows_in_training_alon
 
 
 def test_a_hidden_modality_is_like_an_absent_one():
-    model = build_head(TEXTS | IMAGES, Head(projection_units=8, modality_dropout=0.999999))
+    model = build_head(TEXTS | IMAGES, Head(projection_units=8, modality_dropout=0.999999), 3)
     inputs = batch(TEXTS | IMAGES)
     absent = {n: array * (not n.startswith("image")) for n, array in inputs.items()}
     other = {n: array * (not n.startswith("text")) for n, array in inputs.items()}
@@ -73,24 +73,24 @@ def test_a_hidden_modality_is_like_an_absent_one():
 
 def build_without_dropout(model, config):
     """The same weights in a head whose residual blocks drop nothing."""
-    other = build_head(TEXTS | IMAGES, config.model_copy(update={"dropout": 0.0}))
+    other = build_head(TEXTS | IMAGES, config.model_copy(update={"dropout": 0.0}), 3)
     other.set_weights(model.get_weights())
     return other
 
 
 def test_attention_mixes_the_modalities_of_a_row_and_no_rows():
-    model = build_head(TEXTS | IMAGES, Head(projection_units=8, attention="cross"))
+    model = build_head(TEXTS | IMAGES, Head(projection_units=8, attention="cross"), 3)
     inputs = batch(TEXTS | IMAGES)
     alone = np.concatenate(
         [np.asarray(model({n: a[i : i + 1] for n, a in inputs.items()})) for i in range(4)]
     )
     np.testing.assert_allclose(np.asarray(model(inputs)), alone, atol=1e-6)
-    plain = build_head(TEXTS | IMAGES, Head(projection_units=8))
+    plain = build_head(TEXTS | IMAGES, Head(projection_units=8), 3)
     assert model.count_params() - plain.count_params() == 2 * 8 * 3 + 1
 
 
 def test_the_projection_is_the_example_s():
-    model = build_head(IMAGES, Head(pair_features=False, projection_layers=2, projection_units=8))
+    model = build_head(IMAGES, Head(pair_features=False, projection_layers=2, projection_units=8), 3)
     kinds = [
         type(layer).__name__
         for layer in model.layers
@@ -105,7 +105,7 @@ def test_the_projection_is_the_example_s():
 
 def test_parameters_count_what_the_options_say():
     def count(**options):
-        return build_head(TEXTS, Head(projection_units=8, **options)).count_params()
+        return build_head(TEXTS, Head(projection_units=8, **options), 3).count_params()
 
     assert count(pair_features=True) - count(pair_features=False) == 2 * 6 * 8
     assert count(projection_layers=3) - count(projection_layers=2) == 8 * 8 + 8 + 2 * 8

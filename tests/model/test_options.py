@@ -4,7 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from entailment.configuration import Configuration, Head, Training
+from entailment.configuration.configuration import Configuration
+from entailment.configuration.head import Head
+from entailment.configuration.training import Training
 from entailment.model.features import SplitFeatures
 from entailment.model.training import load_trained, predict, save_trained, train_head
 
@@ -105,5 +107,5 @@ def test_the_hidden_layers_drop_the_configured_share():
 
     widths = {name: column.shape[1] for name, column in TRAIN.inputs.items()}
     dropped = {"dropout": 0.35, "attention_dropout": 0.45}
-    model = build_head(widths, Head(**HEAD, **dropped, attention="cross"))
+    model = build_head(widths, Head(**HEAD, **dropped, attention="cross"), 3)
     assert rates(model) == {"image_dropout_1": 0.35, "text_dropout_1": 0.35, "attention": 0.45}

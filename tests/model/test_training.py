@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from entailment.configuration import Head, Training
+from entailment.configuration.head import Head
+from entailment.configuration.training import Training
 from entailment.errors import DataError, EntailmentError
 from entailment.files import read_json, write_json
 from entailment.model.features import SplitFeatures

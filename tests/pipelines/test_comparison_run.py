@@ -6,7 +6,8 @@ import sqlite3
 import pandas as pd
 import pytest
 
-from entailment.configuration import dotted, load_configuration
+from entailment.configuration.loading import load_configuration
+from entailment.configuration.section import dotted
 from tests.encoders.random_modules import write_random_modules
 from tests.pipelines.workspace import Workspace
 

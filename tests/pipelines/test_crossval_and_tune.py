@@ -7,12 +7,17 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from entailment.configuration import Split, dotted, load_configuration
+from entailment.configuration.loading import load_configuration
+from entailment.configuration.section import dotted
+from entailment.configuration.split import Split
+from entailment.configuration.task import Task
 from entailment.data.pairs import read_pairs
 from entailment.data.split import split_pairs
-from entailment.task import ID, PAIR_COLUMNS, PROBABILITY
+from entailment.task import ID, LABELS, PAIR_COLUMNS, probability_columns
 from tests.encoders.random_modules import write_random_modules
 from tests.pipelines.workspace import Workspace
+
+PROBABILITY = probability_columns(LABELS)
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -37,7 +42,7 @@ def client(workspace):
 
 
 def pairs_of(workspace):
-    return read_pairs(workspace.folder / "data" / "pairs.csv", max_text_bytes=10_000)
+    return read_pairs(workspace.folder / "data" / "pairs.csv", Task(), max_text_bytes=10_000)
 
 
 def children(client, parent):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from entailment.configuration import Configuration, load_configuration
+from entailment.configuration.configuration import Configuration
+from entailment.configuration.loading import load_configuration
 from pipelines import scheduled
 
 

@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+from entailment.task import LABELS
 from pipelines.summary import comparison_summary, cross_validation_summary, schedules_table
 
 
@@ -13,7 +14,14 @@ def test_a_failed_variant_and_fold_say_why_beside_the_others():
     failed = {"variant": "text_weighted", "fold": "2", "error": "loss is inf"}
     pooled = fine | {"fold": "pooled"}
     source = {"name": "mine", "rows": 60, "generated": False}
-    common = {"steps": 5, "cached": 0, "source": source, "parent_run_id": "abc", "confidence": 0.95}
+    common = {
+        "steps": 5,
+        "cached": 0,
+        "source": source,
+        "parent_run_id": "abc",
+        "confidence": 0.95,
+        "labels": LABELS,
+    }
     compared = comparison_summary(SimpleNamespace(table=[fine, failed], **common)).splitlines()
     assert compared[2].split()[:3] == ["variant", "accuracy", "macro-F1"]
     shown = "text_focal 0.500 0.500 0.400 to 0.600 0.500 .25 / .25 / .25 best"

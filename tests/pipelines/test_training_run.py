@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 import pandas as pd
 import pytest
 
-from entailment.configuration import dotted, load_configuration
+from entailment.configuration.loading import load_configuration
+from entailment.configuration.section import dotted
 from tests.encoders.random_modules import write_network_weights, write_random_modules
 from tests.pipelines.workspace import PROJECT, STEPS, Workspace
 

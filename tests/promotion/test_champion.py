@@ -4,13 +4,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from entailment.configuration import Configuration, Drift
+from entailment.configuration.configuration import Configuration
+from entailment.configuration.drift import Drift
 from entailment.data.image_paths import MISSING, OK
 from entailment.data.pairs import pair_hashes
 from entailment.model.features import SplitFeatures
 from entailment.promotion.champion import Champion, gather_evidence, measure_drift
 from entailment.records.records import RecordsIndex
-from entailment.task import PROBABILITY
+from entailment.task import LABELS, probability_columns
+from entailment.task import LABELS as NAMES
+
+PROBABILITY = probability_columns(LABELS)
 
 
 class Echo:
@@ -42,7 +46,7 @@ def table(count, tmp_path):
 def champion(frame, train, validation=(), test=()):
     hashes = pair_hashes(frame)
     pairs = {"train": hashes[list(train)], "validation": hashes[list(validation)], "test": hashes[list(test)]}
-    return Champion("4", Echo(), {name: list(values) for name, values in pairs.items()})
+    return Champion("4", Echo(), NAMES, {name: list(values) for name, values in pairs.items()})
 
 
 def test_rows_keep_their_order_and_those_learned_from_are_marked(tmp_path):
@@ -54,12 +58,12 @@ def test_rows_keep_their_order_and_those_learned_from_are_marked(tmp_path):
     index = RecordsIndex(ids, np.array([0, 0, 2, 2]), keys, keys)
     best = champion(frame, train=[0], validation=[3], test=[2])
     said = np.full((4, 3), 1 / 3, np.float32)
-    found = gather_evidence(index, said, frame, 2, best, version="4")
+    found = gather_evidence(index, said, frame, 2, NAMES, best, version="4")
     assert found.unseen.tolist() == [True, False, False, True]
     assert np.isnan(found.champion[0]).all() and found.champion[1:].argmax(axis=1).tolist() == [0, 2, 0]
     assert best.predictor.images == [b"pixels"] * 4
     assert set(found.slices) >= {"has_url", "short_text"} and len(found.slices["has_url"]) == 4
-    alone = gather_evidence(index, said, frame, 2, None, version="4", no_champion="it is generated")
+    alone = gather_evidence(index, said, frame, 2, NAMES, None, version="4", no_champion="it is generated")
     assert alone.champion is None and alone.champion_version == "4" and alone.no_champion == "it is generated"
 
 
@@ -88,14 +92,14 @@ def test_new_rows_are_those_of_no_split(tmp_path, features):
 
 def test_a_champion_of_other_data_is_said(tmp_path, features):
     frame = table(20, tmp_path)
-    stranger = Champion("4", Echo(), {"train": ["0" * 16], "validation": [], "test": []})
+    stranger = Champion("4", Echo(), NAMES, {"train": ["0" * 16], "validation": [], "test": []})
     report = measure_drift([features(frame)], frame, stranger, Configuration())
     assert "none of the rows that version 4 was trained on" in report.not_measured
     assert measure_drift([features(frame)], frame, None, Configuration(), "no one").not_measured == "no one"
 
 
 def test_drift_looks_at_vectors_of_texts_and_images_whatever_the_model_takes():
-    from entailment.configuration import load_configuration
+    from entailment.configuration.loading import load_configuration
     from entailment.promotion.champion import drift_configuration
 
     trained = load_configuration(

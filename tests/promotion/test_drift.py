@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from entailment.configuration import Drift
+from entailment.configuration.drift import Drift
 from entailment.promotion.drift import (
     PairRows,
     auc_with_interval,
@@ -39,7 +39,9 @@ def answers(count, seed):
 
 def report(new, said=None, with_images=True):
     said = answers(len(new), 5) if said is None else said
-    return drift_report(OLD, new, (answers(100, 4), said), Drift(), with_images=with_images, seed=3)
+    return drift_report(
+        OLD, new, (answers(100, 4), said), Drift(), classes=3, with_images=with_images, seed=3
+    )
 
 
 def test_rows_of_the_same_kind_do_not_drift():
@@ -68,7 +70,9 @@ def test_every_change_is_found_by_its_measure():
 
 
 def test_answers_to_too_few_known_rows_are_not_compared():
-    found = drift_report(OLD, rows(60, 2), (answers(5, 4), answers(60, 5)), Drift(), with_images=True, seed=3)
+    found = drift_report(
+        OLD, rows(60, 2), (answers(5, 4), answers(60, 5)), Drift(), classes=3, with_images=True, seed=3
+    )
     assert "predicted_labels" not in {row["measure"] for row in found.measures} and found.measures
 
 

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from entailment.configuration import Promotion
+from entailment.configuration.promotion import Promotion
 from entailment.promotion.gate import (
     PROMOTED,
     Evidence,
@@ -13,6 +13,7 @@ from entailment.promotion.gate import (
     promotion_record,
 )
 from entailment.reporting.promotion_page import promotion_markdown
+from entailment.task import LABELS as NAMES
 
 LABELS = np.tile(np.array([0, 1, 2, 2, 2]), 60)
 """300 rows, most of class 2."""
@@ -36,6 +37,7 @@ def wrong_in(share, seed=0, labels=LABELS):
 def evidence(**changes):
     base = Evidence(
         labels=LABELS,
+        classes=NAMES,
         challenger=probabilities(wrong_in(0.04)),
         majority=2,
         champion_version="3",

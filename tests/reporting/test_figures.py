@@ -172,7 +172,7 @@ def test_undrawable_signs_become_one_box():
 
 
 def test_confusion_matrix_shows_counts_and_row_shares():
-    figure = confusion_matrix_figure(COUNTS, "a $title$")
+    figure = confusion_matrix_figure(COUNTS, LABELS, "a $title$")
     pixels(figure)
     shown = texts(figure)
     assert {"1,108", "7", "0", "63.6%", "27.3%", "0.0%"} <= set(shown)
@@ -186,7 +186,7 @@ def test_confusion_matrix_shows_counts_and_row_shares():
 
 
 def test_confusion_matrix_with_an_absent_class_and_a_long_title():
-    figure = confusion_matrix_figure(np.array([[0, 0, 0], [1, 2, 3], [4, 5, 6]]), "long title " * 50)
+    figure = confusion_matrix_figure(np.array([[0, 0, 0], [1, 2, 3], [4, 5, 6]]), LABELS, "long title " * 50)
     pixels(figure)
     assert texts(figure).count("no rows") == 3
     assert figure.texts[0].get_text().endswith("…")
@@ -202,7 +202,9 @@ def test_numbers_in_the_confusion_matrix_contrast_with_their_cell():
         )
 
     for share in range(0, 101, 5):
-        figure = confusion_matrix_figure(np.array([[share, 100 - share, 0], [0, 1, 0], [0, 0, 1]]), "")
+        figure = confusion_matrix_figure(
+            np.array([[share, 100 - share, 0], [0, 1, 0], [0, 0, 1]]), LABELS, ""
+        )
         text = next(text for text in figure.axes[0].texts if round(text.get_position()[0]) == 0)
         cell = matplotlib.colormaps["Blues"](share / 100)[:3]
         light, dark = sorted([luminance(cell), luminance(text.get_color())], reverse=True)
@@ -211,7 +213,7 @@ def test_numbers_in_the_confusion_matrix_contrast_with_their_cell():
 
 def test_counts_of_another_shape_are_an_error():
     with pytest.raises(ValueError, match=r"\(3, 3\).*\(2, 2\)"):
-        confusion_matrix_figure(np.ones((2, 2), int), "")
+        confusion_matrix_figure(np.ones((2, 2), int), LABELS, "")
 
 
 def test_training_curves_have_a_panel_for_each_measure_and_mark_the_best():
@@ -283,7 +285,7 @@ def test_a_sentence_is_drawn_and_shortened():
     [
         lambda: reliability_figure(calibration(), "title"),
         lambda: sentence_figure("Nothing to show."),
-        lambda: confusion_matrix_figure(COUNTS, "title"),
+        lambda: confusion_matrix_figure(COUNTS, LABELS, "title"),
         lambda: samples_figure([sample(predicted="Implies", probability=0.5)]),
         lambda: training_curves_figure({"train_loss": [3.0, 2.0], "val_loss": [3.0, 4.0]}),
     ],

@@ -5,7 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from entailment.configuration import dotted, load_configuration, parse_assignments
+from entailment.configuration.loading import load_configuration, parse_assignments
+from entailment.configuration.section import dotted
 from entailment.evaluation.missing_modalities import missing_modalities_table
 from entailment.evaluation.slices import SLICES, slice_table
 from entailment.model.features import SplitFeatures
@@ -40,9 +41,9 @@ def report(true=None, right=0.8):
         features, predicted, lambda lacking: np.full(len(true), 2), majority=2, **RESAMPLING
     )
     return {
-        "metrics": evaluate(true, probabilities, majority=2, **RESAMPLING).as_dict("test_"),
-        "classes": classification_report(true, probabilities, **RESAMPLING),
-        "slices": table_records(slice_table(pairs, true, predicted, majority=2, **RESAMPLING)),
+        "metrics": evaluate(true, probabilities, LABELS, majority=2, **RESAMPLING).as_dict("test_"),
+        "classes": classification_report(true, probabilities, LABELS, **RESAMPLING),
+        "slices": table_records(slice_table(pairs, true, predicted, labels=LABELS, majority=2, **RESAMPLING)),
         "missing_modalities": table_records(missing),
         "calibration": calibration_report(true, probabilities, probabilities, 1.625),
     }

@@ -1,6 +1,7 @@
 """The table of trials: what any of them changed, the best first for reading."""
 
-from entailment.configuration import Configuration, with_values
+from entailment.configuration.configuration import Configuration
+from entailment.configuration.loading import with_values
 from entailment.reporting.search_page import changes, tuning_markdown, tuning_table
 from entailment.trials.search import Trial
 

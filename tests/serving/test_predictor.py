@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from entailment.configuration import load_configuration
+from entailment.configuration.loading import load_configuration
 from entailment.errors import DataError
 from entailment.files import read_json, write_json
 from entailment.model.features import configured_featurizer
@@ -18,8 +18,10 @@ from entailment.model.head import build_head
 from entailment.model.training import TrainedHead
 from entailment.serving.package import write_package
 from entailment.serving.predictor import Predictor
-from entailment.task import LABELS, PROBABILITY
+from entailment.task import LABELS, probability_columns
 from tests.encoders.random_modules import write_random_modules
+
+PROBABILITY = probability_columns(LABELS)
 
 SIZE = 32
 
@@ -55,7 +57,7 @@ def predictor(folder, modules, inputs="multimodal", encode="each"):
 
     black = np.zeros((SIZE, SIZE, 3), np.uint8)
     sample = featurizer.rows([Row(("", ""), ("a", "b"), (black, black), 0)])
-    head = build_head({name: array.shape[1] for name, array in sample.items()}, configuration.head)
+    head = build_head({name: array.shape[1] for name, array in sample.items()}, configuration.head, 3)
     return Predictor(write_package(folder / "package", TrainedHead(head, 0), configuration, folder))
 
 

@@ -143,14 +143,14 @@ def test_a_probability_of_0_for_the_label_is_no_infinite_loss():
 
 
 def head_and_inputs(rows=200):
-    from entailment.configuration import Head
+    from entailment.configuration.head import Head
     from entailment.model.head import build_head
 
     inputs = {
         "text": np.random.default_rng(0).normal(size=(rows, 6)).astype(np.float32),
         "text_present": np.ones((rows, 1), np.float32),
     }
-    return build_head({"text": 6, "text_present": 1}, Head(projection_units=8)), inputs
+    return build_head({"text": 6, "text_present": 1}, Head(projection_units=8), 3), inputs
 
 
 def test_a_new_head_is_not_tempered_and_a_set_temperature_divides_its_logits():
@@ -186,7 +186,8 @@ def test_the_temperature_is_saved_with_the_model_and_is_not_trained(tmp_path):
 
 
 def test_training_fits_the_temperature_on_the_validation_rows():
-    from entailment.configuration import Head, Training
+    from entailment.configuration.head import Head
+    from entailment.configuration.training import Training
     from entailment.model.features import SplitFeatures
     from entailment.model.head import logits_model, temperature_of
     from entailment.model.training import predict, train_head

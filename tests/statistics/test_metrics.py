@@ -64,12 +64,12 @@ def imbalanced(rows, seed=0):
 @given(answers)
 def test_figures_equal_scikit_learn(pairs):
     true, predicted = pairs.T
-    got = evaluate(true, sure(predicted), **OPTIONS | {"bootstrap_samples": 20})
+    got = evaluate(true, sure(predicted), LABELS, **OPTIONS | {"bootstrap_samples": 20})
     f1 = f1_score(true, predicted, labels=[0, 1, 2], average=None, zero_division=0)
     assert got.macro_f1 == pytest.approx(
         f1_score(true, predicted, labels=[0, 1, 2], average="macro", zero_division=0), abs=1e-12
     )
-    assert [got.f1_contradictory, got.f1_implies, got.f1_no_entailment] == pytest.approx(f1, abs=1e-12)
+    assert list(got.f1.values()) == pytest.approx(f1, abs=1e-12)
     assert got.accuracy == pytest.approx(accuracy_score(true, predicted), abs=1e-12)
     assert got.majority_accuracy == pytest.approx(np.mean(true == 2), abs=1e-12)
     occurring = [np.mean(predicted[true == label] == label) for label in np.unique(true)]
@@ -81,10 +81,10 @@ def test_figures_equal_scikit_learn(pairs):
 @given(answers)
 def test_report_and_counts_equal_scikit_learn(pairs):
     true, predicted = pairs.T
-    counts = confusion_counts(true, predicted)
+    counts = confusion_counts(true, predicted, 3)
     assert counts.dtype == np.int64
     assert counts.tolist() == confusion_matrix(true, predicted, labels=[0, 1, 2]).tolist()
-    report = classification_report(true, sure(predicted), **RESAMPLING | {"bootstrap_samples": 20})
+    report = classification_report(true, sure(predicted), LABELS, **RESAMPLING | {"bootstrap_samples": 20})
     wanted = precision_recall_fscore_support(true, predicted, labels=[0, 1, 2], zero_division=0)
     assert list(report) == list(LABELS)
     for figures, expected in zip(report.values(), zip(*wanted, strict=True), strict=True):
@@ -97,17 +97,17 @@ def test_report_and_counts_equal_scikit_learn(pairs):
 
 def test_balanced_accuracy_equals_scikit_learn_where_all_classes_occur():
     true, predicted = imbalanced(140)
-    got = evaluate(true, sure(predicted), **OPTIONS)
+    got = evaluate(true, sure(predicted), LABELS, **OPTIONS)
     assert got.balanced_accuracy == pytest.approx(balanced_accuracy_score(true, predicted), abs=1e-12)
 
 
 def test_rows_of_the_counts_are_the_true_class():
-    counts = confusion_counts(np.array([0, 0, 2]), np.array([1, 1, 2]))
+    counts = confusion_counts(np.array([0, 0, 2]), np.array([1, 1, 2]), 3)
     assert counts.tolist() == [[0, 2, 0], [0, 0, 0], [0, 0, 1]]
 
 
 def test_names_are_those_of_the_contract():
-    figures = evaluate(np.array([0, 1, 2]), sure([0, 1, 2]), **OPTIONS)
+    figures = evaluate(np.array([0, 1, 2]), sure([0, 1, 2]), LABELS, **OPTIONS)
     assert set(figures.as_dict()) == NAMES
     assert list(figures.as_dict())[:9] == [
         *("accuracy", "macro_f1", "macro_f1_ci_low", "macro_f1_ci_high", "balanced_accuracy"),
@@ -119,28 +119,28 @@ def test_names_are_those_of_the_contract():
 
 def test_answering_the_majority_is_accurate_and_worthless():
     true = np.array([0] * 11 + [1] * 11 + [2] * 118)
-    figures = evaluate(true, sure(np.full(140, 2)), **OPTIONS)
+    figures = evaluate(true, sure(np.full(140, 2)), LABELS, **OPTIONS)
     assert figures.accuracy == figures.majority_accuracy == pytest.approx(118 / 140)
     assert figures.balanced_accuracy == pytest.approx(1 / 3)
     assert figures.macro_f1 == pytest.approx(2 * 118 / (140 + 118) / 3)
 
 
 def test_majority_is_the_given_class_and_not_the_most_frequent_here():
-    figures = evaluate(np.array([0, 2, 2, 2]), sure([2, 2, 2, 2]), **OPTIONS | {"majority": 0})
+    figures = evaluate(np.array([0, 2, 2, 2]), sure([2, 2, 2, 2]), LABELS, **OPTIONS | {"majority": 0})
     assert figures.majority_accuracy == 0.25
 
 
 def test_perfect_answers_have_an_interval_without_width():
-    figures = evaluate(np.array([0, 1, 2] * 40), sure([0, 1, 2] * 40), **OPTIONS)
+    figures = evaluate(np.array([0, 1, 2] * 40), sure([0, 1, 2] * 40), LABELS, **OPTIONS)
     assert (figures.macro_f1_ci_low, figures.macro_f1, figures.macro_f1_ci_high) == (1.0, 1.0, 1.0)
 
 
 def test_interval_is_that_of_resampled_rows():
     true, predicted = imbalanced(140)
-    got = evaluate(true, sure(predicted), **OPTIONS | {"bootstrap_samples": 20_000})
+    got = evaluate(true, sure(predicted), LABELS, **OPTIONS | {"bootstrap_samples": 20_000})
     generator = np.random.default_rng(1)
     rows = generator.integers(0, 140, (3_000, 140))
-    values = [macro_f1(true[row], predicted[row]) for row in rows]
+    values = [macro_f1(true[row], predicted[row], 3) for row in rows]
     assert [got.macro_f1_ci_low, got.macro_f1_ci_high] == pytest.approx(
         np.quantile(values, [0.025, 0.975]), abs=0.015
     )
@@ -149,8 +149,8 @@ def test_interval_is_that_of_resampled_rows():
 def test_intervals_of_the_classes_are_those_of_resampled_rows():
     true, predicted = imbalanced(140)
     options = {"bootstrap_samples": 20_000, "confidence": 0.9, "seed": 42}
-    report = classification_report(true, sure(predicted), **options)
-    figures = evaluate(true, sure(predicted), **options, majority=2)
+    report = classification_report(true, sure(predicted), LABELS, **options)
+    figures = evaluate(true, sure(predicted), LABELS, **options, majority=2)
     rows = np.random.default_rng(1).integers(0, 140, (700, 140))
     drawn = [
         (np.mean(t == p), *precision_recall_fscore_support(t, p, labels=[0, 1, 2], zero_division=0)[:3])
@@ -168,9 +168,9 @@ def test_intervals_of_the_classes_are_those_of_resampled_rows():
 
 def test_every_interval_comes_from_the_same_draw():
     true, predicted = imbalanced(60)
-    drawn = scores(resampled_counts(confusion_counts(true, predicted), 500, 42))
-    figures = evaluate(true, sure(predicted), **OPTIONS)
-    report = classification_report(true, sure(predicted), **RESAMPLING)
+    drawn = scores(resampled_counts(confusion_counts(true, predicted, 3), 500, 42))
+    figures = evaluate(true, sure(predicted), LABELS, **OPTIONS)
+    report = classification_report(true, sure(predicted), LABELS, **RESAMPLING)
     assert figures.macro_f1_ci_low == np.quantile(drawn["macro_f1"], 0.025)
     assert figures.accuracy_ci_high == np.quantile(drawn["accuracy"], 0.975)
     assert report["Implies"]["recall_ci_low"] == np.quantile(drawn["recall"][:, 1], 0.025)
@@ -180,18 +180,18 @@ def test_areas_equal_scikit_learn():
     true, _ = imbalanced(300)
     probabilities = np.random.default_rng(3).dirichlet([1, 1, 2], 300) + np.eye(3)[true] * 0.3
     probabilities /= probabilities.sum(axis=1, keepdims=True)
-    figures = evaluate(true, probabilities, **OPTIONS)
+    figures = evaluate(true, probabilities, LABELS, **OPTIONS)
     wanted = roc_auc_score(true, probabilities, multi_class="ovr", average="macro", labels=[0, 1, 2])
     assert figures.roc_auc == pytest.approx(wanted)
     wanted = average_precision_score(np.eye(3)[true], probabilities, average="macro")
     assert figures.pr_auc == pytest.approx(wanted)
-    report = classification_report(true, probabilities, **RESAMPLING)
+    report = classification_report(true, probabilities, LABELS, **RESAMPLING)
     assert np.mean([entry["roc_auc"] for entry in report.values()]) == pytest.approx(figures.roc_auc)
 
 
 def test_chance_has_no_area_above_it():
     true, _ = imbalanced(400)
-    figures = evaluate(true, np.tile([0.2, 0.2, 0.6], (400, 1)), **OPTIONS)
+    figures = evaluate(true, np.tile([0.2, 0.2, 0.6], (400, 1)), LABELS, **OPTIONS)
     assert figures.roc_auc == 0.5
     assert figures.pr_auc == pytest.approx(1 / 3)
 
@@ -199,24 +199,24 @@ def test_chance_has_no_area_above_it():
 def test_an_absent_class_is_left_out_of_the_areas_and_that_is_said(caplog):
     true = np.array([0, 0, 2, 2, 2])
     probabilities = sure([0, 2, 2, 2, 0])
-    figures = evaluate(true, probabilities, **OPTIONS)
-    report = classification_report(true, probabilities, **RESAMPLING)
+    figures = evaluate(true, probabilities, LABELS, **OPTIONS)
+    report = classification_report(true, probabilities, LABELS, **RESAMPLING)
     assert "leave out Implies" in caplog.text
     assert report["Implies"]["roc_auc"] is None and report["Implies"]["pr_auc"] is None
     others = [report[label]["roc_auc"] for label in ("Contradictory", "NoEntailment")]
     assert figures.roc_auc == pytest.approx(np.mean(others))
-    alone = evaluate(np.array([2, 2]), sure([2, 1]), **OPTIONS)
+    alone = evaluate(np.array([2, 2]), sure([2, 1]), LABELS, **OPTIONS)
     assert alone.roc_auc is None and alone.pr_auc is None
     assert set(alone.as_dict()) == NAMES - {"roc_auc", "pr_auc"}
 
 
 def test_interval_covers_the_true_value_about_as_often_as_it_says():
     true, predicted = imbalanced(100_000)
-    population = macro_f1(true, predicted)
+    population = macro_f1(true, predicted, 3)
     inside = 0
     for start in range(0, 100_000, 500):
         part = slice(start, start + 500)
-        got = evaluate(true[part], sure(predicted[part]), **OPTIONS | {"confidence": 0.9})
+        got = evaluate(true[part], sure(predicted[part]), LABELS, **OPTIONS | {"confidence": 0.9})
         inside += got.macro_f1_ci_low <= population <= got.macro_f1_ci_high
     assert 0.82 <= inside / 200 <= 0.97
 
@@ -224,7 +224,7 @@ def test_interval_covers_the_true_value_about_as_often_as_it_says():
 def test_interval_narrows_with_rows_and_widens_with_confidence():
     def width(rows, confidence):
         true, predicted = imbalanced(rows)
-        got = evaluate(true, sure(predicted), **OPTIONS | {"confidence": confidence})
+        got = evaluate(true, sure(predicted), LABELS, **OPTIONS | {"confidence": confidence})
         return got.macro_f1_ci_high - got.macro_f1_ci_low
 
     assert width(20_000, 0.95) < 0.25 * width(200, 0.95)
@@ -233,21 +233,21 @@ def test_interval_narrows_with_rows_and_widens_with_confidence():
 
 def test_same_seed_gives_the_same_bits_and_another_seed_does_not():
     true, predicted = imbalanced(140)
-    first = evaluate(true, sure(predicted), **OPTIONS)
-    assert first == evaluate(true.copy(), sure(predicted), **OPTIONS)
-    assert first != evaluate(true, sure(predicted), **OPTIONS | {"seed": 43})
+    first = evaluate(true, sure(predicted), LABELS, **OPTIONS)
+    assert first == evaluate(true.copy(), sure(predicted), LABELS, **OPTIONS)
+    assert first != evaluate(true, sure(predicted), LABELS, **OPTIONS | {"seed": 43})
 
 
 def test_many_rows_cost_no_more_resampling():
     true, predicted = imbalanced(100_000)
     probabilities = sure(predicted)
     before = time.process_time()
-    evaluate(true, probabilities, **OPTIONS | {"bootstrap_samples": 2_000})
+    evaluate(true, probabilities, LABELS, **OPTIONS | {"bootstrap_samples": 2_000})
     assert time.process_time() - before < 0.5
 
 
 def test_equal_probabilities_take_the_first_class():
-    figures = evaluate(np.array([0, 1]), np.full((2, 3), 1 / 3, np.float32), **OPTIONS)
+    figures = evaluate(np.array([0, 1]), np.full((2, 3), 1 / 3, np.float32), LABELS, **OPTIONS)
     assert figures.accuracy == 0.5
 
 
@@ -257,12 +257,12 @@ def test_a_value_that_is_no_number_is_named_with_its_row(row, value):
     probabilities = sure([0, 1, 2, 2, 2])
     probabilities[row, 1] = value
     with pytest.raises(DataError, match=rf"1 of 5 rows \(first: row {row}, .*learning rate"):
-        evaluate(np.array([0, 1, 2, 2, 2]), probabilities, **OPTIONS)
+        evaluate(np.array([0, 1, 2, 2, 2]), probabilities, LABELS, **OPTIONS)
 
 
 def test_no_rows_is_an_error_that_says_so():
     with pytest.raises(DataError, match="split is empty"):
-        evaluate(np.zeros(0, int), np.zeros((0, 3)), **OPTIONS)
+        evaluate(np.zeros(0, int), np.zeros((0, 3)), LABELS, **OPTIONS)
 
 
 @pytest.mark.parametrize(
@@ -286,10 +286,10 @@ def test_no_rows_is_an_error_that_says_so():
 )
 def test_wrong_arguments_are_named(true, probabilities, options, message):
     with pytest.raises(ValueError, match=message):
-        evaluate(true, probabilities, **OPTIONS | options)
+        evaluate(true, probabilities, LABELS, **OPTIONS | options)
 
 
 def test_metrics_cannot_be_changed():
-    figures = Metrics(*[0.5] * 14)
+    figures = Metrics(*[0.5] * 12)
     with pytest.raises(AttributeError):
         figures.accuracy = 1.0

@@ -9,8 +9,9 @@ from mlflow import MlflowClient
 
 from entailment.errors import RegistryError
 from tracking import registry, runs
-from tracking.experiment import REGISTERED_MODEL, prepare_experiment, tracking_uri
+from tracking.experiment import prepare_experiment, tracking_uri
 
+MODEL = "of-tests"
 REASONS = [{"name": "better", "passed": True, "text": "macro-F1 0.8 against 0.7", "figures": {"low": 0.01}}]
 
 
@@ -20,8 +21,8 @@ def store(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ENTAILMENT_HOME", str(tmp_path_factory.mktemp("home")))
         before = mlflow.get_tracking_uri()
-        prepare_experiment()
-        mlflow.set_experiment("multimodal-entailment")
+        prepare_experiment(MODEL)
+        mlflow.set_experiment(MODEL)
         yield MlflowClient(tracking_uri())
         mlflow.set_tracking_uri(before)
 
@@ -29,14 +30,14 @@ def store(tmp_path_factory):
 @pytest.fixture
 def client(store):
     """A registry with versions 1, 2 and 3, the first of them champion."""
-    store.create_registered_model(REGISTERED_MODEL)
+    store.create_registered_model(MODEL)
     for number in "123":
         with mlflow.start_run() as run:
-            store.create_model_version(REGISTERED_MODEL, f"{run.info.artifact_uri}/model", run.info.run_id)
-        store.set_model_version_tag(REGISTERED_MODEL, number, "dataset.sha256", f"data{number}")
-    store.set_registered_model_alias(REGISTERED_MODEL, "champion", "1")
+            store.create_model_version(MODEL, f"{run.info.artifact_uri}/model", run.info.run_id)
+        store.set_model_version_tag(MODEL, number, "dataset.sha256", f"data{number}")
+    store.set_registered_model_alias(MODEL, "champion", "1")
     yield store
-    store.delete_registered_model(REGISTERED_MODEL)
+    store.delete_registered_model(MODEL)
 
 
 def decision(promote, judged="1"):
@@ -44,12 +45,12 @@ def decision(promote, judged="1"):
 
 
 def aliases(client):
-    found = client.get_registered_model(REGISTERED_MODEL).aliases
+    found = client.get_registered_model(MODEL).aliases
     return {name: str(version) for name, version in found.items()}
 
 
 def records(client, version):
-    run_id = client.get_model_version(REGISTERED_MODEL, version).run_id
+    run_id = client.get_model_version(MODEL, version).run_id
     page = Path(client.download_artifacts(run_id, "promotion.md")).read_text()
     return json.loads(Path(client.download_artifacts(run_id, "promotion.json")).read_text())[
         "decisions"
@@ -57,23 +58,23 @@ def records(client, version):
 
 
 def tags(client, version):
-    return client.get_model_version(REGISTERED_MODEL, version).tags
+    return client.get_model_version(MODEL, version).tags
 
 
 def test_a_record_of_a_newer_version_stays_and_the_tags_hold_the_decision(client, caplog):
-    run_id = client.get_model_version(REGISTERED_MODEL, "2").run_id
+    run_id = client.get_model_version(MODEL, "2").run_id
     client.log_dict(run_id, {"format": 2, "decisions": []}, "promotion.json")
-    registry.promote("2", "looked at it")
+    registry.promote(MODEL, "2", "looked at it")
     assert aliases(client)["champion"] == "2" and tags(client, "2")["promotion.why"] == "looked at it"
     assert json.loads(Path(client.download_artifacts(run_id, "promotion.json")).read_text())["format"] == 2
     assert "is of format 2" in caplog.text and "newer version" in caplog.text
 
 
 def test_the_gate_and_a_person_leave_the_same_record(client):
-    registry._follow(client, "2", decision(True))
+    registry._follow(MODEL, client, "2", decision(True))
     assert aliases(client) == {"champion": "2"}
-    registry.promote("3", "looked at it")
-    registry.rollback("sarcasm")
+    registry.promote(MODEL, "3", "looked at it")
+    registry.rollback(MODEL, "sarcasm")
     assert aliases(client) == {"champion": "2"}
     kept, page = records(client, "2")
     assert [(r["outcome"], r["how"], r["previous"]) for r in kept] == [
@@ -88,35 +89,35 @@ def test_the_gate_and_a_person_leave_the_same_record(client):
 
 
 def test_a_refused_version_is_challenger_with_its_reasons(client):
-    registry._follow(client, "2", decision(False))
+    registry._follow(MODEL, client, "2", decision(False))
     assert aliases(client) == {"champion": "1", "challenger": "2"}
     assert tags(client, "2")["promotion.outcome"] == "refused"
 
 
 def test_a_champion_that_was_moved_meanwhile_stays(client):
-    registry.promote("3", "by hand, while a retraining was going")
-    registry._follow(client, "2", decision(True, judged="1"))
+    registry.promote(MODEL, "3", "by hand, while a retraining was going")
+    registry._follow(MODEL, client, "2", decision(True, judged="1"))
     assert aliases(client)["champion"] == "3"
     assert "was version 1 when it was judged and is 3 now" in tags(client, "2")["promotion.why"]
 
 
 def test_the_first_champion_and_a_second_call(client):
-    client.delete_registered_model_alias(REGISTERED_MODEL, "champion")
+    client.delete_registered_model_alias(MODEL, "champion")
     for _ in range(2):
-        registry._follow(client, "1", decision(True, judged=""))
+        registry._follow(MODEL, client, "1", decision(True, judged=""))
     assert aliases(client) == {"champion": "1"} and len(records(client, "1")[0]) == 1
 
 
 @pytest.mark.parametrize("cut_off", ["client.set_registered_model_alias", "registry._remember"])
 def test_a_move_that_was_cut_off_is_finished_once(client, cut_off, monkeypatch):
-    client.set_registered_model_alias(REGISTERED_MODEL, "challenger", "2")
+    client.set_registered_model_alias(MODEL, "challenger", "2")
     owner, name = cut_off.split(".")
     with monkeypatch.context() as patch, pytest.raises(OSError, match="killed"):
         patch.setattr({"client": client, "registry": registry}[owner], name, killed)
-        registry._follow(client, "2", decision(True))
-    registry._follow(client, "2", decision(True))
+        registry._follow(MODEL, client, "2", decision(True))
+    registry._follow(MODEL, client, "2", decision(True))
     assert aliases(client) == {"champion": "2"} and len(records(client, "2")[0]) == 1
-    assert [move["version"] for move in registry.champion_history(client)] == ["2"]
+    assert [move["version"] for move in registry.champion_history(MODEL, client)] == ["2"]
 
 
 def killed(*arguments):
@@ -133,16 +134,16 @@ def test_an_epoch_is_logged_once(store):
 
 
 def test_a_version_is_known_by_its_data(client):
-    assert registry.version_trained_on("data1") == "1"
-    assert registry.version_trained_on("data2") == ""
-    client.set_model_version_tag(REGISTERED_MODEL, "2", "retrained", "true")
-    assert registry.version_trained_on("data2") == "2"
+    assert registry.version_trained_on(MODEL, "data1") == "1"
+    assert registry.version_trained_on(MODEL, "data2") == ""
+    client.set_model_version_tag(MODEL, "2", "retrained", "true")
+    assert registry.version_trained_on(MODEL, "data2") == "2"
     with pytest.raises(RegistryError, match="already"):
-        registry.promote("1", "again")
+        registry.promote(MODEL, "1", "again")
 
 
 def test_a_run_that_has_registered_is_found_again(client):
-    run_id = client.get_model_version(REGISTERED_MODEL, "2").run_id
+    run_id = client.get_model_version(MODEL, "2").run_id
     assert registry._version_of_active_run(client) == ""
     with mlflow.start_run(run_id=run_id):
         assert registry._version_of_active_run(client) == "2"
@@ -150,4 +151,4 @@ def test_a_run_that_has_registered_is_found_again(client):
 
 def test_a_version_without_files_is_named(client):
     with pytest.raises(RegistryError, match="files of version 2 cannot be read"):
-        registry.version_files("2")
+        registry.version_files(MODEL, "2")

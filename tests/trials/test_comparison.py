@@ -8,12 +8,13 @@ from entailment.reporting.figures import save_figure
 from entailment.statistics import paired_bootstrap as paired_bootstrap_module
 from entailment.statistics.metrics import classification_report, evaluate, macro_f1
 from entailment.statistics.paired_bootstrap import paired_bootstrap
-from entailment.trials import comparison
+from entailment.task import LABELS as NAMES
 from entailment.trials.comparison import (
     BEST,
-    COLUMNS,
     NO,
     YES,
+    compared_figures,
+    comparison_columns,
     comparison_table,
 )
 
@@ -38,11 +39,11 @@ GOOD, FAIR, POOR = answers(0.9, 3, 1), answers(0.87, 3, 2), answers(0.3, 2, 3)
 @pytest.fixture(scope="module")
 def table():
     variants = {"poor": sure(POOR), "good": sure(GOOD), "lost": "the loss is nan", "fair": sure(FAIR)}
-    return comparison_table(LABELS, variants, **OPTIONS)
+    return comparison_table(LABELS, variants, NAMES, **OPTIONS)
 
 
 def test_rows_are_the_variants_in_order_and_the_baseline(table):
-    assert list(table.columns) == list(COLUMNS)
+    assert list(table.columns) == comparison_columns(NAMES)
     assert table["variant"].tolist() == ["poor", "good", "lost", "fair", "always NoEntailment"]
     assert table["seeds"].tolist() == [2, 3, 0, 3, 1]
 
@@ -50,12 +51,12 @@ def test_rows_are_the_variants_in_order_and_the_baseline(table):
 def test_figures_are_means_and_deviations_over_the_seeds(table):
     row = table.set_index("variant").loc["good"]
     options = {"bootstrap_samples": 10, "confidence": 0.9, "seed": 1}
-    each = [evaluate(LABELS, sure(run), majority=2, **options) for run in GOOD]
-    for name in comparison.FIGURES:
-        values = [getattr(metrics, name) for metrics in each]
+    each = [evaluate(LABELS, sure(run), NAMES, majority=2, **options) for run in GOOD]
+    for name in compared_figures(NAMES):
+        values = [metrics.as_dict()[name] for metrics in each]
         assert row[name] == pytest.approx(np.mean(values), abs=1e-12)
         assert row[f"{name}_std"] == pytest.approx(np.std(values, ddof=1), abs=1e-12)
-    reports = [classification_report(LABELS, sure(run), **options) for run in GOOD]
+    reports = [classification_report(LABELS, sure(run), NAMES, **options) for run in GOOD]
     assert row["f1_implies"] == pytest.approx(np.mean([report["Implies"]["f1"] for report in reports]))
 
 
@@ -63,7 +64,7 @@ def test_the_baseline_is_the_majority_class(table):
     row = table.set_index("variant").loc["always NoEntailment"]
     assert row["accuracy"] == np.mean(LABELS == 2)
     assert row["balanced_accuracy"] == pytest.approx(1 / 3)
-    assert row["macro_f1"] == macro_f1(LABELS, np.full(140, 2))
+    assert row["macro_f1"] == macro_f1(LABELS, np.full(140, 2), 3)
     assert np.isnan(row["accuracy_std"]) and row["differs"] == YES
 
 
@@ -86,27 +87,27 @@ def test_a_failed_variant_keeps_its_reason_and_has_no_figures(table):
 
 
 def test_a_single_seed_has_no_deviation():
-    row = comparison_table(LABELS, {"one": sure(GOOD[:1])}, **OPTIONS).iloc[0]
-    assert np.isnan(row["macro_f1_std"]) and row["macro_f1"] == macro_f1(LABELS, GOOD[0])
+    row = comparison_table(LABELS, {"one": sure(GOOD[:1])}, NAMES, **OPTIONS).iloc[0]
+    assert np.isnan(row["macro_f1_std"]) and row["macro_f1"] == macro_f1(LABELS, GOOD[0], 3)
 
 
 def test_the_same_seed_gives_the_same_table_however_little_memory_there_is(table, monkeypatch):
     monkeypatch.setattr(paired_bootstrap_module, "_WEIGHTS_AT_ONCE", 300)
     variants = {"poor": sure(POOR), "good": sure(GOOD), "lost": "the loss is nan", "fair": sure(FAIR)}
-    again = comparison_table(LABELS, variants, **OPTIONS)
+    again = comparison_table(LABELS, variants, NAMES, **OPTIONS)
     pd.testing.assert_frame_equal(again, table, check_exact=True)
 
 
 def test_the_baseline_is_never_the_best():
     wrong = sure((LABELS[None] + 1) % 3)
-    assert comparison_table(LABELS, {"worst": wrong}, **OPTIONS)["differs"].tolist() == [BEST, YES]
+    assert comparison_table(LABELS, {"worst": wrong}, NAMES, **OPTIONS)["differs"].tolist() == [BEST, YES]
 
 
 def test_where_all_failed_there_is_a_table_a_text_and_a_picture(tmp_path):
-    lost = comparison_table(np.empty(0, np.int64), {"a": "one", "b": "two"}, **OPTIONS)
+    lost = comparison_table(np.empty(0, np.int64), {"a": "one", "b": "two"}, NAMES, **OPTIONS)
     assert lost["variant"].tolist() == ["a", "b", "always NoEntailment"]
     assert lost["error"].str.len().min() > 0 and lost["macro_f1"].isna().all()
-    assert "failed: one" in comparison_markdown(lost, 0.95)
+    assert "failed: one" in comparison_markdown(lost, NAMES, 0.95)
     save_figure(comparison_figure(lost, 0.95), tmp_path / "a.png")
 
 
@@ -114,13 +115,13 @@ def test_where_all_failed_there_is_a_table_a_text_and_a_picture(tmp_path):
 
 
 def test_the_interval_is_that_of_commonly_resampled_rows():
-    difference, low, high = paired_bootstrap(LABELS, GOOD, POOR, 20_000, 0.95, 42)
+    difference, low, high = paired_bootstrap(LABELS, GOOD, POOR, 3, 20_000, 0.95, 42)
     generator = np.random.default_rng(5)
     drawn = []
     for rows in generator.integers(0, 140, (1_000, 140)):
-        means = [np.mean([macro_f1(LABELS[rows], run[rows]) for run in side]) for side in (GOOD, POOR)]
+        means = [np.mean([macro_f1(LABELS[rows], run[rows], 3) for run in side]) for side in (GOOD, POOR)]
         drawn.append(means[0] - means[1])
-    observed = [np.mean([macro_f1(LABELS, run) for run in side]) for side in (GOOD, POOR)]
+    observed = [np.mean([macro_f1(LABELS, run, 3) for run in side]) for side in (GOOD, POOR)]
     assert difference == pytest.approx(observed[0] - observed[1], abs=1e-12)
     assert [low, high] == pytest.approx(np.quantile(drawn, [0.025, 0.975]), abs=0.02)
 
@@ -131,23 +132,28 @@ def test_pairing_sees_what_separate_intervals_do_not():
     base = np.where(np.random.default_rng(0).random(300) < 0.6, labels, (labels + 1) % 3)
     better = base.copy()
     better[np.flatnonzero(base != labels)[:9]] = labels[np.flatnonzero(base != labels)[:9]]
-    table = comparison_table(labels, {"base": sure(base[None]), "better": sure(better[None])}, **OPTIONS)
+    table = comparison_table(
+        labels, {"base": sure(base[None]), "better": sure(better[None])}, NAMES, **OPTIONS
+    )
     first, second = table.iloc[0], table.iloc[1]
     assert first["macro_f1_ci_high"] > second["macro_f1_ci_low"]
     assert first["differs"] == YES and second["differs"] == BEST
 
 
 def test_turning_the_sides_turns_the_signs_and_equals_do_not_differ():
-    forth = paired_bootstrap(LABELS, GOOD, FAIR, 500, 0.9, 1)
-    back = paired_bootstrap(LABELS, FAIR, GOOD, 500, 0.9, 1)
+    forth = paired_bootstrap(LABELS, GOOD, FAIR, 3, 500, 0.9, 1)
+    back = paired_bootstrap(LABELS, FAIR, GOOD, 3, 500, 0.9, 1)
     assert forth[0] == -back[0]
     assert [forth[1], forth[2]] == pytest.approx([-back[2], -back[1]], abs=0.03)
-    assert paired_bootstrap(LABELS, GOOD, GOOD, 100, 0.95, 1) == (0, 0, 0)
+    assert paired_bootstrap(LABELS, GOOD, GOOD, 3, 100, 0.95, 1) == (0, 0, 0)
 
 
 def test_the_same_answers_over_another_number_of_seeds_do_not_differ():
     variants = {"thrice": sure(np.repeat(FAIR[:1], 3, axis=0)), "once": sure(FAIR[:1])}
-    assert comparison_table(LABELS, variants, **OPTIONS)["differs"].tolist()[:2] in ([BEST, NO], [NO, BEST])
+    assert comparison_table(LABELS, variants, NAMES, **OPTIONS)["differs"].tolist()[:2] in (
+        [BEST, NO],
+        [NO, BEST],
+    )
 
 
 def test_equally_good_variants_are_seldom_said_to_differ():
@@ -155,7 +161,7 @@ def test_equally_good_variants_are_seldom_said_to_differ():
     said = 0
     for seed in range(60):
         a, b = answers(0.7, 1, 2 * seed, labels), answers(0.7, 1, 2 * seed + 1, labels)
-        _, low, high = paired_bootstrap(labels, a, b, 300, 0.95, seed)
+        _, low, high = paired_bootstrap(labels, a, b, 3, 300, 0.95, seed)
         said += low > 0 or high < 0
     assert said <= 9
 
@@ -163,8 +169,8 @@ def test_equally_good_variants_are_seldom_said_to_differ():
 def test_more_rows_tell_smaller_differences_apart():
     labels = np.random.default_rng(9).choice(3, 6_000, p=[0.2, 0.2, 0.6])
     a, b = answers(0.80, 2, 1, labels), answers(0.74, 2, 2, labels)
-    few = paired_bootstrap(labels[:60], a[:, :60], b[:, :60], 500, 0.95, 1)
-    many = paired_bootstrap(labels, a, b, 500, 0.95, 1)
+    few = paired_bootstrap(labels[:60], a[:, :60], b[:, :60], 3, 500, 0.95, 1)
+    many = paired_bootstrap(labels, a, b, 3, 500, 0.95, 1)
     assert few[1] < 0 < many[1]
     assert many[2] - many[1] < 0.25 * (few[2] - few[1])
 
@@ -180,7 +186,7 @@ def test_more_rows_tell_smaller_differences_apart():
 )
 def test_wrong_probabilities_are_named(variant, error, message):
     with pytest.raises(error, match=message):
-        comparison_table(LABELS, {"a": variant}, **OPTIONS)
+        comparison_table(LABELS, {"a": variant}, NAMES, **OPTIONS)
 
 
 @pytest.mark.parametrize(
@@ -189,16 +195,16 @@ def test_wrong_probabilities_are_named(variant, error, message):
 )
 def test_wrong_arguments_are_named(change, message):
     with pytest.raises(ValueError, match=message):
-        comparison_table(LABELS, {"a": sure(GOOD)}, **OPTIONS | change)
+        comparison_table(LABELS, {"a": sure(GOOD)}, NAMES, **OPTIONS | change)
     with pytest.raises(ValueError, match=r"\(140,\) and \(9,\)"):
-        paired_bootstrap(LABELS, GOOD[:, :9], GOOD[:, :9], 10, 0.9, 1)
+        paired_bootstrap(LABELS, GOOD[:, :9], GOOD[:, :9], 3, 10, 0.9, 1)
 
 
 # ---- text and picture
 
 
 def test_the_text_holds_every_variant_and_what_it_does_not_say(table):
-    text = comparison_markdown(table, 0.95)
+    text = comparison_markdown(table, NAMES, 0.95)
     lines = [line for line in text.splitlines() if line.startswith("|")]
     assert len(lines) == 2 + len(table) and len({line.count("|") for line in lines}) == 1
     good = next(line for line in lines if line.startswith("| good "))
@@ -211,7 +217,7 @@ def test_the_text_holds_every_variant_and_what_it_does_not_say(table):
 
 
 def test_a_name_that_would_break_the_table_does_not():
-    text = comparison_markdown(comparison_table(LABELS, {"a|b\nc": sure(GOOD)}, **OPTIONS), 0.9)
+    text = comparison_markdown(comparison_table(LABELS, {"a|b\nc": sure(GOOD)}, NAMES, **OPTIONS), NAMES, 0.9)
     assert "| a\\|b c |" in text
 
 
@@ -245,7 +251,7 @@ def test_the_picture_shows_the_best_on_top_intervals_and_the_baseline(table):
 
 def test_the_picture_is_the_same_each_time_and_bears_long_names(tmp_path):
     variants = {"name " * 40: sure(GOOD), "$\\frac{": "reason " * 200}
-    table = comparison_table(LABELS, variants, **OPTIONS)
+    table = comparison_table(LABELS, variants, NAMES, **OPTIONS)
     for name in ("a.png", "b.png"):
         save_figure(comparison_figure(table, 0.95), tmp_path / name)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()

@@ -8,9 +8,9 @@ from sklearn.metrics import f1_score
 from entailment.reporting.cross_validation_page import cross_validation_figure, cross_validation_markdown
 from entailment.task import LABELS
 from entailment.trials.cross_validation import (
-    FIGURES,
     FoldAnswers,
     cross_validation,
+    fold_figures,
 )
 
 OPTIONS = {"bootstrap_samples": 50, "confidence": 0.9, "seed": 1}
@@ -32,7 +32,7 @@ def macro_f1(fold):
 
 
 def test_mean_deviation_and_pooled_are_what_they_say():
-    summary = cross_validation(FOLDS, **OPTIONS)
+    summary = cross_validation(FOLDS, LABELS, **OPTIONS)
     each = [macro_f1(fold) for fold in FOLDS.values()]
     assert [summary.folds[n]["macro_f1"] for n in FOLDS] == pytest.approx(each)
     assert summary.mean["macro_f1"] == pytest.approx(np.mean(each))
@@ -49,31 +49,33 @@ def test_mean_deviation_and_pooled_are_what_they_say():
 
 def test_the_baseline_is_the_training_rows_majority():
     skewed = FoldAnswers(np.array([0, 0, 1]), np.eye(3, dtype=np.float32), (1, 5, 2))
-    assert cross_validation({1: skewed}, **OPTIONS).folds[1]["majority_accuracy"] == pytest.approx(1 / 3)
+    assert cross_validation({1: skewed}, LABELS, **OPTIONS).folds[1]["majority_accuracy"] == pytest.approx(
+        1 / 3
+    )
 
 
 def test_the_table_has_a_row_for_each_fold_and_three_below():
-    table = cross_validation(FOLDS, **OPTIONS).table
+    table = cross_validation(FOLDS, LABELS, **OPTIONS).table
     assert table["fold"].tolist() == ["1", "2", "3", "mean", "std", "pooled"]
     assert table["rows"].fillna(-1).tolist() == [63, 66, 69, -1, -1, 198]
-    assert table[list(FIGURES)].notna().all(axis=None)
-    text = cross_validation_markdown(table, 0.9)
+    assert table[fold_figures(LABELS)].notna().all(axis=None)
+    text = cross_validation_markdown(table, LABELS, 0.9)
     assert "| pooled | 198 |" in text and "90% interval" in text and "F1 Implies" in text
     assert isinstance(cross_validation_figure(table, 0.9), Figure)
 
 
 def test_a_failed_fold_is_told_and_left_out():
-    summary = cross_validation({**FOLDS, 2: "the loss is inf"}, **OPTIONS)
+    summary = cross_validation({**FOLDS, 2: "the loss is inf"}, LABELS, **OPTIONS)
     assert summary.folds[2] == "the loss is inf"
     assert summary.mean["macro_f1"] == pytest.approx(np.mean([macro_f1(FOLDS[1]), macro_f1(FOLDS[3])]))
     assert summary.table.set_index("fold").loc["2", "error"] == "the loss is inf"
-    assert "failed: the loss is inf" in cross_validation_markdown(summary.table, 0.9)
+    assert "failed: the loss is inf" in cross_validation_markdown(summary.table, LABELS, 0.9)
     assert isinstance(cross_validation_figure(summary.table, 0.9), Figure)
 
 
 def test_where_every_fold_failed_there_are_no_figures():
-    summary = cross_validation({1: "no", 2: "no"}, **OPTIONS)
+    summary = cross_validation({1: "no", 2: "no"}, LABELS, **OPTIONS)
     assert (summary.mean, summary.std, summary.pooled) == ({}, {}, {})
     assert summary.confusion.tolist() == [[0] * len(LABELS)] * len(LABELS)
     assert isinstance(cross_validation_figure(summary.table, 0.9), Figure)
-    assert "failed: no" in cross_validation_markdown(summary.table, 0.9)
+    assert "failed: no" in cross_validation_markdown(summary.table, LABELS, 0.9)

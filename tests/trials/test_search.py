@@ -5,7 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from entailment.configuration import Configuration, Training, dotted, with_values
+from entailment.configuration.configuration import Configuration
+from entailment.configuration.loading import with_values
+from entailment.configuration.section import dotted
+from entailment.configuration.training import Training
 from entailment.data.split import fold_rows
 from entailment.errors import EntailmentError
 from entailment.model.end_to_end import Workplace

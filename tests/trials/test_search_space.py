@@ -2,7 +2,9 @@
 
 import pytest
 
-from entailment.configuration import Configuration, dotted, with_values
+from entailment.configuration.configuration import Configuration
+from entailment.configuration.loading import with_values
+from entailment.configuration.section import dotted
 from entailment.trials.search_space import SPACE, starting_values, suggested
 
 

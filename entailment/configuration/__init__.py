@@ -1,0 +1,1 @@
+"""The settings, one module a section; `configuration` holds them together, `loading` reads them."""

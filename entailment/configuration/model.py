@@ -1,0 +1,41 @@
+"""Every setting that shapes a model: what a training depends on, and nothing else."""
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from entailment.configuration.dataset import Dataset, Ingest, Tweets
+from entailment.configuration.encoders import Encoders
+from entailment.configuration.head import Head
+from entailment.configuration.images import Images
+from entailment.configuration.records import Records
+from entailment.configuration.section import Section
+from entailment.configuration.split import Split
+from entailment.configuration.task import Inputs, Task
+from entailment.configuration.training import Training
+
+
+class ModelConfiguration(Section):
+    """What shapes a model. `zenml_config.yaml` documents each key."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 42
+    inputs: Inputs = "multimodal"
+    task: Task = Task()
+    dataset: Dataset = Dataset()
+    tweets: Tweets = Tweets()
+    ingest: Ingest = Ingest()
+    images: Images = Images()
+    split: Split = Split()
+    records: Records = Records()
+    encoders: Encoders = Encoders()
+    head: Head = Head()
+    training: Training = Training()
+
+    @model_validator(mode="after")
+    def _check_weights(self) -> Self:
+        weights, labels = self.training.class_weights, self.task.labels
+        if weights and len(weights) != len(labels):
+            raise ValueError(
+                f"training.class_weights must be one for each of the {len(labels)} labels. Received: {len(weights)}"
+            )
+        return self

@@ -1,0 +1,40 @@
+"""What is asked: the classes, and what experiment and model are called."""
+
+from collections import Counter
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
+
+from entailment.configuration.section import Section
+from entailment.task import LABELS, in_snake_case
+
+
+def _known_by_its_letters(label: str) -> str:
+    if not in_snake_case(label):
+        raise ValueError("a label must hold a letter or a digit")
+    return label
+
+
+Label = Annotated[
+    str, StringConstraints(strip_whitespace=True, max_length=100), AfterValidator(_known_by_its_letters)
+]
+Inputs = Literal["multimodal", "text", "image"]
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 _.-]*$", max_length=100)]
+
+
+class Task(Section):
+    """The classes, in the order of their indices, and the name of experiment and registered model."""
+
+    name: Name = "multimodal-entailment"
+    labels: Annotated[tuple[Label, ...], Field(min_length=2, max_length=20)] = LABELS
+    label_map: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for spelling, label in self.label_map.items():
+            if label not in self.labels:
+                raise ValueError(f"label_map: {spelling!r} stands for {label!r}, which is none of the labels")
+        times = Counter(map(in_snake_case, self.labels))
+        if twice := [name for name, count in times.items() if count > 1]:
+            raise ValueError(f"labels: two would have the columns and metrics of {twice[0]!r}")
+        return self

@@ -1,0 +1,25 @@
+"""How the head is trained."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from entailment.configuration.section import Count, Positive, Section, Share
+
+Loss = Literal["cross_entropy", "weighted", "focal"]
+
+
+class Training(Section):
+    """How the head is trained."""
+
+    loss: Loss = "cross_entropy"
+    focal_gamma: Annotated[float, Field(ge=0)] = 2.0
+    class_weights: tuple[Positive, ...] | None = None
+    label_smoothing: Share = 0.0
+    logit_adjustment: Annotated[float, Field(ge=0)] = 0.0
+    epochs: Count = 40
+    batch_size: Count = 32
+    learning_rate: Positive = 0.001
+    encoder_learning_rate: Positive = 0.00002
+    patience: Annotated[int, Field(ge=0)] = 10
+    keep: Literal["best", "last"] = "best"
