@@ -10,7 +10,7 @@ from commands.examples import examples
 from commands.output import print_json
 from commands.retraining import retrain, schedule
 from commands.training import compare, crossval, train, tune
-from commands.upkeep import add, cache, ui
+from commands.upkeep import add, cache, env, ui
 
 _EXAMPLES = "\n\n".join(
     (
@@ -35,6 +35,7 @@ _EXAMPLES = "\n\n".join(
             "retrain --dataset mine  train on what is new, promote if it is better",
             'schedule --cron "0 3 * * 1" --dataset mine   every Monday at 03:00 UTC (docs/scheduling.md)',
             "cache --prune 2GB       bound the store of features",
+            "env                     variables for ZenML's own command line",
             title="Keep it up to date",
         ),
     )
@@ -60,7 +61,7 @@ def cli() -> None:
     """
 
 
-for _command in (train, compare, crossval, tune, promote, rollback, add, retrain, schedule, cache, ui):
+for _command in (train, compare, crossval, tune, promote, rollback, add, retrain, schedule, cache, ui, env):
     cli.add_command(_command)
 
 

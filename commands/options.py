@@ -10,12 +10,15 @@ from stacks.environment import prepare_environment
 
 if TYPE_CHECKING:
     from entailment.configuration.configuration import Configuration
+    from entailment.configuration.loading import RunConfiguration
 
 
 def json_option(command: Callable[..., None]) -> Callable[..., None]:
     """Adds --json, the argument `as_json`."""
     return click.option("--json", "as_json", is_flag=True, help="End with one line of JSON.")(command)
 
+
+_PRESETS = Path(__file__).resolve().parent.parent / "configs"
 
 config_option = click.option(
     "--config", type=click.Path(path_type=Path), help="Used instead of zenml_config.yaml."
@@ -25,11 +28,11 @@ _RUN_OPTIONS = (
     config_option,
     click.option(
         "--preset",
-        type=click.Choice(["default", "keras_example"]),
+        type=click.Choice(["default", *sorted(file.stem for file in _PRESETS.glob("*.yaml"))]),
         default="default",
         show_default=True,
-        help="keras_example: encoders (a small BERT, keras:ResNet50V2), split, head, loss and epochs of the Keras "
-        "example, whatever the file says.",
+        help="A file of configs/, laid over the configuration. keras_example: encoders (a small BERT, "
+        "keras:ResNet50V2), split, head, loss and epochs of the Keras example.",
     ),
     click.option(
         "--dataset",
@@ -72,12 +75,16 @@ def run_options(command: Callable[..., None]) -> Callable[..., None]:
 
 def configuration_from(options: dict[str, Any]) -> "Configuration":
     """The validated configuration that the options of a run name; raises ConfigurationError."""
-    from entailment.configuration.loading import DEFAULT_FILE, load_configuration
+    return run_configuration_from(options).configuration
+
+
+def run_configuration_from(options: dict[str, Any]) -> "RunConfiguration":
+    """The same with what the file tells ZenML."""
+    from entailment.configuration.loading import DEFAULT_FILE, load_run_configuration
     from entailment.home import PROJECT
 
-    return load_configuration(
-        options["config"] or PROJECT / DEFAULT_FILE, options["preset"], given_keys(options)
-    )
+    preset = None if options["preset"] == "default" else _PRESETS / f"{options['preset']}.yaml"
+    return load_run_configuration(options["config"] or PROJECT / DEFAULT_FILE, preset, given_keys(options))
 
 
 def model_name(config: Path | None) -> str:

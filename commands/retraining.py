@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from commands.examples import examples
-from commands.options import configuration_from, run_options, use_stack
+from commands.options import configuration_from, run_configuration_from, run_options, use_stack
 from commands.output import print_json, results_or_failure
 from entailment.errors import ConfigurationError, EntailmentError, NothingNewError
 from stacks.environment import prepare_environment
@@ -34,17 +34,17 @@ def retrain(check: bool, stack: str | None, no_cache: bool, as_json: bool, **opt
     of the configuration say what is asked of the new version and of the new rows.
     """
     with results_or_failure(as_json) as results:
-        configuration = configuration_from(options)
-        use_stack(stack, configuration)
-        from pipelines.retraining import check_for_new_data, run_retraining
-        from pipelines.summary import retraining_json, retraining_summary
+        run = run_configuration_from(options)
+        use_stack(stack, run.configuration)
+        from pipelines.runner import check_for_new_data, run_retraining
+        from summaries.runs import retraining_json, retraining_summary
 
         result = None
         try:
             if check:
-                check_for_new_data(configuration)
+                check_for_new_data(run.configuration)
             else:
-                result = run_retraining(configuration, force=no_cache)
+                result = run_retraining(run, force=no_cache)
         except NothingNewError as nothing:
             line = json.dumps({"new": False, "why": str(nothing)}) if as_json else str(nothing)
             print(line, file=results)
@@ -85,7 +85,7 @@ def schedule(as_json: bool, **options: Any) -> None:
 
         quiet_libraries()
         use_airflow_stack()
-        from pipelines.summary import schedules_table
+        from summaries.runs import schedules_table
 
         states, fault = action()
         if as_json:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from commands.examples import examples
-from commands.options import configuration_from, given_keys, run_options, use_stack
+from commands.options import given_keys, run_configuration_from, run_options, use_stack
 from commands.output import print_json, results_or_failure
 
 
@@ -22,12 +22,12 @@ from commands.output import print_json, results_or_failure
 def train(stack: str | None, no_cache: bool, as_json: bool, **options: Any) -> None:
     """Train, evaluate and register a model (the default command)."""
     with results_or_failure(as_json) as results:
-        configuration = configuration_from(options)
-        use_stack(stack, configuration)
-        from pipelines.summary import training_summary
-        from pipelines.training import run_training
+        run = run_configuration_from(options)
+        use_stack(stack, run.configuration)
+        from pipelines.runner import run_training
+        from summaries.runs import training_summary
 
-        result = run_training(configuration, use_cache=not no_cache)
+        result = run_training(run, use_cache=not no_cache)
         if as_json:
             ids = {"run_id": result.run_id, "model_version": result.model_version}
             print_json(results, {**ids, "metrics": result.metrics})
@@ -58,12 +58,12 @@ def compare(seeds: int, stack: str | None, no_cache: bool, as_json: bool, **opti
         chosen = variants(given.get("inputs"), given.get("training.loss"))
         kinds = {variant.inputs for variant in chosen}
         shared = kinds.pop() if len(kinds) == 1 else "multimodal"
-        configuration = configuration_from({**options, "inputs": shared, "loss": None})
-        use_stack(stack, configuration)
-        from pipelines.comparison import run_comparison
-        from pipelines.summary import comparison_summary
+        run = run_configuration_from({**options, "inputs": shared, "loss": None})
+        use_stack(stack, run.configuration)
+        from pipelines.runner import run_comparison
+        from summaries.runs import comparison_summary
 
-        result = run_comparison(configuration, chosen, seeds, use_cache=not no_cache)
+        result = run_comparison(run, chosen, seeds, use_cache=not no_cache)
         if as_json:
             print_json(results, {"parent_run_id": result.parent_run_id, "variants": result.variants})
         else:
@@ -95,12 +95,12 @@ def crossval(folds: int, stack: str | None, no_cache: bool, as_json: bool, **opt
     table all the same.
     """
     with results_or_failure(as_json) as results:
-        configuration = configuration_from(options)
-        use_stack(stack, configuration)
-        from pipelines.cross_validation import run_cross_validation
-        from pipelines.summary import cross_validation_summary
+        run = run_configuration_from(options)
+        use_stack(stack, run.configuration)
+        from pipelines.runner import run_cross_validation
+        from summaries.runs import cross_validation_summary
 
-        result = run_cross_validation(configuration, folds, use_cache=not no_cache)
+        result = run_cross_validation(run, folds, use_cache=not no_cache)
         if as_json:
             each = [fold.get("metrics") or {"error": fold["error"]} for fold in result.folds]
             print_json(results, {"folds": each, "mean": result.mean, "parent_run_id": result.parent_run_id})
@@ -148,15 +148,15 @@ def tune(
     Writes the best configuration to a file for `train --config`. Registers nothing.
     """
     with results_or_failure(as_json) as results:
-        configuration, given = configuration_from(options), list(given_keys(options))
-        use_stack(stack, configuration)
+        run, given = run_configuration_from(options), list(given_keys(options))
+        use_stack(stack, run.configuration)
         from entailment.configuration.section import dotted
         from entailment.home import home
-        from pipelines.summary import tuning_summary
-        from pipelines.tuning import run_tuning
+        from pipelines.runner import run_tuning
+        from summaries.runs import tuning_summary
 
         target = (output or home() / "tuned.yaml").expanduser().resolve()
-        result = run_tuning(configuration, trials, folds, target, fixed=given, use_cache=not no_cache)
+        result = run_tuning(run, trials, folds, target, fixed=given, use_cache=not no_cache)
         if as_json:
             best = {"trial": result.number, "value": result.value, "configuration": dotted(result.best)}
             counts = {"trials": len(result.states), "earlier": result.earlier}

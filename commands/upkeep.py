@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import sys
 from dataclasses import asdict
 from datetime import datetime
@@ -13,6 +14,7 @@ import click
 from commands.examples import examples
 from commands.options import config_option, json_option, model_name
 from commands.output import print_json, results_or_failure
+from entailment.home import PROJECT, home
 from stacks.environment import prepare_environment
 
 if TYPE_CHECKING:
@@ -40,7 +42,6 @@ def add(file: Path, name: str, images: Path | None, config: Path | None, as_json
     with results_or_failure(as_json) as results:
         from entailment.configuration.loading import DEFAULT_FILE, load_configuration
         from entailment.data.additions import add_pairs, addition_summary
-        from entailment.home import PROJECT, home
 
         settings = load_configuration(config or PROJECT / DEFAULT_FILE)
         limits = {
@@ -84,7 +85,6 @@ def cache(prune: int | None, as_json: bool) -> None:
     """
     with results_or_failure(as_json) as results:
         from entailment.encoders import feature_inventory
-        from entailment.home import home
 
         folder = home() / "features"
         pruned = feature_inventory.prune(folder, prune) if prune is not None else None
@@ -99,7 +99,7 @@ def cache(prune: int | None, as_json: bool) -> None:
 
 
 def _inventory_table(stored: list["StoredEncoder"], folder: Path) -> str:
-    from pipelines.text_table import text_table
+    from summaries.text_table import text_table
 
     if not stored:
         return f"The feature store {folder} is empty."
@@ -130,3 +130,34 @@ def ui(port: int, run_id: str | None, config: Path | None) -> None:
         page = page_of(run_id) if run_id else ""
         print(f"http://127.0.0.1:{port}{page}", file=results, flush=True)
     os.execv(sys.executable, ui_command(port))
+
+
+@click.command(epilog=examples("env", "env --config mine.yaml"))
+@config_option
+def env(config: Path | None) -> None:
+    """Print the environment in which ZenML's own command line works on this project's home and stack.
+
+    Lines for a shell: ZenML's folder, the local stack (made if absent), where the steps' code lies. The main job by
+    ZenML's command line:
+
+    \b
+      eval $(python run_pipeline.py env)
+      zenml pipeline run pipelines.training.training -c zenml_config.yaml
+    """
+    with results_or_failure(as_json=False) as results:
+        before = dict(os.environ)
+        prepare_environment()
+        changed = {name: value for name, value in os.environ.items() if before.get(name) != value}
+        from stacks.local import use_local_stack
+
+        use_local_stack(model_name(config))
+        changed |= {"ENTAILMENT_HOME": str(home()), "PYTHONPATH": _with_project(before.get("PYTHONPATH"))}
+        changed["ZENML_ACTIVE_STACK_ID"] = os.environ["ZENML_ACTIVE_STACK_ID"]
+        for name, value in sorted(changed.items()):
+            print(f"export {name}={shlex.quote(value)}", file=results)
+
+
+def _with_project(path: str | None) -> str:
+    """A PYTHONPATH on which ZenML finds our pipelines and steps."""
+    parts = [str(PROJECT), *(path or "").split(os.pathsep)]
+    return os.pathsep.join(dict.fromkeys(filter(None, parts)))

@@ -1,38 +1,48 @@
-"""What every pipeline begins with: the steps from raw pairs to records, and what lies on the disk."""
+"""What every pipeline begins with: the steps from what is there to records."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+from zenml.enums import ExecutionMode
 
 from entailment.configuration.configuration import Configuration
-from entailment.data.sources import is_path
-from entailment.home import home
-from entailment.input_state import InputState
-from steps import ingest, resolve_image_paths, split, write_tfrecords
+from stacks.run_hooks import begin_run, end_run
+from steps import ingest, look, resolve_image_paths, split, write_tfrecords
+
+RUN: Final = {"on_init": begin_run, "on_cleanup": end_run, "execution_mode": ExecutionMode.FAIL_FAST}
+"""How every pipeline of ours is run."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """Artifacts of the first four steps."""
+    """Artifacts of the first five steps."""
 
     source: Any
     image_report: Any
     splits: Any
     split_report: Any
     records: Any
+    encoders: Any
+    """Fingerprints."""
+    champion: Any
 
 
 def prepare(
-    configuration: Configuration, state: InputState, divide: Callable[[Any], tuple[Any, Any]] | None = None
+    config: Configuration,
+    divide: Callable[[Any], tuple[Any, Any]] | None = None,
+    *,
+    only_new: bool = False,
 ) -> Prepared:
-    """Ingest, resolve images, split, write records; to be called inside a pipeline.
+    """Look, ingest, resolve images, split, write records; to be called inside a pipeline.
 
     `divide`, if given, is called with the resolved pairs in place of the step `split` and gives the same two outputs.
+    With `only_new` the run ends at once when a version was trained on just what there is.
     """
-    config, inputs, labels = configuration, configuration.inputs, list(configuration.task.labels)
+    inputs, labels = config.inputs, list(config.task.labels)
     missing = config.images.missing if inputs != "text" else "mask"
-    pairs, source = ingest(config.dataset, config.tweets, config.ingest, config.task, inputs, state.content)
+    found, images, encoders, champion = look(config.of_model(), only_new)
+    pairs, source = ingest(found, config.ingest, config.task)
     resolved, image_report = resolve_image_paths(
         pairs,
         source,
@@ -40,17 +50,8 @@ def prepare(
         missing,
         config.images.max_pixels,
         config.images.max_decoded_bytes,
-        state.images,
+        images,
     )
     splits, split_report = divide(resolved) if divide else split(resolved, config.split, labels, config.seed)
-    records = write_tfrecords(splits, inputs, config.images, config.records, labels, state.images)
-    return Prepared(source, image_report, splits, split_report, records)
-
-
-def with_absolute_paths(configuration: Configuration) -> Configuration:
-    """The same words typed in another folder mean another data set: the cache must see which."""
-    dataset = configuration.dataset
-    update = {"images": str(Path(dataset.images).expanduser().resolve())} if dataset.images else {}
-    if is_path(dataset.source, home() / "datasets"):
-        update["source"] = str(Path(dataset.source).expanduser().resolve())
-    return configuration.model_copy(update={"dataset": dataset.model_copy(update=update)})
+    records = write_tfrecords(splits, inputs, config.images, config.records, labels, images)
+    return Prepared(source, image_report, splits, split_report, records, encoders, champion)

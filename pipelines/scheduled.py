@@ -6,7 +6,8 @@ from entailment.configuration.configuration import Configuration
 from entailment.configuration.loading import as_yaml
 from entailment.configuration.schedule import Schedule
 from entailment.home import PROJECT
-from pipelines.retraining import retraining, retraining_configuration
+from pipelines.retraining import retraining
+from pipelines.runner import with_absolute_paths
 from stacks.schedules import ScheduleState, create_schedule
 
 
@@ -19,7 +20,7 @@ def schedule_retraining(configuration: Configuration, name: str, cron: str, forc
         EntailmentError: as `create_schedule`.
     """
     # The steps need not know how they are scheduled, nor the webhook's address.
-    inputs = retraining_configuration(configuration).model_copy(update={"schedule": Schedule()})
+    inputs = with_absolute_paths(configuration).model_copy(update={"schedule": Schedule()})
     check = [] if force else [sys.executable, str(PROJECT / "run_pipeline.py"), "retrain", "--check"]
     told = as_yaml(inputs, f"What the schedule {name} looks at before each run.")
     return create_schedule(name, cron, retraining, (inputs, force), configuration.schedule, check, told)

@@ -6,8 +6,6 @@ import threading
 import time
 
 from entailment.errors import EntailmentError
-from entailment.files import locked
-from entailment.home import home
 from stacks.environment import prepare_environment
 
 
@@ -15,6 +13,7 @@ def main(arguments: list[str]) -> int:
     """Runs the step that the arguments name; gives the exit code."""
     _end_with_parent()
     prepare_environment()
+    from stacks.home_lock import hold_home
     from stacks.local import make_local_stack
     from stacks.logs import quiet_libraries
     from stacks.scheduled_step import ScheduledStep
@@ -23,10 +22,10 @@ def main(arguments: list[str]) -> int:
     quiet_libraries()
     take_shortcuts()
     try:
-        with locked(home() / "run.lock", "Another run is going in this home: waiting for its end."):
-            # An update may have changed what the stacks of this home are made of.
-            make_local_stack()
-            ScheduledStep(arguments).run()
+        hold_home()
+        # An update may have changed what the stacks of this home are made of.
+        make_local_stack()
+        ScheduledStep(arguments).run()
     except EntailmentError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1

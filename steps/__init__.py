@@ -4,10 +4,10 @@ from steps.compare import compare
 from steps.crossval import crossval
 from steps.drift import drift
 from steps.evaluate import evaluate
-from steps.find_new_data import find_new_data
 from steps.fold import fold
 from steps.ingest import ingest
 from steps.judge import judge
+from steps.look import look
 from steps.register import register
 from steps.resolve_image_paths import resolve_image_paths
 from steps.search import search
@@ -22,10 +22,10 @@ __all__ = [
     "crossval",
     "drift",
     "evaluate",
-    "find_new_data",
     "fold",
     "ingest",
     "judge",
+    "look",
     "register",
     "resolve_image_paths",
     "search",

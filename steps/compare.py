@@ -6,7 +6,6 @@ from typing import Annotated, Any
 import numpy as np
 import pandas as pd
 from zenml import step
-from zenml.config import CachePolicy
 
 from entailment.configuration.configuration import Configuration
 from entailment.evaluation.report import most_frequent
@@ -18,20 +17,21 @@ from entailment.trials.comparison import comparison_table
 from entailment.trials.variant_summary import VariantSummary, summarise_variant
 from entailment.trials.variants import Variant
 from materializers.report import ReportMaterializer
-from steps.code_fingerprint import code_fingerprint
+from steps.fingerprint import cached_by, fingerprint
 from tracking import runs
-from tracking.children import Child, log_child, log_figures
+from tracking.children import Child, log_child
+from tracking.figures import log_figures
 
 
 def code() -> str:
     """What this step's code consists of now."""
-    return code_fingerprint(__name__)
+    return fingerprint(__name__)
 
 
 @step(
     experiment_tracker=True,
     output_materializers={"comparison": ReportMaterializer},
-    cache_policy=CachePolicy(cache_func=code),
+    cache_policy=cached_by(code),
 )
 def compare(
     outcomes: list[dict[str, Any]],
@@ -42,7 +42,8 @@ def compare(
     encoder_state: dict[str, str],
 ) -> Annotated[dict[str, Any], "comparison"]:
     """Logs a parent run with the table and a child run for each variant; gives their ids and figures."""
-    parent = runs.log_start(configuration, source, encoder_state)
+    parent = runs.start(configuration.of_model(), source, encoder_state)["run_id"]
+    runs.log_settings(configuration.evaluation, "evaluation.")
     evaluation, labels = configuration.evaluation, configuration.task.labels
     options = {
         "majority": most_frequent(split_report["counts"], labels),

@@ -5,7 +5,6 @@ from typing import Annotated, Any
 
 import pandas as pd
 from zenml import step
-from zenml.config import CachePolicy
 
 from entailment.configuration.configuration import Configuration
 from entailment.reporting.cross_validation_page import cross_validation_figure, cross_validation_markdown
@@ -18,20 +17,21 @@ from entailment.trials.cross_validation import (
     cross_validation,
 )
 from materializers.report import ReportMaterializer
-from steps.code_fingerprint import code_fingerprint
+from steps.fingerprint import cached_by, fingerprint
 from tracking import runs
-from tracking.children import Child, log_child, log_figures
+from tracking.children import Child, log_child
+from tracking.figures import log_figures
 
 
 def code() -> str:
     """What this step's code consists of now."""
-    return code_fingerprint(__name__)
+    return fingerprint(__name__)
 
 
 @step(
     experiment_tracker=True,
     output_materializers={"cross_validation": ReportMaterializer},
-    cache_policy=CachePolicy(cache_func=code),
+    cache_policy=cached_by(code),
 )
 def crossval(
     outcomes: list[dict[str, Any]],
@@ -42,7 +42,8 @@ def crossval(
     encoder_state: dict[str, str],
 ) -> Annotated[dict[str, Any], "cross_validation"]:
     """Logs a parent run with pooled figures and a child run for each fold; gives their ids and figures."""
-    parent = runs.log_start(configuration, source, encoder_state)
+    parent = runs.start(configuration.of_model(), source, encoder_state)["run_id"]
+    runs.log_settings(configuration.evaluation, "evaluation.")
     evaluation, labels = configuration.evaluation, configuration.task.labels
     folds = {
         outcome["fold"]: outcome["error"] or _answers(outcome, table, labels)

@@ -14,8 +14,10 @@ from entailment.promotion.champion import drift_configuration, measure_drift
 from entailment.records.records import RecordsFolder
 from entailment.task import SPLITS
 from materializers.report import ReportMaterializer
+from steps.fingerprint import cached_by, never
 from tracking import runs
 from tracking.champion import load_champion
+from tracking.reports import log_drift
 
 _LOG = logging.getLogger(__name__)
 
@@ -23,7 +25,7 @@ _LOG = logging.getLogger(__name__)
 @step(
     experiment_tracker=True,
     output_materializers={"drift": ReportMaterializer},
-    enable_cache=False,
+    cache_policy=cached_by(never),
 )
 def drift(
     records: RecordsFolder,
@@ -34,7 +36,7 @@ def drift(
     encoder_state: dict[str, str],
 ) -> Annotated[dict[str, Any], "drift"]:
     """Logs table and figure; a measure above its threshold is a warning, or ends the run (drift.action)."""
-    runs.log_start(configuration, source, encoder_state)
+    runs.start(configuration.of_model(), source, encoder_state)
     plain = drift_configuration(configuration)
     featurizer = configured_featurizer(plain, home() / "encoders", home() / "features")
     features = [featurizer.split(records.path, name) for name in SPLITS]
@@ -43,7 +45,7 @@ def drift(
     report = measure_drift(features, splits, loaded, configuration, why)
     usage = featurizer.usage + loaded.predictor.usage if loaded else featurizer.usage
     runs.log_feature_usage(usage)
-    runs.log_drift(report)
+    log_drift(report)
     if report.drifted:
         _LOG.warning("DRIFT: %s.", report.summary)
         if configuration.drift.action == "stop":

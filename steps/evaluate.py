@@ -5,49 +5,57 @@ from typing import Annotated, Any
 
 import pandas as pd
 from zenml import step
-from zenml.config import CachePolicy
 
-from entailment.configuration.configuration import Configuration
+from entailment.configuration.evaluation import Evaluation
+from entailment.configuration.model import ModelConfiguration
 from entailment.evaluation.report import evaluate_split
 from entailment.home import home
 from entailment.model.end_to_end import tuned_featurizer
 from entailment.model.training import TrainedHead
 from entailment.records.records import RecordsFolder
-from entailment.reporting.evaluation_page import evaluation_figures
 from entailment.reporting.markdown import table_records
 from materializers.report import ReportMaterializer
-from steps.train import code
+from steps.fingerprint import cached_by, fingerprint
 from tracking import runs
+from tracking.reports import log_evaluation
+
+
+def code() -> str:
+    """What this step's code consists of now, and what draws its pictures."""
+    return fingerprint(__name__, "entailment.reporting.evaluation_page")
 
 
 @step(
     experiment_tracker=True,
     output_materializers={"report": ReportMaterializer},
-    cache_policy=CachePolicy(cache_func=code),
+    cache_policy=cached_by(code),
 )
 def evaluate(
     records: RecordsFolder,
     head: TrainedHead,
     splits: pd.DataFrame,
     split_report: dict[str, Any],
-    tracked_run: dict[str, Any],
-    configuration: Configuration,
+    course: dict[str, Any],
+    configuration: ModelConfiguration,
+    evaluation: Evaluation,
 ) -> Annotated[dict[str, Any], "report"]:
-    """Computes figures, predictions and pictures of the test split and logs them to the run of `train`."""
-    runs.expect(tracked_run)
+    """Computes and logs figures, predictions and pictures of the test split; also what `train` did, if cached."""
+    run_id = runs.go_on(course)
+    runs.log_settings(evaluation, "evaluation.")
     featurizer = tuned_featurizer(head, configuration, home() / "encoders", home() / "features")
     evaluated = evaluate_split(
         records.path,
         head,
         featurizer,
         split_report["counts"],
-        configuration.evaluation,
+        evaluation,
         configuration.seed,
         splits,
     )
-    runs.log_evaluation(evaluated, evaluation_figures(evaluated, head))
+    log_evaluation(evaluated, head)
     runs.log_feature_usage(featurizer.usage)
     return {
+        "run_id": run_id,
         "metrics": evaluated.final_metrics(),
         "classes": evaluated.classification_report,
         "slices": table_records(evaluated.slices),

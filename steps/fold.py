@@ -5,25 +5,24 @@ from typing import Annotated, Any
 
 import pandas as pd
 from zenml import step
-from zenml.config import CachePolicy
 
 from entailment.configuration.split import Split
 from entailment.data.split import FOLD_COLUMN, fold_pairs, leak_warning, split_report
 from materializers.pairs import PairsMaterializer
 from materializers.report import ReportMaterializer
-from steps.code_fingerprint import code_fingerprint
+from steps.fingerprint import cached_by, fingerprint
 
 _LOG = logging.getLogger(__name__)
 
 
 def code() -> str:
     """What this step's code consists of now."""
-    return code_fingerprint(__name__)
+    return fingerprint(__name__)
 
 
 @step(
     output_materializers={"folded": PairsMaterializer, "fold_report": ReportMaterializer},
-    cache_policy=CachePolicy(cache_func=code),
+    cache_policy=cached_by(code),
 )
 def fold(
     resolved: pd.DataFrame, config: Split, labels: list[str], folds: int, seed: int, without_test: bool

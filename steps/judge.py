@@ -15,6 +15,7 @@ from entailment.promotion.champion import gather_evidence
 from entailment.promotion.gate import decide
 from entailment.records.records import RecordsFolder, read_index
 from materializers.report import ReportMaterializer
+from steps.fingerprint import cached_by, never
 from tracking import runs
 from tracking.champion import load_champion
 
@@ -24,7 +25,7 @@ _LOG = logging.getLogger(__name__)
 @step(
     experiment_tracker=True,
     output_materializers={"decision": ReportMaterializer},
-    enable_cache=False,
+    cache_policy=cached_by(never),
 )
 def judge(
     records: RecordsFolder,
@@ -32,12 +33,10 @@ def judge(
     splits: pd.DataFrame,
     split_report: dict[str, Any],
     source: dict[str, Any],
-    tracked_run: dict[str, Any],
     champion: str,
     configuration: Configuration,
 ) -> Annotated[dict[str, Any], "decision"]:
     """Has the new head and the champion answer the same test rows and decides who is champion from now on."""
-    runs.expect(tracked_run)
     featurizer = tuned_featurizer(head, configuration, home() / "encoders", home() / "features")
     challenger = predict(head.model, featurizer.split(records.path, "test"))
     loaded, why = load_champion(champion, source, configuration)

@@ -6,51 +6,55 @@ from typing import Annotated, Any
 
 import pandas as pd
 from zenml import step
-from zenml.config import CachePolicy
+from zenml.client import Client
 
-from entailment.configuration.configuration import Configuration
+from entailment.configuration.evaluation import Evaluation
+from entailment.configuration.model import ModelConfiguration
 from entailment.configuration.section import dotted
 from entailment.home import home, scratch
 from entailment.model.training import TrainedHead
 from entailment.reporting.model_card import encoder_record, model_card, training_command
 from entailment.serving.package import write_package
 from materializers.report import ReportMaterializer
-from steps.train import code
+from steps.fingerprint import cached_by, fingerprint
 from tracking import registry, runs
 
 
-@step(
-    experiment_tracker=True,
-    output_materializers={"model_version": ReportMaterializer},
-    cache_policy=CachePolicy(cache_func=code),
-)
+def code() -> str:
+    """What this step's code consists of now; the served model is a script that MLflow is given by its path."""
+    return fingerprint(__name__, "tracking.pyfunc_model")
+
+
+@step(output_materializers={"model_version": ReportMaterializer}, cache_policy=cached_by(code))
 def register(
     head: TrainedHead,
     splits: pd.DataFrame,
     split_report: dict[str, Any],
     source: dict[str, Any],
     report: dict[str, Any],
-    tracked_run: dict[str, Any],
-    configuration: Configuration,
+    configuration: ModelConfiguration,
+    evaluation: Evaluation,
     decision: dict[str, Any] | None = None,
 ) -> Annotated[dict[str, Any], "model_version"]:
-    """Packs encoders, head and decoding into one model, registers it and moves the aliases.
+    """Packs encoders, head and decoding into one model, registers it with the run of `evaluate`, moves the aliases.
 
     `decision` is the promotion gate's, in a retraining.
     """
-    runs.expect(tracked_run)
-    with tempfile.TemporaryDirectory(dir=scratch()) as folder:
+    model, run_id = configuration.task.name, report["run_id"]
+    # Not a tracked step: the model belongs to the run that judged it, also where that was cached.
+    Client().active_stack.experiment_tracker.configure_mlflow()
+    with tempfile.TemporaryDirectory(dir=scratch()) as folder, runs.resumed(run_id):
         package = write_package(Path(folder) / "package", head, configuration, home() / "encoders")
         handles = configuration.encoders.handles(configuration.inputs)
         card = model_card(
-            model=configuration.task.name,
-            run_id=tracked_run["run_id"],
-            command=training_command(configuration),
+            model=model,
+            run_id=run_id,
+            command=training_command(configuration, evaluation),
             source=source,
             split_report=split_report,
-            configuration=dotted(configuration),
+            configuration=dotted(configuration) | dotted(evaluation, "evaluation."),
             encoders={role: encoder_record(handle, package / role) for role, handle in handles.items()},
             report=report,
         )
-        version = registry.register(configuration.task.name, package, card, splits, source, report, decision)
-    return {"run_id": tracked_run["run_id"], "model": configuration.task.name, "model_version": version}
+        version = registry.register(model, package, card, splits, source, report, decision)
+    return {"run_id": run_id, "model": model, "model_version": version}

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 import pandas as pd
 from zenml import step
-from zenml.config import CachePolicy
 
 from entailment.configuration.images import MissingImages
 from entailment.configuration.task import Inputs
@@ -14,19 +13,19 @@ from entailment.data.image_paths import resolve_image_paths as resolve
 from entailment.errors import ImageError
 from materializers.pairs import PairsMaterializer
 from materializers.report import ReportMaterializer
-from steps.code_fingerprint import code_fingerprint
+from steps.fingerprint import cached_by, fingerprint
 
 _LOG = logging.getLogger(__name__)
 
 
 def code() -> str:
     """What this step's code consists of now."""
-    return code_fingerprint(__name__)
+    return fingerprint(__name__)
 
 
 @step(
     output_materializers={"resolved": PairsMaterializer, "image_report": ReportMaterializer},
-    cache_policy=CachePolicy(cache_func=code),
+    cache_policy=cached_by(code),
 )
 def resolve_image_paths(
     pairs: pd.DataFrame,
@@ -35,9 +34,9 @@ def resolve_image_paths(
     missing: MissingImages,
     max_pixels: int,
     max_decoded_bytes: int,
-    images_state: str,
+    found_images: dict[str, str],
 ) -> tuple[Annotated[pd.DataFrame, "resolved"], Annotated[dict[str, Any], "image_report"]]:
-    """Adds path, status and reason of each image; `images_state` makes a changed folder run anew."""
+    """Adds path, status and reason of each image; `found_images` makes a changed folder run anew."""
     folder = Path(source["images"]) if source["images"] and inputs != "text" else None
     resolved, report = resolve(
         pairs, folder, missing=missing, max_pixels=max_pixels, max_decoded_bytes=max_decoded_bytes

@@ -17,6 +17,7 @@ from entailment.records.records import RecordsFolder
 from entailment.reporting.search_page import tuning_markdown, tuning_table
 from entailment.trials import search as tuning
 from materializers.report import ReportMaterializer
+from steps.fingerprint import cached_by, never
 from steps.interruptions import INTERRUPTIONS
 from tracking import runs
 from tracking.children import Child, log_child
@@ -28,7 +29,7 @@ _LOG = logging.getLogger(__name__)
 @step(
     experiment_tracker=True,
     output_materializers={"tuning": ReportMaterializer},
-    enable_cache=False,
+    cache_policy=cached_by(never),
 )
 def search(
     records: RecordsFolder,
@@ -41,7 +42,8 @@ def search(
     fixed: list[str],
 ) -> Annotated[dict[str, Any], "tuning"]:
     """Goes on with the study of these records and this configuration; gives its trials and the best one."""
-    parent = runs.log_start(configuration, source, encoder_state)
+    parent = runs.start(configuration.of_model(), source, encoder_state)["run_id"]
+    runs.log_settings(configuration.evaluation, "evaluation.")
     name = tuning.study_name(configuration, fixed, folds, records.sha256, encoder_state)
     tags = {"study": name, "folds": str(folds)}
     runs.log_tags(tags)

@@ -4,9 +4,8 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 from zenml import step
-from zenml.config import CachePolicy
 
-from entailment.configuration.configuration import Configuration
+from entailment.configuration.model import ModelConfiguration
 from entailment.home import home, scratch
 from entailment.model.end_to_end import Workplace, train_model
 from entailment.model.features import configured_featurizer
@@ -14,36 +13,35 @@ from entailment.model.training import TrainedHead
 from entailment.records.records import RecordsFolder, read_manifest
 from materializers.head import HeadMaterializer
 from materializers.report import ReportMaterializer
-from steps.code_fingerprint import code_fingerprint
+from steps.fingerprint import cached_by, fingerprint
 from tracking import runs
 
 
 def code() -> str:
-    """What train, evaluate and register consist of now: they run together or not at all."""
-    # The served model is a script that registering names by its path.
-    return code_fingerprint(__name__, "steps.evaluate", "steps.register", "tracking.pyfunc_model")
+    """What this step's code consists of now."""
+    return fingerprint(__name__)
 
 
 @step(
     experiment_tracker=True,
-    output_materializers={"head": HeadMaterializer, "tracked_run": ReportMaterializer},
-    cache_policy=CachePolicy(cache_func=code),
+    output_materializers={"head": HeadMaterializer, "course": ReportMaterializer},
+    cache_policy=cached_by(code),
 )
 def train(
     records: RecordsFolder,
     source: dict[str, Any],
     image_report: dict[str, Any],
     split_report: dict[str, Any],
-    configuration: Configuration,
+    configuration: ModelConfiguration,
     encoder_state: dict[str, str],
-) -> tuple[Annotated[TrainedHead, "head"], Annotated[dict[str, Any], "tracked_run"]]:
-    """Trains the configured head; logs the whole configuration, the data's facts and every epoch to MLflow."""
-    run_id = runs.log_start(configuration, source, encoder_state)
+) -> tuple[Annotated[TrainedHead, "head"], Annotated[dict[str, Any], "course"]]:
+    """Trains the configured head, logging settings, the data's facts and every epoch; gives all that it logged."""
     undecodable = {"undecodable": read_manifest(records.path)["unreadable"]}
-    runs.log_reports({"image_report": image_report | undecodable, "split_report": split_report})
+    reports = {"image_report": image_report | undecodable, "split_report": split_report}
+    start = runs.start(configuration, source, encoder_state, reports)
     featurizer = configured_featurizer(configuration, home() / "encoders", home() / "features")
     features = [featurizer.split(records.path, name) for name in ("train", "validation")]
     place = Workplace(records.path, home() / "encoders", scratch())
     head = train_model(*features, configuration, place, runs.log_epoch)
     runs.log_feature_usage(featurizer.usage)
-    return head, {"run_id": run_id, "features": asdict(featurizer.usage)}
+    return head, {**start, "history": head.history, "features": asdict(featurizer.usage)}

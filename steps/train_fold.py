@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import numpy as np
 import pandas as pd
 from zenml import step
-from zenml.config import CachePolicy
 
 from entailment.configuration.configuration import Configuration
 from entailment.configuration.encoders import Encoders
@@ -26,7 +25,7 @@ from entailment.records.records import RecordsFolder, read_index
 from entailment.trials.variants import train_fold as train
 from materializers.pairs import PairsMaterializer
 from materializers.report import ReportMaterializer
-from steps.code_fingerprint import code_fingerprint
+from steps.fingerprint import cached_by, fingerprint
 from steps.interruptions import INTERRUPTIONS
 
 _LOG = logging.getLogger(__name__)
@@ -34,12 +33,12 @@ _LOG = logging.getLogger(__name__)
 
 def code() -> str:
     """What this step's code consists of now."""
-    return code_fingerprint(__name__)
+    return fingerprint(__name__)
 
 
 @step(
     output_materializers={"outcome": ReportMaterializer, "predictions": PairsMaterializer},
-    cache_policy=CachePolicy(cache_func=code),
+    cache_policy=cached_by(code),
 )
 def train_fold(
     records: RecordsFolder,

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import pandas as pd
 from zenml import step
-from zenml.config import CachePolicy
 
 from entailment.configuration.configuration import Configuration
 from entailment.configuration.encoders import Encoders
@@ -24,7 +23,7 @@ from entailment.records.records import RecordsFolder
 from entailment.trials.variants import train_variant as train
 from materializers.pairs import PairsMaterializer
 from materializers.report import ReportMaterializer
-from steps.code_fingerprint import code_fingerprint
+from steps.fingerprint import cached_by, fingerprint
 from steps.interruptions import INTERRUPTIONS
 
 _LOG = logging.getLogger(__name__)
@@ -32,12 +31,12 @@ _LOG = logging.getLogger(__name__)
 
 def code() -> str:
     """What this step's code consists of now."""
-    return code_fingerprint(__name__)
+    return fingerprint(__name__)
 
 
 @step(
     output_materializers={"outcome": ReportMaterializer, "predictions": PairsMaterializer},
-    cache_policy=CachePolicy(cache_func=code),
+    cache_policy=cached_by(code),
 )
 def train_variant(
     records: RecordsFolder,

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import pandas as pd
 from zenml import step
-from zenml.config import CachePolicy
 
 from entailment.configuration.images import Images
 from entailment.configuration.records import Records
@@ -14,24 +13,24 @@ from entailment.configuration.task import Inputs
 from entailment.home import scratch
 from entailment.records.records import RecordsFolder, RecordsSpec, write_records
 from materializers.records import RecordsMaterializer
-from steps.code_fingerprint import code_fingerprint
+from steps.fingerprint import cached_by, fingerprint
 
 
 def code() -> str:
     """What this step's code consists of now."""
-    return code_fingerprint(__name__)
+    return fingerprint(__name__)
 
 
-@step(output_materializers={"records": RecordsMaterializer}, cache_policy=CachePolicy(cache_func=code))
+@step(output_materializers={"records": RecordsMaterializer}, cache_policy=cached_by(code))
 def write_tfrecords(
     splits: pd.DataFrame,
     inputs: Inputs,
     images: Images,
     config: Records,
     labels: list[str],
-    images_state: str,
+    found_images: dict[str, str],
 ) -> Annotated[RecordsFolder, "records"]:
-    """Writes texts and resized images; `images_state` makes changed files run anew."""
+    """Writes texts and resized images; `found_images` makes changed files run anew."""
     spec = RecordsSpec(
         images.size,
         images.max_pixels,

@@ -6,9 +6,9 @@ import pytest
 
 from entailment.configuration.configuration import Configuration
 from entailment.configuration.loading import (
-    PRESETS,
     as_yaml,
     load_configuration,
+    load_run_configuration,
     parse_assignments,
     with_values,
 )
@@ -30,7 +30,8 @@ def test_the_file_holds_every_key_with_its_default():
                 keys(value, f"{prefix}{name}.") if isinstance(value, dict) and value else [prefix + name]
             )
 
-    assert set(keys(yaml.safe_load(text))) == set(dotted(Configuration()))
+    content = yaml.safe_load(text)
+    assert set(keys(content["parameters"]["configuration"])) == set(dotted(Configuration()))
 
 
 def test_every_leaf_of_the_file_is_documented():
@@ -38,26 +39,22 @@ def test_every_leaf_of_the_file_is_documented():
     undocumented = [
         line
         for line in lines
-        if ": " in line
-        and not line.startswith("#")
-        and "#" not in line
-        and not line.startswith("  archive_url")
+        if ": " in line and not line.strip().startswith("#") and "#" not in line and "archive_url" not in line
     ]
     # Keys whose line is too long for a comment are explained by the line above their section.
     assert [line.split(":")[0].strip() for line in undocumented] == ["csv_url", "csv_sha256", "preprocessor"]
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", sorted((PROJECT / "configs").glob("*.yaml")), ids=lambda path: path.stem)
 def test_presets_hold_only_keys_that_exist(preset):
-    configuration = load_configuration(None, preset)
-    for key, value in PRESETS[preset].items():
-        assert dotted(configuration)[key] == value
+    assert load_configuration(None, preset) != Configuration()
 
 
 def test_later_sources_win(tmp_path):
     file = tmp_path / "c.yaml"
-    file.write_text("training: {epochs: 3, batch_size: 7}\n")
-    configuration = load_configuration(file, "keras_example", {"training.batch_size": 5})
+    file.write_text("parameters: {configuration: {training: {epochs: 3, batch_size: 7}}}\n")
+    preset = PROJECT / "configs" / "keras_example.yaml"
+    configuration = load_configuration(file, preset, {"training.batch_size": 5})
     assert configuration.training.epochs == 10
     assert configuration.training.batch_size == 5
 
@@ -140,15 +137,82 @@ def test_a_configuration_written_as_yaml_is_read_back(tmp_path):
     configuration = with_values(Configuration(), values)
     (tmp_path / "c.yaml").write_text(as_yaml(configuration, "How it was made:\nby hand"))
     assert load_configuration(tmp_path / "c.yaml") == configuration
-    assert (tmp_path / "c.yaml").read_text().startswith("# How it was made:\n# by hand\n\nseed: 42\n")
+    assert (
+        (tmp_path / "c.yaml")
+        .read_text()
+        .startswith("# How it was made:\n# by hand\n\nparameters:\n  configuration:\n    seed: 42\n")
+    )
 
 
 def test_the_webhook_is_shown_nowhere():
     from entailment.reporting.model_card import training_command
 
     secret = "https://hooks.example/secret"
-    configuration = load_configuration(None, "default", {"schedule.alert_url": secret, "seed": 7})
+    configuration = load_configuration(None, None, {"schedule.alert_url": secret, "seed": 7})
     assert configuration.schedule.alert_url.get_secret_value() == secret
     for shown in (str(configuration), configuration.model_dump_json(), str(dotted(configuration))):
         assert "hooks.example" not in shown
-    assert training_command(configuration) == "python run_pipeline.py train --set seed=7"
+    assert (
+        training_command(configuration.of_model(), configuration.evaluation)
+        == "python run_pipeline.py train --set seed=7"
+    )
+
+
+def test_a_file_is_a_run_configuration_of_zenml(tmp_path):
+    from zenml.config.pipeline_run_configuration import PipelineRunConfiguration
+
+    file = PROJECT / "zenml_config.yaml"
+    PipelineRunConfiguration.from_yaml(str(file))
+    (tmp_path / "c.yaml").write_text("tags: [nightly]\nparameters: {configuration: {seed: 7}}\n")
+    told = load_run_configuration(tmp_path / "c.yaml")
+    assert (told.configuration.seed, told.options) == (7, {"tags": ["nightly"]})
+
+
+def test_settings_at_the_top_are_read_with_a_warning_that_shows_the_new_form(tmp_path, caplog):
+    (tmp_path / "c.yaml").write_text("training: {epochs: 3}\n")
+    assert load_configuration(tmp_path / "c.yaml").training.epochs == 3
+    assert "parameters:\n  configuration:\n    training: ..." in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "parameters:\n  configuration:\n    training:\n      epoch: 3\n",
+            "line 4: there is no key 'training.epoch'",
+        ),
+        ("parameters:\n  configuration:\n    training:\n      epochs: 0\n", "line 4: training.epochs: Input"),
+        (
+            "enable_cache: true\nparameter: {}\n",
+            "line 2: there is no key 'parameter'. Did you mean 'parameters'?",
+        ),
+        ("parameters: {config: {}}\n", "Did you mean 'parameters.configuration'?"),
+        ("parameters: {configuration: [1]}\n", "line 1: it must hold keys and values"),
+    ],
+)
+def test_a_fault_names_its_line(tmp_path, text, expected):
+    (tmp_path / "c.yaml").write_text(text)
+    with pytest.raises(ConfigurationError) as caught:
+        load_configuration(tmp_path / "c.yaml")
+    assert f"{tmp_path / 'c.yaml'}" in str(caught.value) and expected in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("labels", "fault"),
+    [
+        (["one"], "at least 2 items"),
+        ([f"class {number}" for number in range(21)], "at most 20 items"),
+        (["Not It", "not_it"], "columns and metrics of 'not_it'"),
+        (["?", "!"], "must hold a letter or a digit"),
+    ],
+)
+def test_labels_that_cannot_be_told_apart_are_refused(labels, fault):
+    with pytest.raises(ConfigurationError, match=fault):
+        load_configuration(None, overrides={"task.labels": labels})
+
+
+def test_what_belongs_to_the_labels_is_held_against_them():
+    with pytest.raises(ConfigurationError, match=r"one for each of the 3 labels\. Received: 2"):
+        load_configuration(None, overrides={"training.class_weights": [1, 2]})
+    with pytest.raises(ConfigurationError, match="'2' stands for 'Neither', which is none of the labels"):
+        load_configuration(None, overrides={"task.label_map": {"2": "Neither"}})

@@ -1,5 +1,7 @@
 """The preset `keras_example` is the Keras example "Multimodal entailment" (Sayak Paul, 2021), value by value."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +12,7 @@ from entailment.configuration.section import dotted
 from entailment.data.split import split_pairs
 from entailment.task import LABELS, SPLITS
 
-EXAMPLE = load_configuration(None, "keras_example")
+EXAMPLE = load_configuration(None, Path(__file__).parents[1] / "configs" / "keras_example.yaml")
 TEXT_WIDTH, IMAGE_WIDTH = 24, 40
 WIDTHS = {
     **{"text": TEXT_WIDTH, "text_present": 1},

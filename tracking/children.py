@@ -1,20 +1,17 @@
 """Child runs in MLflow: one for each variant, fold or trial below the active run."""
 
-import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mlflow
 from mlflow import MlflowClient
-from mlflow.entities import Metric
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
-from entailment.configuration.configuration import Configuration
+from entailment.configuration.model import ModelConfiguration
 from entailment.configuration.section import dotted
-from entailment.reporting.figures import save_figure
+from tracking.figures import log_figures
+from tracking.runs import log_curves
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,7 +22,7 @@ class Child:
     """What a child run holds; it stands alone, with all its parameters and tags (the UI filters by them)."""
 
     name: str
-    configuration: Configuration
+    configuration: ModelConfiguration
     tags: Mapping[str, str]
     metrics: Mapping[str, float]
     """Final figures."""
@@ -47,7 +44,7 @@ def log_child(child: Child) -> str:
     failed = {"error": child.failed, MLFLOW_RUN_NOTE: child.failed} if child.failed else {}
     with mlflow.start_run(run_name=child.name, nested=True, tags={**child.tags, **failed}) as run:
         mlflow.log_params(dotted(child.configuration))
-        _log_curves(run.info.run_id, child.curves)
+        log_curves(run.info.run_id, child.curves)
         mlflow.log_metrics(dict(child.metrics))
         for name, report in child.reports.items():
             mlflow.log_dict(report, name)
@@ -55,23 +52,3 @@ def log_child(child: Child) -> str:
     if child.failed or child.stopped:
         MlflowClient().set_terminated(run.info.run_id, "FAILED" if child.failed else "KILLED")
     return str(run.info.run_id)
-
-
-def log_figures(figures: "Mapping[str, Figure]") -> None:
-    """Logs figures to the active run under their file names."""
-    with tempfile.TemporaryDirectory() as scratch:
-        for name, figure in figures.items():
-            save_figure(figure, Path(scratch) / name)
-        if figures:
-            mlflow.log_artifacts(scratch)
-
-
-def _log_curves(run_id: str, curves: Mapping[str, Sequence[float]]) -> None:
-    now = int(time.time() * 1000)
-    points = [
-        Metric(name, value, now, epoch)
-        for name, values in curves.items()
-        for epoch, value in enumerate(values)
-    ]
-    for start in range(0, len(points), 1000):  # as many as MLflow takes at once
-        MlflowClient().log_batch(run_id, metrics=points[start : start + 1000])

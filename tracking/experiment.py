@@ -11,17 +11,25 @@ def tracking_uri() -> str:
 
 
 def prepare_experiment(name: str) -> None:
-    """Creates the home's MLflow database and the experiment `name` in it, with its artifacts beside, when absent.
+    """Makes MLflow use the home's database, created when absent, with the experiment `name` in it."""
+    import mlflow
+
+    mlflow.set_tracking_uri(tracking_uri())
+    ensure_experiment(name)
+
+
+def ensure_experiment(name: str) -> None:
+    """Creates the experiment `name` when it is absent; in the home's database with its artifacts beside that.
 
     An experiment that was deleted in the UI is restored: MLflow refuses to log to it or to make it anew.
     """
     import mlflow
 
     with locked(home() / "experiment.lock"):
-        mlflow.set_tracking_uri(tracking_uri())
+        location = (home() / "mlartifacts").as_uri() if mlflow.get_tracking_uri() == tracking_uri() else None
         experiment = mlflow.get_experiment_by_name(name)
         if experiment is None:
-            mlflow.create_experiment(name, artifact_location=(home() / "mlartifacts").as_uri())
+            mlflow.create_experiment(name, artifact_location=location)
         elif experiment.lifecycle_stage == "deleted":
             mlflow.MlflowClient().restore_experiment(experiment.experiment_id)
 

@@ -34,6 +34,8 @@ _DESCRIPTION: Final = 4900
 _HISTORY: Final = "champion.history"
 _RETRAINED: Final = "retrained"
 """Tag of the versions that a promotion gate has judged."""
+_WHOLE: Final = "whole"
+"""Tag of the versions whose registration came to its end, written last."""
 _PAIRS_FORMAT: Final = 1
 _KEPT: Final = 20
 """Moves of the champion that are remembered: an MLflow tag holds 5,000 characters."""
@@ -57,7 +59,7 @@ def register(
     """
     hashes = {split: pair_hashes(splits[splits[SPLIT_COLUMN] == split]).tolist() for split in SPLITS}
     client = MlflowClient()
-    version = _version_of_active_run(client)
+    version = _begun_version(client)
     version = version or str(_log_model(model, package, card, hashes).registered_model_version)
     mlflow.log_text(card, MODEL_CARD)
     client.update_model_version(model, version, description=card[:_DESCRIPTION])
@@ -74,6 +76,7 @@ def register(
             _follow(model, client, version, decision)
             # Last: until it is there, a retraining on the same data is not taken for done.
             client.set_model_version_tag(model, version, _RETRAINED, "true")
+    client.set_model_version_tag(model, version, _WHOLE, "true")
     return version
 
 
@@ -311,11 +314,12 @@ def _remember(model: str, client: MlflowClient, version: str) -> None:
         client.delete_registered_model_alias(model, CHALLENGER)
 
 
-def _version_of_active_run(client: MlflowClient) -> str:
-    """The version that the active run has registered already, "" when it has none."""
+def _begun_version(client: MlflowClient) -> str:
+    """The version that the active run has begun to register, "" when there is none that is not whole."""
     run = mlflow.active_run()
     found = client.search_model_versions(f"run_id='{run.info.run_id}'") if run else []
-    return str(found[0].version) if found else ""
+    begun = [str(version.version) for version in found if _WHOLE not in version.tags]
+    return begun[0] if begun else ""
 
 
 def _existing(model: str, client: MlflowClient, version: str) -> "ModelVersion":

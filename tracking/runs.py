@@ -1,45 +1,102 @@
 """What a run holds in MLflow: parameters, tags, curves, figures and files."""
 
 import tempfile
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import mlflow
+from mlflow.entities import Metric
+from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
-from entailment.configuration.configuration import Configuration
-from entailment.configuration.section import dotted
+from entailment.configuration.model import ModelConfiguration
+from entailment.configuration.section import Section, dotted
 from entailment.encoders.feature_store import Usage
 from entailment.errors import EntailmentError
-from entailment.evaluation.report import EvaluatedSplit
-from entailment.evaluation.slices import FEWEST_ROWS
-from entailment.promotion.drift import COLUMNS as DRIFT_COLUMNS
-from entailment.promotion.drift import DriftReport
-from entailment.reporting.drift_page import drift_figure, drift_markdown
-from entailment.reporting.evaluation_page import missing_markdown, slices_markdown
-from entailment.reporting.figures import save_figure
-from entailment.reporting.markdown import table_records
-from tracking.children import log_figures
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
 
 _NOTE: Final = 8000
 """Characters that an MLflow tag holds; the table's file is whole."""
+_METRICS_AT_ONCE: Final = 1000
+"""As many as MLflow takes in one request."""
 
 
-def log_start(configuration: Configuration, source: Mapping[str, Any], encoders: Mapping[str, str]) -> str:
-    """Logs the whole configuration as parameters and the data's facts as tags to the active run; its id."""
-    mlflow.log_params(dotted(configuration))
-    mlflow.set_tags(facts(configuration, source, encoders))
-    return active_run_id()
+def start(
+    configuration: ModelConfiguration,
+    source: Mapping[str, Any],
+    encoders: Mapping[str, str],
+    reports: Mapping[str, Mapping[str, Any]] | None = None,
+) -> dict[str, Any]:
+    """Logs every setting that shapes a model as parameters, the data's facts as tags and reports as JSON artifacts.
+
+    Gives the same as plain values, with the `run_id`: what `go_on` takes.
+    """
+    begun = {
+        "run_id": active_run_id(),
+        "settings": {key: str(value) for key, value in dotted(configuration).items()},
+        "tags": facts(configuration, source, encoders),
+        "reports": dict(reports or {}),
+    }
+    _log_start(begun)
+    return begun
+
+
+def go_on(course: Mapping[str, Any]) -> str:
+    """Makes the active run whole where it is not the one of the training that `course` tells of; its id.
+
+    `course` is what `start` gave, and the training's `history` (by name a value for each epoch).
+    """
+    run_id = active_run_id()
+    if run_id != course["run_id"]:
+        _log_start(course)
+        log_curves(run_id, course["history"])
+    return run_id
+
+
+def log_curves(run_id: str, curves: Mapping[str, Sequence[float]]) -> None:
+    """Logs a value for each epoch under each name, in as few requests as MLflow allows."""
+    now = int(time.time() * 1000)
+    points = [
+        Metric(name, float(value), now, epoch)
+        for name, values in curves.items()
+        for epoch, value in enumerate(values)
+    ]
+    for first in range(0, len(points), _METRICS_AT_ONCE):
+        mlflow.MlflowClient().log_batch(run_id, metrics=points[first : first + _METRICS_AT_ONCE])
+
+
+def log_settings(section: Section, prefix: str) -> None:
+    """Logs more settings as parameters, their keys behind `prefix`."""
+    mlflow.log_params(dotted(section, prefix))
+
+
+@contextmanager
+def resumed(run_id: str) -> Iterator[None]:
+    """Makes a run the active one, also when it has ended. Raises EntailmentError when it is not there."""
+    try:
+        run = mlflow.start_run(run_id=run_id)
+    except MlflowException as error:
+        raise EntailmentError(
+            f"The MLflow run {run_id} is no longer there ({error}). Run again with --no-cache."
+        ) from None
+    with run:
+        yield
+
+
+def _log_start(begun: Mapping[str, Any]) -> None:
+    mlflow.log_params(begun["settings"])
+    mlflow.set_tags(begun["tags"])
+    log_reports(begun["reports"])
 
 
 def facts(
-    configuration: Configuration, source: Mapping[str, Any], encoders: Mapping[str, str]
+    configuration: ModelConfiguration, source: Mapping[str, Any], encoders: Mapping[str, str]
 ) -> dict[str, str]:
     """The tags of a run: data set, inputs, loss and encoders, and whether the data are generated."""
     version = {} if source["version"] is None else {"dataset.version": str(source["version"])}
@@ -115,44 +172,6 @@ def feature_usage(run_id: str) -> dict[str, int]:
     """What `log_feature_usage` has added up for a run, by name."""
     tags = mlflow.get_run(run_id).data.tags
     return {name: int(float(tags.get(f"features.{name}", 0))) for name in ("hits", "misses")}
-
-
-def log_drift(report: DriftReport) -> None:
-    """Logs table, page and figure of a drift report, and tags what has drifted."""
-    import pandas as pd
-
-    table = pd.DataFrame([dict(row) for row in report.measures], columns=list(DRIFT_COLUMNS))
-    log_table(table, "drift", drift_markdown(report))
-    mlflow.log_dict(report.as_dict(), "drift.json")
-    mlflow.set_tag("drift", ", ".join(report.drifted) or ("not measured" if report.not_measured else "none"))
-    if report.measures:
-        log_figures({"drift.png": drift_figure(report)})
-
-
-def log_evaluation(evaluated: EvaluatedSplit, figures: "Mapping[str, Figure]") -> None:
-    """Logs the final figures, tables and pictures (by file name) of the test split."""
-    mlflow.log_metrics(evaluated.final_metrics())
-    mlflow.log_dict(evaluated.confusion, "confusion_matrix.json")
-    mlflow.log_dict(evaluated.classification_report, "classification_report.json")
-    mlflow.log_dict(evaluated.calibration, "calibration.json")
-    slices = table_records(evaluated.slices)
-    log_table(evaluated.slices, "slices", slices_markdown(slices))
-    mlflow.log_dict({"fewest_rows": FEWEST_ROWS, "slices": slices}, "slices.json")
-    if missing := table_records(evaluated.missing_modalities):
-        log_table(evaluated.missing_modalities, "missing_modalities", missing_markdown(missing))
-    with tempfile.TemporaryDirectory() as scratch:
-        for name, figure in figures.items():
-            save_figure(figure, Path(scratch) / name)
-        mlflow.log_artifacts(scratch)
-    log_predictions(evaluated.predictions)
-
-
-def expect(tracked: Mapping[str, Any]) -> None:
-    """Checks that the active run is the one that `train` began. Raises EntailmentError otherwise."""
-    if active_run_id() != tracked["run_id"]:
-        raise EntailmentError(
-            f"The MLflow run {tracked['run_id']} of the training step is no longer there. Run again with --no-cache."
-        )
 
 
 def active_run_id() -> str:

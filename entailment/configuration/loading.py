@@ -4,7 +4,9 @@ Later sources win: defaults here, then the file, then the preset, then the comma
 """
 
 import difflib
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,59 +20,56 @@ from entailment.errors import ConfigurationError
 DEFAULT_FILE: Final = "zenml_config.yaml"
 
 
-PRESETS: Final[Mapping[str, Mapping[str, Any]]] = {
-    "default": {},
-    "keras_example": {
-        "seed": 42,
-        "images.size": 128,
-        "split.method": "stratified",
-        "split.test_fraction": 0.10,
-        "split.validation_fraction": 0.05,
-        "encoders.text.encoder": "https://tfhub.dev/tensorflow/small_bert/bert_en_uncased_L-2_H-256_A-4/1",
-        "encoders.text.preprocessor": "https://tfhub.dev/tensorflow/bert_en_uncased_preprocess/3",
-        "encoders.text.output": "pooled_output",
-        "encoders.text.sequence_length": 128,
-        "encoders.text.encode": "pair",
-        "encoders.text.trainable": 0,
-        "encoders.image.encoder": "keras:ResNet50V2",
-        "encoders.image.trainable": 0,
-        "head.pair_features": False,
-        "head.projection_layers": 1,
-        "head.projection_units": 256,
-        "head.dropout": 0.1,
-        "head.modality_dropout": 0.0,
-        "head.attention": "none",
-        "training.loss": "cross_entropy",
-        "training.epochs": 10,
-        "training.batch_size": 32,
-        "training.learning_rate": 0.001,
-        "training.patience": 0,
-        "training.keep": "last",
-    },
-}
-"""Named sets of overrides. `keras_example` is the Keras example "Multimodal entailment" (Sayak Paul, 2021)."""
+RUN_KEYS: Final = ("enable_cache", "tags", "settings", "steps", "model", "parameters")
+"""What stands at the top of a file: ZenML's run configuration."""
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RunConfiguration:
+    """A file as a run is configured by it."""
+
+    configuration: Configuration
+    options: Mapping[str, Any]
+    """What ZenML itself is told: `enable_cache`, `tags`, `settings`, `steps`, `model`, as far as they are given."""
 
 
 def load_configuration(
-    file: Path | None = None, preset: str = "default", overrides: Mapping[str, Any] | None = None
+    file: Path | None = None, preset: Path | None = None, overrides: Mapping[str, Any] | None = None
 ) -> Configuration:
-    """Reads and validates the configuration.
+    """Reads and validates our part of a configuration file: as `load_run_configuration`, without ZenML's."""
+    return load_run_configuration(file, preset, overrides).configuration
 
-    `overrides` maps dotted keys ("training.epochs") to values and wins over the preset and the file.
+
+def load_run_configuration(
+    file: Path | None = None, preset: Path | None = None, overrides: Mapping[str, Any] | None = None
+) -> RunConfiguration:
+    """Reads and validates the configuration of a run.
+
+    A file is a ZenML run configuration with our settings under `parameters: configuration:`. `preset` is another one,
+    laid over it; `overrides` maps dotted keys ("training.epochs") to values and wins over both. A file that holds our
+    keys at its top, as they were kept before, is read with a warning.
 
     Raises:
-        ConfigurationError: no such file, not YAML, an unknown key (named with the nearest right one) or a
-            value out of its range.
+        ConfigurationError: no such file, not YAML, an unknown key (named with its line and the nearest right one) or
+            a value out of its range.
     """
-    nested = _read_yaml(file) if file else {}
-    origin = str(file) if file else "the configuration"
-    given = {**PRESETS[preset], **(overrides or {})}
+    nested: dict[str, Any] = {}
+    options: dict[str, Any] = {}
+    lines: dict[str, str] = {}
+    for path in filter(None, (file, preset)):
+        told = _read(path)
+        _lay_over(nested, told.settings)
+        _lay_over(options, told.options)
+        lines |= told.lines
+    given = dict(overrides or {})
     for key, value in given.items():
         _put(nested, key, value)
+    origin = str(file or preset or "the configuration")
     try:
-        return Configuration.model_validate(nested)
+        return RunConfiguration(Configuration.model_validate(nested), options)
     except ValidationError as error:
-        raise ConfigurationError(_explain(error, origin, given)) from None
+        raise ConfigurationError(_explain(error, origin, given, lines)) from None
 
 
 def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
@@ -111,12 +110,23 @@ def with_values(configuration: Configuration, values: Mapping[str, Any]) -> Conf
 def as_yaml(configuration: Configuration, comment: str) -> str:
     """Every key as YAML that `load_configuration` reads back to an equal configuration, below a comment."""
     lines = "".join(f"# {line}".rstrip() + "\n" for line in comment.splitlines())
-    return f"{lines}\n{yaml.safe_dump(configuration.model_dump(mode='json'), sort_keys=False)}"
+    content = {"parameters": {"configuration": configuration.model_dump(mode="json")}}
+    return f"{lines}\n{yaml.safe_dump(content, sort_keys=False)}"
 
 
-def _read_yaml(file: Path) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _File:
+    settings: dict[str, Any]
+    options: dict[str, Any]
+    lines: dict[str, str]
+    """By dotted key of a setting where it stands: `FILE, line 7`."""
+
+
+def _read(file: Path) -> _File:
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8")
+        content = yaml.safe_load(text) or {}
+        tree = yaml.compose(text, yaml.SafeLoader)
     except FileNotFoundError:
         raise ConfigurationError(
             f"There is no configuration file {file}. Give one with --config FILE."
@@ -125,9 +135,50 @@ def _read_yaml(file: Path) -> dict[str, Any]:
         raise ConfigurationError(f"The configuration file {file} cannot be read: {error}.") from None
     except yaml.YAMLError as error:
         raise ConfigurationError(f"{file} is not valid YAML: {error}.") from None
-    if not isinstance(content or {}, dict):
+    if not isinstance(content, dict):
         raise ConfigurationError(f"{file} must hold keys and values, as zenml_config.yaml does.")
-    return _without_empty_sections(content or {})
+    lines = {key: f"{file}, line {line}" for key, line in _lines(tree)}
+    if "parameters" not in content and not content.keys() & set(RUN_KEYS):
+        if content:
+            _LOG.warning(
+                "%s holds our settings at its top. They belong below two lines now, indented by four blanks:\n"
+                "parameters:\n  configuration:\n    %s: ...",
+                file,
+                next(iter(content)),
+            )
+        return _File(_without_empty_sections(content), {}, lines)
+    parameters = content.pop("parameters", None) or {}
+    inside = "parameters.configuration."
+    known = {
+        key: [*RUN_KEYS, *(inside + name for name in _all_keys())] for key in content.keys() - {*RUN_KEYS}
+    }
+    known |= {
+        f"parameters.{key}": ["parameters.configuration"] for key in parameters.keys() - {"configuration"}
+    }
+    for wrong, right in known.items():
+        raise ConfigurationError(f"{lines[wrong]}: there is no key '{wrong}'.{_nearest(wrong, right)}")
+    settings = parameters.get("configuration") or {}
+    if not isinstance(settings, dict):
+        raise ConfigurationError(f"{lines['parameters.configuration']}: it must hold keys and values.")
+    lines = {key.removeprefix(inside): line for key, line in lines.items() if key.startswith(inside)}
+    return _File(_without_empty_sections(settings), content, lines)
+
+
+def _lines(node: yaml.Node | None, prefix: str = "") -> Iterator[tuple[str, int]]:
+    """The dotted keys of a YAML file with the lines that they stand in, from 1."""
+    for name, value in node.value if isinstance(node, yaml.MappingNode) else ():
+        key = f"{prefix}{name.value}"
+        yield key, name.start_mark.line + 1
+        yield from _lines(value, f"{key}.")
+
+
+def _lay_over(below: dict[str, Any], above: Mapping[str, Any]) -> None:
+    """Puts the values of one tree of settings over those of another."""
+    for key, value in above.items():
+        if isinstance(value, dict) and isinstance(below.get(key), dict) and key != "label_map":
+            _lay_over(below[key], value)
+        else:
+            below[key] = value
 
 
 def _without_empty_sections(content: dict[str, Any]) -> dict[str, Any]:
@@ -151,11 +202,13 @@ def _put(nested: dict[str, Any], key: str, value: Any) -> None:
     nested[last] = value
 
 
-def _explain(error: ValidationError, file: str, given: Mapping[str, Any]) -> str:
+def _explain(
+    error: ValidationError, file: str, given: Mapping[str, Any], found: Mapping[str, str] | None = None
+) -> str:
     lines = []
     for fault in error.errors():
         key = ".".join(str(part) for part in fault["loc"])
-        origin = "the command line" if key in given else file
+        origin = "the command line" if key in given else (found or {}).get(key, file)
         if not key:
             lines.append(f"{file}: {fault['ctx']['error']}")
         elif fault["type"] == "extra_forbidden":

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 import yaml
 
-from entailment.configuration.configuration import Configuration
+from entailment.configuration.evaluation import Evaluation
+from entailment.configuration.model import ModelConfiguration
 from entailment.configuration.section import dotted
 from entailment.files import read_json
 from entailment.reporting.evaluation_page import missing_markdown, slices_markdown
@@ -84,13 +85,17 @@ def encoder_record(handle: str, module: Path) -> dict[str, Any]:
     return {"handle": handle} | (read_json(record) if record.is_file() else {})
 
 
-def training_command(configuration: Configuration) -> str:
-    """A command that trains with exactly this configuration, given an unchanged `zenml_config.yaml`."""
-    defaults = dotted(Configuration())
-    settings = {key: value for key, value in dotted(configuration).items() if not key.startswith("schedule.")}
+def training_command(configuration: ModelConfiguration, evaluation: Evaluation) -> str:
+    """A command that trains and judges with exactly these settings, given an unchanged `zenml_config.yaml`."""
+    settings = _settings(configuration, evaluation)
+    defaults = _settings(ModelConfiguration(), Evaluation())
     changed = {key: value for key, value in settings.items() if value != defaults[key]}
     options = [f"--set {shlex.quote(f'{key}={_yaml(value)}')}" for key, value in changed.items()]
     return " ".join(["python run_pipeline.py train", *options])
+
+
+def _settings(configuration: ModelConfiguration, evaluation: Evaluation) -> dict[str, Any]:
+    return dotted(configuration) | dotted(evaluation, "evaluation.")
 
 
 def _yaml(value: Any) -> str:

@@ -56,16 +56,16 @@ def test_wrong_use_ends_with_2_and_one_object(monkeypatch, capfd, arguments, wor
 )
 def test_a_comparison_is_restricted_however_it_is_said(monkeypatch, arguments, names):
     import commands.training
-    from pipelines import comparison
+    from pipelines import runner
 
     class ChosenError(Exception):
         pass
 
-    def run(configuration, chosen, seeds, use_cache):
-        raise ChosenError(configuration.inputs, [variant.name for variant in chosen])
+    def run(run_configuration, chosen, seeds, use_cache):
+        raise ChosenError(run_configuration.configuration.inputs, [variant.name for variant in chosen])
 
     monkeypatch.setattr(commands.training, "use_stack", lambda name, configuration: None)
-    monkeypatch.setattr(comparison, "run_comparison", run)
+    monkeypatch.setattr(runner, "run_comparison", run)
     with pytest.raises(ChosenError) as told:
         cli.commands["compare"].main(arguments, standalone_mode=False)
     assert told.value.args == (names[0].split("_")[0], names)

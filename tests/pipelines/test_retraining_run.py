@@ -7,7 +7,7 @@ import pytest
 
 from tests.encoders.random_modules import write_random_modules
 from tests.pipelines.growing_data import SETTINGS, write_rows
-from tests.pipelines.workspace import Workspace
+from tests.pipelines.workspace import Workspace, write_settings
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 def workspace(tmp_path_factory):
     folder = tmp_path_factory.mktemp("retraining")
     modules = write_random_modules(folder / "modules")
-    (folder / "small.yaml").write_text(SETTINGS.format(**modules))
+    write_settings(folder / "small.yaml", SETTINGS.format(**modules))
     return Workspace(folder)
 
 

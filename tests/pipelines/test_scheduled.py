@@ -5,6 +5,7 @@ import pytest
 from entailment.configuration.configuration import Configuration
 from entailment.configuration.loading import load_configuration
 from pipelines import scheduled
+from pipelines.retraining import with_lasting_split
 
 
 @pytest.fixture
@@ -28,7 +29,11 @@ def test_the_check_looks_at_what_the_steps_read(made, tmp_path):
     assert check[-2:] == ["retrain", "--check"]
     (tmp_path / "told.yaml").write_text(told)
     assert load_configuration(tmp_path / "told.yaml") == inputs
-    assert inputs.split.method == "hash" and settings.retries == 5
+    assert settings.retries == 5
+
+
+def test_test_rows_stay_test_rows_while_the_data_grow():
+    assert with_lasting_split(Configuration()).split.method == "hash"
 
 
 def test_the_webhook_is_told_to_airflow_only(made):

@@ -5,6 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from entailment.configuration.configuration import Configuration
+from entailment.configuration.evaluation import Evaluation
 from entailment.configuration.loading import load_configuration, parse_assignments
 from entailment.configuration.section import dotted
 from entailment.evaluation.missing_modalities import missing_modalities_table
@@ -186,11 +188,11 @@ def test_the_command_gives_the_same_configuration_again():
         **{"images.size": 96, "dataset.images": "/with 'quotes'", "tweets.csv_sha256": None},
     }
     configuration = load_configuration(None, overrides=overrides)
-    words = shlex.split(training_command(configuration))
+    words = shlex.split(training_command(configuration.of_model(), configuration.evaluation))
     assert words[:3] == ["python", "run_pipeline.py", "train"]
     assert set(words[3::2]) == {"--set"} and len(words[4::2]) == len(overrides)
     assert load_configuration(None, overrides=parse_assignments(words[4::2])) == configuration
-    assert training_command(load_configuration(None)) == "python run_pipeline.py train"
+    assert training_command(Configuration().of_model(), Evaluation()) == "python run_pipeline.py train"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 
 from tests.encoders.random_modules import write_random_modules
 from tests.pipelines.growing_data import SETTINGS, write_rows
-from tests.pipelines.workspace import PROJECT, Workspace
+from tests.pipelines.workspace import PROJECT, Workspace, write_settings
 from tests.stacks.airflow import (
     airflow_environment,
     free_port,
@@ -37,7 +37,7 @@ def venv(request):
 @pytest.fixture
 def workspace(tmp_path):
     modules = write_random_modules(tmp_path / "modules")
-    (tmp_path / "small.yaml").write_text(SETTINGS.format(**modules))
+    write_settings(tmp_path / "small.yaml", SETTINGS.format(**modules))
     return Workspace(tmp_path)
 
 

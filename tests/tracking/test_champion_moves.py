@@ -144,9 +144,9 @@ def test_a_version_is_known_by_its_data(client):
 
 def test_a_run_that_has_registered_is_found_again(client):
     run_id = client.get_model_version(MODEL, "2").run_id
-    assert registry._version_of_active_run(client) == ""
+    assert registry._begun_version(client) == ""
     with mlflow.start_run(run_id=run_id):
-        assert registry._version_of_active_run(client) == "2"
+        assert registry._begun_version(client) == "2"
 
 
 def test_a_version_without_files_is_named(client):

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from steps import code_fingerprint as module
-from steps.code_fingerprint import code_fingerprint
+from steps import fingerprint as module
+from steps.fingerprint import fingerprint
 
 
 @pytest.fixture
@@ -39,10 +39,21 @@ def project(tmp_path, monkeypatch):
     ],
 )
 def test_it_changes_with_what_is_imported(project: Path, changed, one, two):
-    before = code_fingerprint("steps.one"), code_fingerprint("steps.two")
-    (project / changed).write_text((project / changed).read_text() + "# changed\n")
-    after = code_fingerprint("steps.one"), code_fingerprint("steps.two")
+    before = fingerprint("steps.one"), fingerprint("steps.two")
+    (project / changed).write_text((project / changed).read_text() + "changed = 1\n")
+    module._tree.cache_clear()
+    module._code.cache_clear()
+    module._imports.cache_clear()
+    after = fingerprint("steps.one"), fingerprint("steps.two")
     assert (before[0] != after[0], before[1] != after[1]) == (one, two)
+
+
+def test_words_and_layout_change_nothing(project: Path):
+    before = fingerprint("steps.one")
+    text = '"""A module."""\n\nfrom entailment.deep import f  # why\n'
+    (project / "steps" / "one.py").write_text(text)
+    module._code.cache_clear()
+    assert fingerprint("steps.one") == before
 
 
 def test_the_real_steps_reach_what_they_use(monkeypatch):
@@ -50,9 +61,10 @@ def test_the_real_steps_reach_what_they_use(monkeypatch):
     # The package's name `steps.train` is the step; the module is found here.
     train = sys.modules["steps.train"]
     asked = []
-    monkeypatch.setattr(train, "code_fingerprint", lambda *modules: asked.append(modules) or "")
+    monkeypatch.setattr(train, "fingerprint", lambda *modules: asked.append(modules) or "")
     train.code()
     reached = {path.stem for path in module._reachable(asked[0])}
-    assert {"head", "losses", "layers", "metrics", "package", "reader", "pyfunc_model", "runs"} <= reached
+    assert {"head", "losses", "layers", "metrics", "feature_store"} <= reached
+    assert not {"figures", "promotion", "gate", "package", "runs"} & reached
     assert {"images", "errors"} <= {path.stem for path in module._reachable(("entailment.serving.reader",))}
     assert "metrics" not in {path.stem for path in module._reachable(("steps.ingest",))}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipelines.text_table import text_table
+from summaries.text_table import text_table
 
 
 @pytest.fixture(autouse=True)

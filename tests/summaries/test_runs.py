@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 from entailment.task import LABELS
-from pipelines.summary import comparison_summary, cross_validation_summary, schedules_table
+from summaries.runs import comparison_summary, cross_validation_summary, schedules_table
 
 
 def test_a_failed_variant_and_fold_say_why_beside_the_others():

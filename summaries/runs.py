@@ -12,13 +12,15 @@ from entailment.home import PROJECT
 from entailment.reporting.search_page import changes
 from entailment.trials.comparison import compared_figures
 from entailment.trials.cross_validation import INTERVAL, POOLED, fold_figures
-from pipelines.comparison import ComparisonResult
-from pipelines.cross_validation import CrossValidationResult
-from pipelines.retraining import RetrainingResult
-from pipelines.text_table import text_table
-from pipelines.training import TrainingResult
-from pipelines.tuning import TuningResult
+from pipelines.runner import (
+    ComparisonResult,
+    CrossValidationResult,
+    RetrainingResult,
+    TrainingResult,
+    TuningResult,
+)
 from stacks.schedules import ScheduleState
+from summaries.text_table import text_table
 
 _STATUSES = (OK, MISSING, UNREADABLE)
 
@@ -181,8 +183,11 @@ def schedules_table(states: list[ScheduleState]) -> str:
 
 
 def _steps_line(cached: list[str], total: int) -> str:
-    if len(cached) == total:
-        return f"Done      nothing changed: all {total} steps were cached, this is the earlier run's result"
+    if len(cached) == total - 1:
+        return (
+            f"Done      nothing changed: all {len(cached)} steps after look were cached, this is the earlier run's"
+            " result"
+        )
     return f"Done      {total - len(cached)} of {total} steps ran" + (
         f", cached: {', '.join(cached)}" if cached else ""
     )

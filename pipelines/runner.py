@@ -1,0 +1,331 @@
+"""Runs any of the pipelines on the active stack, waits for its end, and loads what came of it."""
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from zenml.client import Client
+from zenml.enums import ExecutionStatus
+
+from entailment.configuration.configuration import Configuration
+from entailment.configuration.loading import RunConfiguration, as_yaml, with_values
+from entailment.data.sources import current_content, is_path
+from entailment.encoders.feature_store import Usage
+from entailment.errors import EntailmentError, NothingNewError
+from entailment.files import written_aside
+from entailment.home import home
+from entailment.trials.variants import Variant
+from pipelines.comparison import comparison
+from pipelines.cross_validation import cross_validation
+from pipelines.retraining import retraining
+from pipelines.training import training
+from pipelines.tuning import tuning
+from stacks.cache import forget
+from stacks.tracker import use_stack_s_tracker
+from steps.look import nothing_new
+from tracking.registry import champion_version, version_trained_on
+from tracking.runs import feature_usage
+
+_BETWEEN_LOOKS: Final = 2
+"""Seconds, while a run goes on elsewhere."""
+
+
+class FinishedRun:
+    """A run of a pipeline that came to its end."""
+
+    def __init__(self, run: Any) -> None:
+        """Waits for the end of `run`, which may be elsewhere. Raises EntailmentError when it failed there."""
+        while not run.status.is_finished:
+            time.sleep(_BETWEEN_LOOKS)
+            run = Client().get_pipeline_run(run.id)
+        if not run.status.is_successful:
+            raise EntailmentError(
+                f"The run {run.name} ended as {run.status}. See its steps: zenml pipeline runs list, or the"
+                " orchestrator's own pages."
+            )
+        self.steps: Mapping[str, Any] = run.steps
+        use_stack_s_tracker()
+
+    def load(self, step: str, output: str) -> Any:
+        """What a step gave."""
+        return self.steps[step].outputs[output][0].load()
+
+    @property
+    def cached(self) -> list[str]:
+        """Names of the steps whose results were taken from an earlier run."""
+        return [name for name, step in self.steps.items() if step.status == ExecutionStatus.CACHED]
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Never takes the results of these steps from the cache."""
+        forget(self.steps[name] for name in names)
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a run of the main job came to."""
+
+    cached: list[str]
+    """Names of the steps whose results were taken from an earlier run."""
+    steps: int
+    """How many steps there are."""
+    source: dict[str, Any]
+    image_report: dict[str, Any]
+    split_report: dict[str, Any]
+    features: Usage
+    """What the feature store was asked for when the model was trained and evaluated."""
+    metrics: dict[str, float]
+    run_id: str
+    """Of the MLflow run."""
+    model: str
+    """Name of the registered model."""
+    model_version: str
+    champion: str
+    """The version that is champion now."""
+    confidence: float
+    """Level of the confidence intervals."""
+
+
+@dataclass(frozen=True)
+class ComparisonResult:
+    """What a comparison came to."""
+
+    cached: int
+    """How many steps were taken from an earlier run."""
+    steps: int
+    source: dict[str, Any]
+    labels: tuple[str, ...]
+    parent_run_id: str
+    variants: list[dict[str, Any]]
+    """Each `inputs`, `loss`, `run_id`, and `metrics` or `error`."""
+    table: list[dict[str, Any]]
+    """Rows of `comparison_table`."""
+
+
+@dataclass(frozen=True)
+class CrossValidationResult:
+    """What a cross-validation came to."""
+
+    cached: int
+    """How many steps were taken from an earlier run."""
+    steps: int
+    source: dict[str, Any]
+    labels: tuple[str, ...]
+    confidence: float
+    """Level of the confidence intervals."""
+    parent_run_id: str
+    folds: list[dict[str, Any]]
+    """Each `fold`, `run_id`, and `metrics` or `error`."""
+    mean: dict[str, float]
+    table: list[dict[str, Any]]
+    """Rows of `CrossValidation.table`."""
+
+
+@dataclass(frozen=True)
+class TuningResult:
+    """What a search came to."""
+
+    cached: int
+    """How many steps were taken from an earlier run."""
+    steps: int
+    source: dict[str, Any]
+    parent_run_id: str
+    study: str
+    """Name of the study in `tuning.db`."""
+    earlier: int
+    """Trials that were there before."""
+    states: list[str]
+    """Of every trial, the earlier ones too: complete, pruned or failed."""
+    started_with: float | None
+    """Value of the starting configuration, if it came to an end."""
+    start: Configuration
+    number: int
+    """Of the best trial."""
+    value: float
+    """Its macro-F1 on the validation folds."""
+    best: Configuration
+    output: Path
+    """Where it was written."""
+
+
+@dataclass(frozen=True)
+class RetrainingResult:
+    """What a retraining came to."""
+
+    source: dict[str, Any]
+    metrics: dict[str, float]
+    drift: dict[str, Any]
+    decision: dict[str, Any]
+    features_encoded: int
+    """How many texts and images the whole run had to encode."""
+    run_id: str
+    """Of the MLflow run."""
+    model: str
+    """Name of the registered model."""
+    model_version: str
+    champion: str
+    """The version that is champion now."""
+
+
+def run_training(run_configuration: RunConfiguration, *, use_cache: bool = True) -> TrainingResult:
+    """Runs the main job; steps whose inputs, settings and code are unchanged are not run.
+
+    Raises:
+        EntailmentError: a step found something wrong.
+    """
+    run = _run(training, use_cache, run_configuration)
+    registered, report = run.load("register", "model_version"), run.load("evaluate", "report")
+    return TrainingResult(
+        cached=run.cached,
+        steps=len(run.steps),
+        source=run.load("ingest", "source"),
+        image_report=run.load("resolve_image_paths", "image_report"),
+        split_report=run.load("split", "split_report"),
+        features=Usage(**run.load("train", "course")["features"]) + Usage(**report["features"]),
+        metrics=report["metrics"],
+        run_id=registered["run_id"],
+        model=registered["model"],
+        model_version=registered["model_version"],
+        champion=champion_version(registered["model"]),
+        confidence=run_configuration.configuration.evaluation.confidence,
+    )
+
+
+def run_comparison(
+    run_configuration: RunConfiguration, variants: list[Variant], seeds: int, *, use_cache: bool = True
+) -> ComparisonResult:
+    """Trains and compares the variants over `seeds` seeds, from the configured one on; registers nothing.
+
+    Raises:
+        EntailmentError: a step before the trainings found something wrong; a variant that fails is in the result.
+    """
+    configuration = run_configuration.configuration
+    numbers = [configuration.seed + number for number in range(seeds)]
+    run = _run(comparison, use_cache, run_configuration, variants, numbers)
+    result = run.load("compare", "comparison")
+    failed = [f"train_{one['inputs']}_{one['loss']}_" for one in result["variants"] if "error" in one]
+    run.forget(name for name in run.steps if name.startswith(tuple(failed)))
+    return ComparisonResult(
+        cached=len(run.cached),
+        steps=len(run.steps),
+        source=run.load("ingest", "source"),
+        labels=configuration.task.labels,
+        **result,
+    )
+
+
+def run_cross_validation(
+    run_configuration: RunConfiguration, folds: int, *, use_cache: bool = True
+) -> CrossValidationResult:
+    """Trains and judges each fold; registers nothing.
+
+    Raises:
+        EntailmentError: a step before the trainings found something wrong; a fold that fails is in the result.
+    """
+    configuration = run_configuration.configuration
+    run = _run(cross_validation, use_cache, run_configuration, folds)
+    result = run.load("crossval", "cross_validation")
+    run.forget(f"train_fold_{entry['fold']}" for entry in result["folds"] if "error" in entry)
+    return CrossValidationResult(
+        cached=len(run.cached),
+        steps=len(run.steps),
+        source=run.load("ingest", "source"),
+        labels=configuration.task.labels,
+        confidence=configuration.evaluation.confidence,
+        **result,
+    )
+
+
+def run_tuning(
+    run_configuration: RunConfiguration,
+    trials: int,
+    folds: int,
+    output: Path,
+    *,
+    fixed: list[str],
+    use_cache: bool = True,
+) -> TuningResult:
+    """Tries `trials` more configurations and writes the best so far to `output`; registers nothing.
+
+    `fixed` are the keys that stay as they are.
+
+    Raises:
+        EntailmentError: a step before the search found something wrong, or no trial came to an end.
+    """
+    configuration = with_absolute_paths(run_configuration.configuration)
+    run = _run(tuning, use_cache, run_configuration, folds, trials, sorted(fixed))
+    found = run.load("search", "tuning")
+    best = found.pop("best")
+    result = TuningResult(
+        cached=len(run.cached),
+        steps=len(run.steps),
+        source=run.load("ingest", "source"),
+        start=configuration,
+        number=best["number"],
+        value=best["value"],
+        best=with_values(configuration, best["configuration"]),
+        output=output,
+        **found,
+    )
+    with written_aside(output) as aside:
+        aside.write_text(as_yaml(result.best, _how_made(result, folds)), encoding="utf-8")
+    return result
+
+
+def run_retraining(run_configuration: RunConfiguration, *, force: bool = False) -> RetrainingResult:
+    """Runs one retraining; with `force` also when there is nothing new.
+
+    Raises:
+        NothingNewError: a version was trained on just these data.
+        EntailmentError: a step found something wrong.
+    """
+    if not force:
+        check_for_new_data(run_configuration.configuration)
+    run = _run(retraining, False, run_configuration, force)
+    registered = run.load("register", "model_version")
+    return RetrainingResult(
+        source=run.load("ingest", "source"),
+        metrics=run.load("evaluate", "report")["metrics"],
+        drift=run.load("drift", "drift"),
+        decision=run.load("judge", "decision"),
+        features_encoded=feature_usage(registered["run_id"])["misses"],
+        run_id=registered["run_id"],
+        model=registered["model"],
+        model_version=registered["model_version"],
+        champion=champion_version(registered["model"]),
+    )
+
+
+def check_for_new_data(configuration: Configuration) -> None:
+    """Raises NothingNewError when the champion or a retraining's version was trained on just what there is now."""
+    use_stack_s_tracker()
+    config = configuration
+    content = current_content(config.dataset, config.tweets, config.ingest, config.task, home() / "datasets")
+    if version := version_trained_on(config.task.name, content):
+        raise NothingNewError(nothing_new(config.dataset.source, version))
+
+
+def with_absolute_paths(configuration: Configuration) -> Configuration:
+    """The same words typed in another folder mean another data set: what is kept of them must say which."""
+    dataset = configuration.dataset
+    update = {"images": str(Path(dataset.images).expanduser().resolve())} if dataset.images else {}
+    if is_path(dataset.source, home() / "datasets"):
+        update["source"] = str(Path(dataset.source).expanduser().resolve())
+    return configuration.model_copy(update={"dataset": dataset.model_copy(update=update)})
+
+
+def _run(pipeline: Any, use_cache: bool, run: RunConfiguration, *parameters: Any) -> FinishedRun:
+    options = {**run.options, "enable_cache": use_cache and run.options.get("enable_cache", True)}
+    configured = pipeline.with_options(**options)
+    return FinishedRun(configured(with_absolute_paths(run.configuration), *parameters))
+
+
+def _how_made(result: TuningResult, folds: int) -> str:
+    return (
+        f"The best of {len(result.states)} configurations: python run_pipeline.py tune, study {result.study}, trial"
+        f" {result.number}.\nMacro-F1 {result.value:.4f} on {folds} validation folds of {result.source['name']}"
+        f" (sha256 {result.source['sha256'][:12]}) without its test split;\nthe best of many is flattered by having"
+        " been chosen. Train and judge it on the test split:\n"
+        f"  python run_pipeline.py train --config {result.output}"
+    )

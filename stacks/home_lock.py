@@ -1,0 +1,27 @@
+"""One run at a time in a home, whoever started it: our command, ZenML's, or a scheduler."""
+
+from contextlib import ExitStack
+
+from entailment.files import locked
+from entailment.home import home
+
+_held: list[ExitStack] = []
+
+
+def hold_home() -> None:
+    """Waits for other processes' runs in this home and keeps them waiting until `release_home`.
+
+    A process that holds it already goes on: a step's process does before ZenML calls the hooks of the pipeline.
+    """
+    if not _held:
+        lock = ExitStack()
+        lock.enter_context(
+            locked(home() / "run.lock", "Another run is going in this home: waiting for its end.")
+        )
+        _held.append(lock)
+
+
+def release_home() -> None:
+    """Lets others go on; does nothing where the home is not held."""
+    if _held:
+        _held.pop().close()

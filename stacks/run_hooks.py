@@ -1,0 +1,21 @@
+"""What happens before and after every run of a pipeline, in each process that runs steps of it."""
+
+from stacks.cache import forget_lost_results
+from stacks.home_lock import hold_home, release_home
+from stacks.logs import quiet_libraries
+from stacks.shortcuts import take_shortcuts
+from stacks.tracker import use_stack_s_tracker
+
+
+def begin_run() -> None:
+    """Waits for its turn in the home and sees to it that nothing which is gone is taken from the cache."""
+    quiet_libraries()
+    take_shortcuts()
+    hold_home()
+    use_stack_s_tracker()
+    forget_lost_results()
+
+
+def end_run() -> None:
+    """Lets the next run go on."""
+    release_home()

@@ -1,0 +1,62 @@
+"""The first step of every pipeline: what is there now; never cached, everything after it is, by what it found."""
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from zenml import step
+from zenml.client import Client
+
+from entailment.configuration.model import ModelConfiguration
+from entailment.data.image_paths import folder_fingerprint
+from entailment.data.pairs import content_hash, read_pairs
+from entailment.data.sources import locate
+from entailment.encoders.handles import module_fingerprints
+from entailment.errors import NothingNewError
+from entailment.files import sha256_of_file
+from entailment.home import home
+from materializers.report import ReportMaterializer
+from steps.fingerprint import cached_by, never
+from tracking.experiment import ensure_experiment
+from tracking.registry import champion_version, version_trained_on
+
+
+@step(
+    output_materializers={name: ReportMaterializer for name in ("found", "images", "encoders")},
+    cache_policy=cached_by(never),
+)
+def look(
+    configuration: ModelConfiguration, only_new: bool
+) -> tuple[
+    Annotated[dict[str, Any], "found"],
+    Annotated[dict[str, Any], "images"],
+    Annotated[dict[str, Any], "encoders"],
+    Annotated[str, "champion"],
+]:
+    """Gives where the data set lies and its file's hash, a fingerprint of its images, those of the encoders, and the
+    champion; generates, downloads or builds what is not there yet.
+
+    With `only_new` raises NothingNewError when a version was trained on just these data.
+    """
+    # Not a tracked step: where there is nothing new, there shall be no run in MLflow.
+    Client().active_stack.experiment_tracker.configure_mlflow()
+    config, model = configuration, configuration.task.name
+    ensure_experiment(model)
+    source = locate(config.dataset, config.tweets, home() / "datasets", with_images=config.inputs != "text")
+    if only_new:
+        content = content_hash(
+            read_pairs(source.csv, config.task, max_text_bytes=config.ingest.max_text_bytes)
+        )
+        if version := version_trained_on(model, content):
+            raise NothingNewError(nothing_new(config.dataset.source, version))
+    found = asdict(source) | {"csv": str(source.csv), "sha256": sha256_of_file(source.csv)}
+    found["images"] = str(source.images) if source.images else None
+    images = {"fingerprint": folder_fingerprint(source.images) if source.images else ""}
+    encoders = module_fingerprints(config.encoders.handles(config.inputs), home() / "encoders")
+    return found, images, encoders, champion_version(model)
+
+
+def nothing_new(dataset: str, version: str) -> str:
+    """What is said when `version` was trained on what the data set holds."""
+    return (
+        f"Nothing new in {dataset} since version {version} was trained: no retraining. (--no-cache retrains.)"
+    )

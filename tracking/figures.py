@@ -1,0 +1,22 @@
+"""Figures as files of a run."""
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import mlflow
+
+from entailment.reporting.figures import save_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def log_figures(figures: "Mapping[str, Figure]") -> None:
+    """Logs figures to the active run under their file names."""
+    with tempfile.TemporaryDirectory() as scratch:
+        for name, figure in figures.items():
+            save_figure(figure, Path(scratch) / name)
+        if figures:
+            mlflow.log_artifacts(scratch)

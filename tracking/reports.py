@@ -1,0 +1,39 @@
+"""What is logged of an evaluation and of a drift report: figures, tables, pages and pictures."""
+
+import mlflow
+import pandas as pd
+
+from entailment.evaluation.report import EvaluatedSplit
+from entailment.evaluation.slices import FEWEST_ROWS
+from entailment.model.training import TrainedHead
+from entailment.promotion.drift import COLUMNS, DriftReport
+from entailment.reporting.drift_page import drift_figure, drift_markdown
+from entailment.reporting.evaluation_page import evaluation_figures, missing_markdown, slices_markdown
+from entailment.reporting.markdown import table_records
+from tracking.figures import log_figures
+from tracking.runs import log_predictions, log_table
+
+
+def log_evaluation(evaluated: EvaluatedSplit, head: TrainedHead) -> None:
+    """Logs the final figures, tables and pictures of the test split."""
+    mlflow.log_metrics(evaluated.final_metrics())
+    mlflow.log_dict(evaluated.confusion, "confusion_matrix.json")
+    mlflow.log_dict(evaluated.classification_report, "classification_report.json")
+    mlflow.log_dict(evaluated.calibration, "calibration.json")
+    slices = table_records(evaluated.slices)
+    log_table(evaluated.slices, "slices", slices_markdown(slices))
+    mlflow.log_dict({"fewest_rows": FEWEST_ROWS, "slices": slices}, "slices.json")
+    if missing := table_records(evaluated.missing_modalities):
+        log_table(evaluated.missing_modalities, "missing_modalities", missing_markdown(missing))
+    log_figures(evaluation_figures(evaluated, head))
+    log_predictions(evaluated.predictions)
+
+
+def log_drift(report: DriftReport) -> None:
+    """Logs table, page and figure of a drift report, and tags what has drifted."""
+    table = pd.DataFrame([dict(row) for row in report.measures], columns=list(COLUMNS))
+    log_table(table, "drift", drift_markdown(report))
+    mlflow.log_dict(report.as_dict(), "drift.json")
+    mlflow.set_tag("drift", ", ".join(report.drifted) or ("not measured" if report.not_measured else "none"))
+    if report.measures:
+        log_figures({"drift.png": drift_figure(report)})
