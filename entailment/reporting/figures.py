@@ -44,9 +44,11 @@ def confusion_matrix_figure(counts: NDArray[Any], labels: Sequence[str], title: 
     counts = np.asarray(counts)
     if counts.shape != (len(labels), len(labels)):
         raise ValueError(f"counts must be of shape {(len(labels), len(labels))}. Received: {counts.shape}")
-    width, height = max(6.6, 0.62 * len(labels) + 3), max(5.6, 0.55 * len(labels) + 2.5)
+    # The names of three short classes fit into 1.05 inches; longer ones are cut at 2.2.
+    side = min(2.2, max(1.05, *(text_width(drawable(label)) * 10 * POINT for label in labels)))
+    width, height = max(5.55, 0.62 * len(labels) + 1.95) + side, max(5.6, 0.55 * len(labels) + 2.5)
     figure, size = new_figure(width, height), min(1.0, 4 / len(labels))
-    axes = figure.add_axes((1.45 / width, 0.73 / height, 1 - 1.71 / width, 1 - 1.46 / height))
+    axes = figure.add_axes(((side + 0.4) / width, 0.73 / height, 1 - (side + 0.66) / width, 1 - 1.46 / height))
     support = counts.sum(axis=1)
     shares = counts / np.maximum(support, 1)[:, None]
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
@@ -65,10 +67,10 @@ def confusion_matrix_figure(counts: NDArray[Any], labels: Sequence[str], title: 
         )
         write(axes, column, row + 0.16, percent, max(6, 10 * size), color, ha="center")
     positions = range(len(labels))
-    room = (width - 1.71) / len(labels)
+    room = (width - side - 0.66) / len(labels) - 0.05
     names = ["\n".join(wrapped(label, 10, inches=room, lines=2)) for label in labels]
     axes.set_xticks(positions, names, fontsize=10, color=INK, family=FONT)
-    names = [(wrapped(label, 10, inches=1.05, lines=1) or [""])[0] for label in labels]
+    names = [(wrapped(label, 10, inches=side, lines=1) or [""])[0] for label in labels]
     rows = [f"{name}\n{total:,} rows" for name, total in zip(names, support, strict=True)]
     axes.set_yticks(positions, rows, fontsize=10, color=INK, family=FONT)
     axes.set_xticks(np.arange(0.5, len(labels) - 1), minor=True)
