@@ -5,7 +5,7 @@ from zenml import pipeline
 from entailment.configuration.configuration import Configuration
 from entailment.trials.variants import Variant
 from pipelines.preparation import RUN, prepare
-from steps import compare, train_variant
+from steps import compare, trial
 from tracking.experiment import tracker_settings
 
 
@@ -15,21 +15,21 @@ def comparison(configuration: Configuration, variants: list[Variant], seeds: lis
     prepared, tracked = prepare(configuration), tracker_settings(configuration.task.name)
     outcomes, predictions = [], []
     for variant in variants:
-        configured = variant.configured(configuration)
+        model = variant.configured(configuration).of_model().of_trials()
         for seed in seeds:
-            outcome, predicted = train_variant(
-                prepared.records,
-                configured.encoders,
-                configured.inputs,
-                configured.task,
-                configured.head,
-                configured.training,
-                seed,
-                prepared.encoders,
-                id=f"train_{variant.name}_{seed}",
+            seeded = model.model_copy(update={"seed": seed})
+            step = f"train_{variant.name}_{seed}"
+            outcome, predicted = trial(
+                prepared.records, seeded, variant.name, None, prepared.encoders, id=step
             )
             outcomes.append(outcome)
             predictions.append(predicted)
     compare.with_options(settings=tracked)(
-        outcomes, predictions, prepared.source, prepared.split_report, configuration, prepared.encoders
+        outcomes,
+        predictions,
+        variants,
+        prepared.source,
+        prepared.split_report,
+        configuration,
+        prepared.encoders,
     )

@@ -5,8 +5,9 @@ from typing import Any
 from zenml import pipeline
 
 from entailment.configuration.configuration import Configuration
+from entailment.trials.trial import Fold
 from pipelines.preparation import RUN, prepare
-from steps import crossval, fold, train_fold
+from steps import crossval, fold, trial
 from tracking.experiment import tracker_settings
 
 
@@ -20,20 +21,12 @@ def cross_validation(configuration: Configuration, folds: int) -> None:
 
     prepared = prepare(config, divide)
     outcomes, predictions = [], []
+    model = config.of_model().of_trials()
     for number in range(1, folds + 1):
-        outcome, predicted = train_fold(
-            prepared.records,
-            config.encoders,
-            config.inputs,
-            config.task,
-            config.head,
-            config.training,
-            config.split.validation_fraction,
-            folds,
-            number,
-            config.seed,
-            prepared.encoders,
-            id=f"train_fold_{number}",
+        fold_of = Fold(number=number, folds=folds)
+        step = f"train_fold_{number}"
+        outcome, predicted = trial(
+            prepared.records, model, f"fold {number}", fold_of, prepared.encoders, id=step
         )
         outcomes.append(outcome)
         predictions.append(predicted)

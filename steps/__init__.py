@@ -13,8 +13,7 @@ from steps.resolve_image_paths import resolve_image_paths
 from steps.search import search
 from steps.split import split
 from steps.train import train
-from steps.train_fold import train_fold
-from steps.train_variant import train_variant
+from steps.trial import trial
 from steps.write_tfrecords import write_tfrecords
 
 __all__ = [
@@ -31,7 +30,6 @@ __all__ = [
     "search",
     "split",
     "train",
-    "train_fold",
-    "train_variant",
+    "trial",
     "write_tfrecords",
 ]

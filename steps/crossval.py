@@ -7,8 +7,9 @@ import pandas as pd
 from zenml import step
 
 from entailment.configuration.configuration import Configuration
+from entailment.configuration.model import ModelConfiguration
 from entailment.reporting.cross_validation_page import cross_validation_figure, cross_validation_markdown
-from entailment.reporting.figures import confusion_matrix_figure, training_curves_figure
+from entailment.reporting.figures import confusion_matrix_figure
 from entailment.statistics.metrics import confusion_counts
 from entailment.task import probability_columns
 from entailment.trials.cross_validation import (
@@ -19,7 +20,7 @@ from entailment.trials.cross_validation import (
 from materializers.report import ReportMaterializer
 from steps.fingerprint import cached_by, fingerprint
 from tracking import runs
-from tracking.children import Child, log_child
+from tracking.children import Child, finished_child, log_child
 from tracking.figures import log_figures
 
 
@@ -45,9 +46,10 @@ def crossval(
     parent = runs.start(configuration.of_model(), source, encoder_state)["run_id"]
     runs.log_settings(configuration.evaluation, "evaluation.")
     evaluation, labels = configuration.evaluation, configuration.task.labels
+    trials = dict(enumerate(zip(outcomes, predictions, strict=True), 1))
     folds = {
-        outcome["fold"]: outcome["error"] or _answers(outcome, table, labels)
-        for outcome, table in zip(outcomes, predictions, strict=True)
+        number: outcome["error"] or _answers(outcome, table, labels)
+        for number, (outcome, table) in trials.items()
     }
     summary = cross_validation(
         folds,
@@ -59,9 +61,8 @@ def crossval(
     tags = runs.facts(configuration, source, encoder_state) | {"folds": str(len(folds))}
     runs.log_tags({"folds": tags["folds"]})
     listed = []
-    for outcome in outcomes:
-        number = outcome["fold"]
-        child = _child(configuration, tags, outcome, folds[number], summary.folds[number])
+    for number, (outcome, _) in trials.items():
+        child = _child(configuration.of_model(), tags, number, outcome, folds[number], summary.folds[number])
         entry = {"error": outcome["error"]} if outcome["error"] else {"metrics": summary.folds[number]}
         listed.append({"fold": number, "run_id": log_child(child)} | entry)
     runs.log_reports({"fold_report": fold_report})
@@ -77,29 +78,20 @@ def _answers(outcome: dict[str, Any], table: pd.DataFrame, labels: Sequence[str]
 
 
 def _child(
-    configuration: Configuration,
+    configuration: ModelConfiguration,
     tags: dict[str, str],
+    number: int,
     outcome: dict[str, Any],
     answers: FoldAnswers | str,
     metrics: dict[str, float] | str,
 ) -> Child:
-    name, tags = f"fold {outcome['fold']}", tags | {"fold": str(outcome["fold"])}
+    name, tags = f"fold {number}", tags | {"fold": str(number)}
     if isinstance(answers, str) or isinstance(metrics, str):
         return Child(name, configuration, tags, {}, failed=outcome["error"])
-    labels = configuration.task.labels
-    confusion = confusion_counts(answers.labels, answers.probabilities.argmax(axis=1), len(labels))
-    return Child(
-        name,
-        configuration,
-        tags,
-        {f"test_{figure}": value for figure, value in metrics.items()},
-        outcome["history"],
-        {"confusion_matrix.json": {"labels": list(labels), "counts": confusion.tolist()}},
-        {
-            "confusion_matrix.png": confusion_matrix_figure(confusion, labels, _title(name, metrics)),
-            "training_curves.png": training_curves_figure(outcome["history"]),
-        },
-    )
+    classes = len(configuration.task.labels)
+    confusion = confusion_counts(answers.labels, answers.probabilities.argmax(axis=1), classes)
+    figures = {f"test_{figure}": value for figure, value in metrics.items()}
+    return finished_child(name, configuration, tags, figures, outcome["history"], confusion)
 
 
 def _title(of: str, metrics: dict[str, float]) -> str:
@@ -129,8 +121,8 @@ def _out_of_fold(
 ) -> pd.DataFrame:
     """The answers of all folds in file order, each with its true label and its fold."""
     tables = [
-        table.assign(true_label=[labels[index] for index in table["true_index"]], fold=outcome["fold"])
-        for outcome, table in zip(outcomes, predictions, strict=True)
+        table.assign(true_label=[labels[index] for index in table["true_index"]], fold=number)
+        for number, (outcome, table) in enumerate(zip(outcomes, predictions, strict=True), 1)
         if not outcome["error"]
     ]
     if not tables:

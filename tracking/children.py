@@ -10,10 +10,12 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from entailment.configuration.model import ModelConfiguration
 from entailment.configuration.section import dotted
+from entailment.reporting.figures import confusion_matrix_figure, training_curves_figure
 from tracking.figures import log_figures
 from tracking.runs import log_curves
 
 if TYPE_CHECKING:
+    import numpy as np
     from matplotlib.figure import Figure
 
 
@@ -36,6 +38,35 @@ class Child:
     """Why there is no result; the run is then marked as failed."""
     stopped: bool = False
     """Whether it was ended early on purpose; the run is then marked as killed."""
+
+
+def finished_child(
+    name: str,
+    configuration: ModelConfiguration,
+    tags: Mapping[str, str],
+    metrics: Mapping[str, float],
+    curves: Mapping[str, Sequence[float]],
+    confusion: "np.ndarray",
+) -> Child:
+    """A trial that came to its end, with its curves and its confusion matrix, int64 [classes, classes], as pictures.
+
+    `metrics`: the figures of the rows that it answered, their names behind `test_`.
+    """
+    labels = configuration.task.labels
+    figures = f"macro-F1 {metrics['test_macro_f1']:.2f}, accuracy {metrics['test_accuracy']:.2f}"
+    title = f"{name}: {figures} (baseline {metrics['test_majority_accuracy']:.2f})"
+    return Child(
+        name,
+        configuration,
+        tags,
+        metrics,
+        curves,
+        {"confusion_matrix.json": {"labels": list(labels), "counts": confusion.tolist()}},
+        {
+            "confusion_matrix.png": confusion_matrix_figure(confusion, labels, title),
+            "training_curves.png": training_curves_figure(curves),
+        },
+    )
 
 
 def log_child(child: Child) -> str:

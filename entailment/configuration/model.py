@@ -31,6 +31,13 @@ class ModelConfiguration(Section):
     head: Head = Head()
     training: Training = Training()
 
+    def of_trials(self) -> Self:
+        """What shapes a model that is trained on given records: what shapes the records has its defaults."""
+        defaults = type(self)()
+        kept = {"split": Split(validation_fraction=self.split.validation_fraction)}
+        names = ("dataset", "tweets", "ingest", "images", "records")
+        return self.model_copy(update=kept | {name: getattr(defaults, name) for name in names})
+
     @model_validator(mode="after")
     def _check_weights(self) -> Self:
         weights, labels = self.training.class_weights, self.task.labels

@@ -48,7 +48,9 @@ def confusion_matrix_figure(counts: NDArray[Any], labels: Sequence[str], title: 
     side = min(2.2, max(1.05, *(text_width(drawable(label)) * 10 * POINT for label in labels)))
     width, height = max(5.55, 0.62 * len(labels) + 1.95) + side, max(5.6, 0.55 * len(labels) + 2.5)
     figure, size = new_figure(width, height), min(1.0, 4 / len(labels))
-    axes = figure.add_axes(((side + 0.4) / width, 0.73 / height, 1 - (side + 0.66) / width, 1 - 1.46 / height))
+    axes = figure.add_axes(
+        ((side + 0.4) / width, 0.73 / height, 1 - (side + 0.66) / width, 1 - 1.46 / height)
+    )
     support = counts.sum(axis=1)
     shares = counts / np.maximum(support, 1)[:, None]
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
@@ -114,7 +116,7 @@ def samples_figure(rows: Sequence[Sample]) -> "Figure":
     return figure
 
 
-def training_curves_figure(history: dict[str, list[float]]) -> "Figure":
+def training_curves_figure(history: Mapping[str, Sequence[float]]) -> "Figure":
     """One panel for each measure, over the epochs: training, and validation with its best epoch marked.
 
     `history`: a value for each epoch under each name, such as `train_loss`, `val_loss`, `val_macro_f1`

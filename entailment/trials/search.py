@@ -24,8 +24,8 @@ from entailment.model.end_to_end import Workplace
 from entailment.model.features import SplitFeatures
 from entailment.trials.cross_validation import FoldAnswers, cross_validation
 from entailment.trials.search_space import SPACE, starting_values, suggested
+from entailment.trials.trial import train_and_answer
 from entailment.trials.variant_summary import mean_curves
-from entailment.trials.variants import train_and_answer
 
 if TYPE_CHECKING:
     import optuna
@@ -141,15 +141,12 @@ def judged_on_folds(
 
     The fold also decides which epoch is kept, which flatters every trial; the test split is there to judge the last.
     """
-    import numpy as np
-
     evaluation = configuration.evaluation
     answers: dict[int, FoldAnswers | str] = {}
     for number, rows in enumerate(folds):
         train, validation, test = (features.select(part) for part in (rows.train, rows.validation, rows.test))
         result = train_and_answer(train, validation, test, configuration, place, partial(on_epoch, number))
-        counts = np.bincount(train.labels, minlength=result.probabilities.shape[1])
-        answers[number] = FoldAnswers(result.labels, result.probabilities, tuple(counts.tolist()))
+        answers[number] = FoldAnswers(result.labels, result.probabilities, tuple(result.train_counts))
     return cross_validation(
         answers,
         features.classes,
