@@ -11,7 +11,7 @@ from tracking.experiment import tracker_settings
 
 @pipeline(name="comparison", **RUN)
 def comparison(configuration: Configuration, variants: list[Variant], seeds: list[int]) -> None:
-    """Look, ingest, resolve images, split, write records, train each variant with each seed, compare."""
+    """Look, ingest, resolve images, split, write records, encode, train each variant with each seed, compare."""
     prepared, tracked = prepare(configuration), tracker_settings(configuration.task.name)
     outcomes, predictions = [], []
     for variant in variants:
@@ -20,7 +20,7 @@ def comparison(configuration: Configuration, variants: list[Variant], seeds: lis
             seeded = model.model_copy(update={"seed": seed})
             step = f"train_{variant.name}_{seed}"
             outcome, predicted = trial(
-                prepared.records, seeded, variant.name, None, prepared.encoders, id=step
+                prepared.records, prepared.features, seeded, variant.name, None, prepared.encoders, id=step
             )
             outcomes.append(outcome)
             predictions.append(predicted)

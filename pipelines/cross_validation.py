@@ -13,7 +13,7 @@ from tracking.experiment import tracker_settings
 
 @pipeline(name="cross_validation", **RUN)
 def cross_validation(configuration: Configuration, folds: int) -> None:
-    """Look, ingest, resolve images, divide into folds, write records, train each fold, summarise."""
+    """Look, ingest, resolve images, divide into folds, write records, encode, train each fold, summarise."""
     config, tracked = configuration, tracker_settings(configuration.task.name)
 
     def divide(resolved: Any) -> Any:
@@ -26,7 +26,7 @@ def cross_validation(configuration: Configuration, folds: int) -> None:
         fold_of = Fold(number=number, folds=folds)
         step = f"train_fold_{number}"
         outcome, predicted = trial(
-            prepared.records, model, f"fold {number}", fold_of, prepared.encoders, id=step
+            prepared.records, prepared.features, model, f"fold {number}", fold_of, prepared.encoders, id=step
         )
         outcomes.append(outcome)
         predictions.append(predicted)

@@ -1,4 +1,4 @@
-"""What every pipeline begins with: the steps from what is there to records."""
+"""What every pipeline begins with: the steps from what is there to features."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from zenml.enums import ExecutionMode
 
 from entailment.configuration.configuration import Configuration
 from stacks.run_hooks import begin_run, end_run
-from steps import ingest, look, resolve_image_paths, split, write_tfrecords
+from steps import encode, ingest, look, resolve_image_paths, split, write_tfrecords
 
 RUN: Final = {"on_init": begin_run, "on_cleanup": end_run, "execution_mode": ExecutionMode.FAIL_FAST}
 """How every pipeline of ours is run."""
@@ -16,13 +16,14 @@ RUN: Final = {"on_init": begin_run, "on_cleanup": end_run, "execution_mode": Exe
 
 @dataclass(frozen=True)
 class Prepared:
-    """Artifacts of the first five steps."""
+    """Artifacts of the first six steps."""
 
     source: Any
     image_report: Any
     splits: Any
     split_report: Any
     records: Any
+    features: Any
     encoders: Any
     """Fingerprints."""
     champion: Any
@@ -34,7 +35,7 @@ def prepare(
     *,
     only_new: bool = False,
 ) -> Prepared:
-    """Look, ingest, resolve images, split, write records; to be called inside a pipeline.
+    """Look, ingest, resolve images, split, write records, encode; to be called inside a pipeline.
 
     `divide`, if given, is called with the resolved pairs in place of the step `split` and gives the same two outputs.
     With `only_new` the run ends at once when a version was trained on just what there is.
@@ -54,4 +55,5 @@ def prepare(
     )
     splits, split_report = divide(resolved) if divide else split(resolved, config.split, labels, config.seed)
     records = write_tfrecords(splits, inputs, config.images, config.records, labels, images)
-    return Prepared(source, image_report, splits, split_report, records, encoders, champion)
+    features = encode(records, config.encoders, inputs, encoders)
+    return Prepared(source, image_report, splits, split_report, records, features, encoders, champion)

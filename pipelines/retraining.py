@@ -14,8 +14,8 @@ _LOG = logging.getLogger(__name__)
 
 @pipeline(name="retraining", enable_cache=False, **RUN)
 def retraining(configuration: Configuration, force: bool = False) -> None:
-    """Look, ingest, resolve images, split, write records, compare with the training data, train, evaluate, judge
-    challenger and champion, register and move the aliases.
+    """Look, ingest, resolve images, split, write records, encode, compare with the training data, train, evaluate,
+    judge challenger and champion, register and move the aliases.
 
     Ends at once when there is nothing new, unless `force`. Nothing is taken from the cache: on a schedule the
     configuration is fixed, and each step looks at what is there when it runs.
@@ -24,19 +24,19 @@ def retraining(configuration: Configuration, force: bool = False) -> None:
     model = config.of_model()
     tracked = tracker_settings(config.task.name)
     prepared = prepare(config, only_new=not force)
-    records, splits = prepared.records, prepared.splits
+    records, features, splits = prepared.records, prepared.features, prepared.splits
     source, report, champion = prepared.source, prepared.split_report, prepared.champion
     drifted = drift.with_options(settings=tracked)(
-        records, splits, source, champion, config, prepared.encoders
+        records, features, splits, source, champion, config, prepared.encoders
     )
     head, course = train.with_options(settings=tracked)(
-        records, source, prepared.image_report, report, model, prepared.encoders, after=drifted
+        records, features, source, prepared.image_report, report, model, prepared.encoders, after=drifted
     )
     evaluated = evaluate.with_options(settings=tracked)(
-        records, head, splits, report, course, model, config.evaluation
+        records, features, head, splits, report, course, model, config.evaluation
     )
     decision = judge.with_options(settings=tracked)(
-        records, head, splits, report, source, champion, config, after=evaluated
+        records, features, head, splits, report, source, champion, config, after=evaluated
     )
     register(head, splits, report, source, evaluated, model, config.evaluation, decision)
 

@@ -1,4 +1,4 @@
-"""The main job: from raw pairs to a registered model in eight steps."""
+"""The main job: from raw pairs to a registered model in nine steps."""
 
 from zenml import pipeline
 
@@ -10,14 +10,14 @@ from tracking.experiment import tracker_settings
 
 @pipeline(name="training", **RUN)
 def training(configuration: Configuration) -> None:
-    """Look, ingest, resolve images, split, write records, train, evaluate, register."""
+    """Look, ingest, resolve images, split, write records, encode, train, evaluate, register."""
     config, model = configuration, configuration.of_model()
     prepared, tracked = prepare(config), tracker_settings(config.task.name)
     source, report = prepared.source, prepared.split_report
     head, course = train.with_options(settings=tracked)(
-        prepared.records, source, prepared.image_report, report, model, prepared.encoders
+        prepared.records, prepared.features, source, prepared.image_report, report, model, prepared.encoders
     )
     evaluated = evaluate.with_options(settings=tracked)(
-        prepared.records, head, prepared.splits, report, course, model, config.evaluation
+        prepared.records, prepared.features, head, prepared.splits, report, course, model, config.evaluation
     )
     register(head, prepared.splits, report, source, evaluated, model, config.evaluation)

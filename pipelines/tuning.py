@@ -12,7 +12,7 @@ from tracking.experiment import tracker_settings
 
 @pipeline(name="tuning", **RUN)
 def tuning(configuration: Configuration, folds: int, trials: int, fixed: list[str]) -> None:
-    """Look, ingest, resolve images, divide what is not the test split into folds, write records, search."""
+    """Look, ingest, resolve images, divide what is not the test split into folds, write records, encode, search."""
     config, tracked = configuration, tracker_settings(configuration.task.name)
 
     def divide(resolved: Any) -> Any:
@@ -21,6 +21,7 @@ def tuning(configuration: Configuration, folds: int, trials: int, fixed: list[st
     prepared = prepare(config, divide)
     search.with_options(settings=tracked)(
         prepared.records,
+        prepared.features,
         prepared.source,
         prepared.split_report,
         config,

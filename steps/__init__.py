@@ -3,6 +3,7 @@
 from steps.compare import compare
 from steps.crossval import crossval
 from steps.drift import drift
+from steps.encode import encode
 from steps.evaluate import evaluate
 from steps.fold import fold
 from steps.ingest import ingest
@@ -20,6 +21,7 @@ __all__ = [
     "compare",
     "crossval",
     "drift",
+    "encode",
     "evaluate",
     "fold",
     "ingest",

@@ -9,6 +9,8 @@ from zenml import step
 from entailment.configuration.configuration import Configuration
 from entailment.errors import DataError
 from entailment.home import home
+from entailment.model.end_to_end import features_of
+from entailment.model.feature_index import FeatureIndex
 from entailment.model.features import configured_featurizer
 from entailment.promotion.champion import drift_configuration, measure_drift
 from entailment.records.records import RecordsFolder
@@ -29,6 +31,7 @@ _LOG = logging.getLogger(__name__)
 )
 def drift(
     records: RecordsFolder,
+    features: FeatureIndex,
     splits: pd.DataFrame,
     source: dict[str, Any],
     champion: str,
@@ -37,13 +40,14 @@ def drift(
 ) -> Annotated[dict[str, Any], "drift"]:
     """Logs table and figure; a measure above its threshold is a warning, or ends the run (drift.action)."""
     runs.start(configuration.of_model(), source, encoder_state)
-    plain = drift_configuration(configuration)
-    featurizer = configured_featurizer(plain, home() / "encoders", home() / "features")
-    features = [featurizer.split(records.path, name) for name in SPLITS]
+    plain, places = drift_configuration(configuration), (home() / "encoders", home() / "features")
+    trained = configuration.encoders.trained(configuration.inputs)
+    known = configured_featurizer(plain, *places) if trained else features_of(features, plain, *places)
+    parts = [known.split(records.path, name) for name in SPLITS]
     # Opened now, the champion's store of features has what was just encoded.
     loaded, why = load_champion(champion, source, configuration)
-    report = measure_drift(features, splits, loaded, configuration, why)
-    usage = featurizer.usage + loaded.predictor.usage if loaded else featurizer.usage
+    report = measure_drift(parts, splits, loaded, configuration, why)
+    usage = known.usage + loaded.predictor.usage if loaded else known.usage
     runs.log_feature_usage(usage)
     log_drift(report)
     if report.drifted:

@@ -1,4 +1,4 @@
-"""Step 6: judge the head on the test split."""
+"""Step 7: judge the head on the test split."""
 
 from dataclasses import asdict
 from typing import Annotated, Any
@@ -10,7 +10,8 @@ from entailment.configuration.evaluation import Evaluation
 from entailment.configuration.model import ModelConfiguration
 from entailment.evaluation.report import evaluate_split
 from entailment.home import home
-from entailment.model.end_to_end import tuned_featurizer
+from entailment.model.end_to_end import features_of
+from entailment.model.feature_index import FeatureIndex
 from entailment.model.training import TrainedHead
 from entailment.records.records import RecordsFolder
 from entailment.reporting.markdown import table_records
@@ -32,6 +33,7 @@ def code() -> str:
 )
 def evaluate(
     records: RecordsFolder,
+    features: FeatureIndex,
     head: TrainedHead,
     splits: pd.DataFrame,
     split_report: dict[str, Any],
@@ -42,18 +44,18 @@ def evaluate(
     """Computes and logs figures, predictions and pictures of the test split; also what `train` did, if cached."""
     run_id = runs.go_on(course)
     runs.log_settings(evaluation, "evaluation.")
-    featurizer = tuned_featurizer(head, configuration, home() / "encoders", home() / "features")
+    known = features_of(features, configuration, home() / "encoders", home() / "features", head)
     evaluated = evaluate_split(
         records.path,
         head,
-        featurizer,
+        known,
         split_report["counts"],
         evaluation,
         configuration.seed,
         splits,
     )
     log_evaluation(evaluated, head)
-    runs.log_feature_usage(featurizer.usage)
+    runs.log_feature_usage(known.usage)
     return {
         "run_id": run_id,
         "metrics": evaluated.final_metrics(),
@@ -61,5 +63,5 @@ def evaluate(
         "slices": table_records(evaluated.slices),
         "missing_modalities": table_records(evaluated.missing_modalities),
         "calibration": evaluated.calibration,
-        "features": asdict(featurizer.usage),
+        "features": asdict(known.usage),
     }

@@ -9,7 +9,8 @@ from zenml import step
 from entailment.configuration.configuration import Configuration
 from entailment.evaluation.report import most_frequent
 from entailment.home import home
-from entailment.model.end_to_end import tuned_featurizer
+from entailment.model.end_to_end import features_of
+from entailment.model.feature_index import FeatureIndex
 from entailment.model.training import TrainedHead, predict
 from entailment.promotion.champion import gather_evidence
 from entailment.promotion.gate import decide
@@ -29,6 +30,7 @@ _LOG = logging.getLogger(__name__)
 )
 def judge(
     records: RecordsFolder,
+    features: FeatureIndex,
     head: TrainedHead,
     splits: pd.DataFrame,
     split_report: dict[str, Any],
@@ -37,8 +39,8 @@ def judge(
     configuration: Configuration,
 ) -> Annotated[dict[str, Any], "decision"]:
     """Has the new head and the champion answer the same test rows and decides who is champion from now on."""
-    featurizer = tuned_featurizer(head, configuration, home() / "encoders", home() / "features")
-    challenger = predict(head.model, featurizer.split(records.path, "test"))
+    known = features_of(features, configuration, home() / "encoders", home() / "features", head)
+    challenger = predict(head.model, known.split(records.path, "test"))
     loaded, why = load_champion(champion, source, configuration)
     labels = configuration.task.labels
     majority = most_frequent(split_report["counts"], labels)
@@ -48,7 +50,7 @@ def judge(
     )
     resamples = configuration.evaluation.bootstrap_samples
     decision = decide(evidence, configuration.promotion, bootstrap_samples=resamples, seed=configuration.seed)
-    usage = featurizer.usage + loaded.predictor.usage if loaded else featurizer.usage
+    usage = known.usage + loaded.predictor.usage if loaded else known.usage
     runs.log_feature_usage(usage)
     _LOG.info("%s: %s.", "Promoted" if decision.promote else "Not promoted", decision.why)
     return decision.as_dict()

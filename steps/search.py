@@ -11,8 +11,8 @@ from entailment.configuration.configuration import Configuration
 from entailment.configuration.section import dotted
 from entailment.data.split import UNDIVIDED, fold_rows
 from entailment.home import home, scratch
-from entailment.model.end_to_end import Workplace
-from entailment.model.features import configured_featurizer
+from entailment.model.end_to_end import Workplace, features_of
+from entailment.model.feature_index import FeatureIndex
 from entailment.records.records import RecordsFolder
 from entailment.reporting.search_page import tuning_markdown, tuning_table
 from entailment.trials import search as tuning
@@ -33,6 +33,7 @@ _LOG = logging.getLogger(__name__)
 )
 def search(
     records: RecordsFolder,
+    features: FeatureIndex,
     source: dict[str, Any],
     fold_report: dict[str, Any],
     configuration: Configuration,
@@ -48,9 +49,9 @@ def search(
     tags = {"study": name, "folds": str(folds)}
     runs.log_tags(tags)
     runs.log_reports({"fold_report": fold_report})
-    featurizer = configured_featurizer(configuration, home() / "encoders", home() / "features")
-    features = featurizer.split(records.path, UNDIVIDED)
-    rows = fold_rows(features.labels, folds, configuration.seed)
+    known = features_of(features, configuration, home() / "encoders", home() / "features")
+    whole = known.split(records.path, UNDIVIDED)
+    rows = fold_rows(whole.labels, folds, configuration.seed)
 
     def log(trial: tuning.Trial) -> None:
         facts = runs.facts(trial.configuration, source, encoder_state)
@@ -63,7 +64,7 @@ def search(
             name,
             configuration,
             trials,
-            lambda tried, on_epoch: tuning.judged_on_folds(features, rows, tried, place, on_epoch),
+            lambda tried, on_epoch: tuning.judged_on_folds(whole, rows, tried, place, on_epoch),
             fixed=fixed,
             on_trial=log,
             interruptions=INTERRUPTIONS,

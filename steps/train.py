@@ -1,4 +1,4 @@
-"""Step 5: encode every text and image once and train the head on the features, or encoders with it."""
+"""Step 6: train the head on the features, or encoders with it."""
 
 from dataclasses import asdict
 from typing import Annotated, Any
@@ -7,8 +7,8 @@ from zenml import step
 
 from entailment.configuration.model import ModelConfiguration
 from entailment.home import home, scratch
-from entailment.model.end_to_end import Workplace, train_model
-from entailment.model.features import configured_featurizer
+from entailment.model.end_to_end import Workplace, features_of, train_model
+from entailment.model.feature_index import FeatureIndex
 from entailment.model.training import TrainedHead
 from entailment.records.records import RecordsFolder, read_manifest
 from materializers.head import HeadMaterializer
@@ -29,6 +29,7 @@ def code() -> str:
 )
 def train(
     records: RecordsFolder,
+    features: FeatureIndex,
     source: dict[str, Any],
     image_report: dict[str, Any],
     split_report: dict[str, Any],
@@ -39,9 +40,10 @@ def train(
     undecodable = {"undecodable": read_manifest(records.path)["unreadable"]}
     reports = {"image_report": image_report | undecodable, "split_report": split_report}
     start = runs.start(configuration, source, encoder_state, reports)
-    featurizer = configured_featurizer(configuration, home() / "encoders", home() / "features")
-    features = [featurizer.split(records.path, name) for name in ("train", "validation")]
+    known = features_of(features, configuration, home() / "encoders", home() / "features")
+    parts = [known.split(records.path, name) for name in ("train", "validation")]
     place = Workplace(records.path, home() / "encoders", scratch())
-    head = train_model(*features, configuration, place, runs.log_epoch)
-    runs.log_feature_usage(featurizer.usage)
-    return head, {**start, "history": head.history, "features": asdict(featurizer.usage)}
+    head = train_model(*parts, configuration, place, runs.log_epoch)
+    usage = features.usage + known.usage
+    runs.log_feature_usage(usage)
+    return head, {**start, "history": head.history, "features": asdict(usage)}

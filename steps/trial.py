@@ -13,8 +13,8 @@ from entailment.configuration.model import ModelConfiguration
 from entailment.errors import reason
 from entailment.evaluation.report import prediction_table
 from entailment.home import home, scratch
-from entailment.model.end_to_end import Workplace
-from entailment.model.features import configured_featurizer
+from entailment.model.end_to_end import Workplace, features_of
+from entailment.model.feature_index import FeatureIndex
 from entailment.records.records import RecordsFolder
 from entailment.trials.trial import Fold, run_trial
 from materializers.pairs import PairsMaterializer
@@ -36,6 +36,7 @@ def code() -> str:
 )
 def trial(
     records: RecordsFolder,
+    features: FeatureIndex,
     configuration: ModelConfiguration,
     name: str,
     fold: Fold | None,
@@ -47,10 +48,10 @@ def trial(
     )
     outcome: dict[str, Any] = {"name": name, "seed": config.seed, "error": None}
     try:
-        featurizer = configured_featurizer(config, home() / "encoders", home() / "features")
+        known = features_of(features, config, home() / "encoders", home() / "features")
         with tempfile.TemporaryDirectory(dir=scratch()) as tuned:
             place = Workplace(records.path, home() / "encoders", Path(tuned))
-            result = run_trial(featurizer, config, place, fold)
+            result = run_trial(known, config, place, fold)
     except INTERRUPTIONS:
         raise
     except Exception as error:  # one trial must not lose the others

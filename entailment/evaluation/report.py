@@ -9,6 +9,7 @@ from entailment.configuration.evaluation import Evaluation
 from entailment.evaluation.missing_modalities import missing_metrics, missing_modalities_table
 from entailment.evaluation.samples import Sample, confident_errors, samples
 from entailment.evaluation.slices import evaluated_pairs, slice_table
+from entailment.model.feature_index import IndexedFeatures
 from entailment.model.features import Featurizer
 from entailment.model.head import logits_model, temperature_of
 from entailment.model.training import TrainedHead, predict
@@ -51,7 +52,7 @@ class EvaluatedSplit:
 def evaluate_split(
     records: Path,
     head: TrainedHead,
-    featurizer: Featurizer,
+    featurizer: Featurizer | IndexedFeatures,
     counts: Mapping[str, Mapping[str, int]],
     config: Evaluation,
     seed: int,

@@ -10,6 +10,7 @@ from entailment.configuration.model import ModelConfiguration
 from entailment.encoders.text import TextPacker
 from entailment.encoders.trainable import TrainableEncoder
 from entailment.model.adam import Adam
+from entailment.model.feature_index import FeatureIndex, IndexedFeatures
 from entailment.model.features import Featurizer, SplitFeatures, configured_featurizer
 from entailment.model.head import build_head, logits_model, set_temperature
 from entailment.model.losses import build_loss
@@ -69,6 +70,23 @@ def tuned_featurizer(
     """The featurizer whose features a trained head takes: of the encoders that were trained with it, if any."""
     tuned = config.model_copy(update={"encoders": trained.tuned(config.encoders)})
     return configured_featurizer(tuned, encoders, store)
+
+
+def features_of(
+    index: FeatureIndex,
+    config: ModelConfiguration,
+    encoders: Path,
+    store: Path,
+    trained: TrainedHead | None = None,
+) -> "Featurizer | IndexedFeatures":
+    """What gives the features of records that `index` was made of, as a training of `config` takes them.
+
+    With `trained`, as that head takes them: those of encoders that were trained with it are in no index.
+    """
+    if trained is not None and trained.modules:
+        return tuned_featurizer(trained, config, encoders, store)
+    kinds = tuple(config.encoders.handles(config.inputs))
+    return IndexedFeatures(index, kinds, store, lambda: configured_featurizer(config, encoders, store))
 
 
 class _Network:

@@ -95,6 +95,14 @@ class Featurizer:
         """By kind of input the name of the folder in a store that has its encoder's features."""
         return {channel.kind: channel.key for channel in self._channels}
 
+    def keys(self, index: RecordsIndex) -> "dict[str, tuple[str, np.ndarray]]":
+        """By input of the head the folder in a store and the key there, S16 [n], of each row's vector."""
+        return {
+            name: (channel.key, channel.keys(index)[:, side])
+            for channel in self._channels
+            for side, name in enumerate(channel.names)
+        }
+
     def split(self, records: Path, split: str) -> SplitFeatures:
         """Features of every row of one split of a folder of records, in order; only new inputs are encoded."""
         start, before = time.monotonic(), self.usage

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from entailment.configuration.model import ModelConfiguration
 from entailment.data.split import UNDIVIDED, fold_rows
 from entailment.model.end_to_end import Workplace, train_model, tuned_featurizer
+from entailment.model.feature_index import IndexedFeatures
 from entailment.model.features import Featurizer, SplitFeatures
 from entailment.model.training import EpochSink, TrainedHead, predict
 from entailment.records.records import read_index
@@ -44,7 +45,10 @@ class TrialResult:
 
 
 def run_trial(
-    featurizer: Featurizer, config: ModelConfiguration, place: Workplace, fold: Fold | None = None
+    featurizer: Featurizer | IndexedFeatures,
+    config: ModelConfiguration,
+    place: Workplace,
+    fold: Fold | None = None,
 ) -> TrialResult:
     """Trains the configured model and lets it answer the test split of the records in `place`, or a fold of them.
 

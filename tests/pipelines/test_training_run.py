@@ -175,8 +175,8 @@ def test_nothing_changed_everything_is_cached_and_no_run_is_made(first, workspac
 @pytest.mark.parametrize(
     ("options", "steps"),
     [
-        (("--seed", "7"), {"split", "write_tfrecords", *TRACKED}),
-        (("--set", "records.rows_per_shard=9"), {"write_tfrecords", *TRACKED}),
+        (("--seed", "7"), {"split", "write_tfrecords", "encode", *TRACKED}),
+        (("--set", "records.rows_per_shard=9"), {"write_tfrecords", "encode", *TRACKED}),
     ],
 )
 def test_exactly_the_steps_that_use_a_key_run_again(first, workspace, options, steps):
@@ -188,7 +188,7 @@ def test_a_changed_image_is_seen(first, workspace):
     old, times = path.read_bytes(), path.stat()
     path.write_bytes(sorted((workspace.folder / "data" / "images").iterdir())[1].read_bytes())
     try:
-        assert workspace.steps_run() == {"resolve_image_paths", "write_tfrecords", *TRACKED}
+        assert workspace.steps_run() == {"resolve_image_paths", "write_tfrecords", "encode", *TRACKED}
     finally:
         path.write_bytes(old)
         os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
@@ -204,6 +204,7 @@ def test_a_changed_file_is_seen(first, workspace):
             "resolve_image_paths",
             "split",
             "write_tfrecords",
+            "encode",
             *TRACKED,
         }
     finally:

@@ -14,7 +14,17 @@ from tests.pipelines.command_process import run_command
 PROJECT = Path(__file__).resolve().parents[2]
 READ_AT_IMPORT = {"PYTHONPATH", "HOME", "MPLCONFIGDIR", "KERAS_HOME"}
 """Variables that Python or a library reads when it starts."""
-STEPS = ("look", "ingest", "resolve_image_paths", "split", "write_tfrecords", "train", "evaluate", "register")
+STEPS = (
+    "look",
+    "ingest",
+    "resolve_image_paths",
+    "split",
+    "write_tfrecords",
+    "encode",
+    "train",
+    "evaluate",
+    "register",
+)
 SMALL = """
 dataset: {{source: {pairs}, images: {images}}}
 images: {{size: 32}}

@@ -1,0 +1,152 @@
+"""Which stored features the rows of records have: written once, read without the encoders.
+
+A folder with `<split>.arrow` for each split (ids, label, and for each input of the head the key of its vector in the
+feature store), `manifest.json` over them, and `usage.json`, which tells what encoding them took. No vector is copied:
+what is gone from the store is encoded again by whoever asks for it.
+"""
+
+import hashlib
+import logging
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from entailment.encoders.feature_store import FeatureStore, Usage
+from entailment.errors import DataError
+from entailment.files import check_format, read_json, sha256_of_file, write_json
+from entailment.model.features import Featurizer, SplitFeatures
+from entailment.records.records import read_index, read_manifest
+from entailment.task import ID, LABEL
+
+if TYPE_CHECKING:
+    import numpy as np
+
+MANIFEST: Final = "manifest.json"
+USAGE: Final = "usage.json"
+_FORMAT: Final = 1
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class FeatureIndex:
+    """A folder that `write_feature_index` wrote."""
+
+    path: Path
+    sha256: str
+    """Of the manifest, which holds the hashes of the splits' files."""
+
+    @classmethod
+    def at(cls, path: Path) -> "FeatureIndex":
+        """The index at `path`."""
+        return cls(path, hashlib.sha256((path / MANIFEST).read_bytes()).hexdigest())
+
+    @property
+    def usage(self) -> Usage:
+        """What the store was asked for when it was written."""
+        return Usage(**read_json(self.path / USAGE))
+
+
+def write_feature_index(featurizer: Featurizer, records: Path, folder: Path) -> None:
+    """Encodes what the featurizer's store lacks of every split of the records and writes the index into `folder`.
+
+    Raises:
+        DataError: the records are damaged.
+    """
+    import pyarrow as pa
+
+    manifest = read_manifest(records)
+    columns: dict[str, dict[str, Any]] = {}
+    splits: dict[str, dict[str, str]] = {}
+    classes: tuple[str, ...] = ()
+    for split in manifest["splits"]:
+        index, features = read_index(records, split), featurizer.split(records, split)
+        arrays = {name: pa.array(index.ids[name].tolist(), pa.string()) for name in ID}
+        arrays[LABEL] = pa.array(index.labels)
+        for name, (store, keys) in featurizer.keys(index).items():
+            columns[name] = {"store": store, "width": features.inputs[name].shape[1]}
+            data = pa.py_buffer(keys.tobytes())
+            arrays[name] = pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), len(keys), [None, data])
+        file = folder / f"{split}.arrow"
+        batch = pa.record_batch(arrays)
+        with pa.ipc.new_file(file, batch.schema) as writer:
+            writer.write_batch(batch)
+        splits[split] = {"file": file.name, "sha256": sha256_of_file(file)}
+        classes = index.classes
+    write_json(folder / USAGE, asdict(featurizer.usage))
+    told = {"format": _FORMAT, "classes": list(classes), "columns": columns, "splits": splits}
+    write_json(folder / MANIFEST, told)
+
+
+class IndexedFeatures:
+    """The features of a folder of records as an index tells them: what a `Featurizer` gives, without encoders."""
+
+    def __init__(
+        self, index: FeatureIndex, kinds: tuple[str, ...], store: Path, featurizer: Callable[[], Featurizer]
+    ) -> None:
+        """`kinds` of input, text or image, are those wanted; `featurizer` makes one that encodes what is gone."""
+        self._index, self._kinds, self._store, self._make = index, kinds, store, featurizer
+        self._featurizer: Featurizer | None = None
+        self._stores: dict[str, FeatureStore] = {}
+        self._manifest = read_json(index.path / MANIFEST)
+        check_format(index.path / MANIFEST, self._manifest["format"], _FORMAT)
+
+    @property
+    def usage(self) -> Usage:
+        """What a featurizer had to be asked for; what the index finds was counted when it was written."""
+        return self._featurizer.usage if self._featurizer else Usage()
+
+    def split(self, records: Path, split: str) -> SplitFeatures:
+        """Features of every row of one split, in order; as `Featurizer.split`.
+
+        Raises:
+            DataError: the index is damaged, or the records are and must be read.
+        """
+        import numpy as np
+
+        entry = self._manifest["splits"][split]
+        file = self._index.path / entry["file"]
+        if not file.is_file() or sha256_of_file(file) != entry["sha256"]:
+            raise DataError(f"The index of features {file} is gone or damaged. Run again with --no-cache.")
+        table = _read(file)
+        inputs: dict[str, Any] = {}
+        for name, column in self._manifest["columns"].items():
+            if name.partition("_")[0] not in self._kinds:
+                continue
+            keys, store = _keys(table[name]), self._opened(column)
+            if len(store.missing(keys)):
+                _LOG.warning("Stored features of %s are gone: they are encoded again.", name)
+                return self._encoding().split(records, split)
+            inputs[name] = store.at(keys)
+            inputs[f"{name}_present"] = (keys != b"").astype(np.float32)[:, None]
+        ids = table.select(ID).to_pandas().astype("str")
+        return SplitFeatures(
+            inputs, np.array(table[LABEL]), ids, split, classes=tuple(self._manifest["classes"])
+        )
+
+    def _opened(self, column: dict[str, Any]) -> FeatureStore:
+        name, width = column["store"], column["width"]
+        if name not in self._stores:
+            self._stores[name] = FeatureStore(self._store / name, lambda: int(width))
+        return self._stores[name]
+
+    def _encoding(self) -> Featurizer:
+        self._featurizer = self._featurizer or self._make()
+        return self._featurizer
+
+
+def _read(file: Path) -> Any:
+    import pyarrow as pa
+
+    with pa.memory_map(str(file)) as source:
+        return pa.ipc.open_file(source).read_all()
+
+
+def _keys(column: Any) -> "np.ndarray":
+    import numpy as np
+
+    parts = [
+        np.frombuffer(chunk.buffers()[1], "S16")[chunk.offset : chunk.offset + len(chunk)]
+        for chunk in column.chunks
+    ]
+    return np.concatenate([np.empty(0, "S16"), *parts])
