@@ -22,7 +22,7 @@ import numpy as np
 from benchmarks.measuring import alternate, finish, matmul_peak, ratio
 from entailment.configuration.configuration import Configuration
 from entailment.encoders.build import LITE0_STRIDES
-from entailment.home import home
+from entailment.workspace import workspace
 
 BATCHES: Final = (8, 16, 64, 128)
 OURS: Final = "ours"
@@ -90,7 +90,7 @@ def main(count: int, rounds: int) -> None:
 
     from entailment.encoders.image import ImageEncoder
 
-    config, encoders = Configuration(), home() / "encoders"
+    config, encoders = Configuration(), workspace().encoders
     size = config.images.size
     ours = ImageEncoder(config.encoders.image.encoder, encoders, size)
     keras = KerasLite0(load_file(encoders / "weights" / "efficientnet-lite0.safetensors"), size)

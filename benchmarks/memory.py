@@ -28,8 +28,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 
 from benchmarks.measuring import finish
-from entailment.home import PROJECT
 from entailment.task import LABELS, PAIR_COLUMNS
+from entailment.workspace import PROJECT
 
 WIDTH = 384
 LONGEST = 42

@@ -30,9 +30,9 @@ def features(folder: Path, config: Configuration) -> SplitFeatures:
     from entailment.data.images import decode_images
     from entailment.data.pairs import read_pairs
     from entailment.data.sample import write_sample
-    from entailment.home import home
     from entailment.model.features import Featurizer, load_image_encoder, load_text_encoder
     from entailment.records.records import Row
+    from entailment.workspace import workspace
 
     write_sample(folder, pairs=config.dataset.sample_pairs)
     frame = read_pairs(folder / "pairs.csv", config.task, max_text_bytes=config.ingest.max_text_bytes)
@@ -50,7 +50,7 @@ def features(folder: Path, config: Configuration) -> SplitFeatures:
     texts = zip(*(frame[column] for column in TEXT), strict=True)
     labels = frame[LABEL_INDEX_COLUMN].to_numpy(np.int64)
     rows = [Row(*row) for row in zip(ids, texts, zip(first, second, strict=True), labels, strict=True)]
-    encoders = home() / "encoders"
+    encoders = workspace().encoders
     text = load_text_encoder(config.encoders, encoders)
     image = load_image_encoder(config.encoders, config.images.size, encoders)
     featurizer = Featurizer(text, image, pair=False, store=None, progress=True)

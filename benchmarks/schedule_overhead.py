@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.measuring import finish
 from entailment.data.sample import write_sample
-from entailment.home import PROJECT
+from entailment.workspace import PROJECT
 
 NAME = "overhead-benchmark"
 STEPS = 10

@@ -27,8 +27,8 @@ from entailment.configuration.configuration import Configuration
 from entailment.configuration.head import Head
 from entailment.configuration.training import Training
 from entailment.encoders.handles import load_module, resolve_handle
-from entailment.home import home
 from entailment.task import TEXT
+from entailment.workspace import workspace
 
 LOSSES = ("cross_entropy", "weighted", "focal")
 INPUTS = ("multimodal", "text")
@@ -99,7 +99,7 @@ class Comparison:
         """`text` and `image` are loaded encoders; `pair` packs both texts as one input."""
         self.records, self.text, self.image, self.pair, self.config = records, text, image, pair, config
         self.modules = {
-            name: load_module(resolve_handle(handle, home() / "encoders"))
+            name: load_module(resolve_handle(handle, workspace().encoders))
             for name, handle in (
                 ("text", text.handle),
                 ("image", image.handle),
@@ -212,7 +212,7 @@ def main(kind: str, pairs: int, epochs: int, rounds: int) -> None:
     head = Head(pair_features=kind == "default")  # the example's has none
     config = Configuration(head=head, training=Training(epochs=epochs, patience=0))
     with tempfile.TemporaryDirectory() as scratch:
-        folder, encoders, pair = Path(scratch), home() / "encoders", kind == "example"
+        folder, encoders, pair = Path(scratch), workspace().encoders, kind == "example"
         names = (config.encoders.text.encoder, config.encoders.image.encoder)
         handles = stand_ins(folder) if pair else names
         text = TextEncoder(handles[0], config.encoders.text.preprocessor, encoders, LENGTH)

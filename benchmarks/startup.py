@@ -17,8 +17,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import click
 
 from benchmarks.measuring import alternate, finish, ratio
-from entailment.home import PROJECT
 from entailment.task import LABELS as NAMES
+from entailment.workspace import PROJECT
 
 IMPORTS = "import mlflow, pandas, pyarrow, zenml.client, zenml.pipelines"
 

@@ -24,7 +24,7 @@ import numpy as np
 
 from benchmarks.measuring import alternate, finish, matmul_peak, ratio
 from entailment.configuration.configuration import Configuration
-from entailment.home import home
+from entailment.workspace import workspace
 
 REQUIREMENTS: Final = (
     "torch==2.13.0",
@@ -167,10 +167,10 @@ def main(csv: Path | None, count: int, rounds: int) -> None:
     from entailment.encoders.text import TextEncoder
 
     config = Configuration().encoders.text
-    texts, encoders = distinct_texts(csv), home() / "encoders"
+    texts, encoders = distinct_texts(csv), workspace().encoders
     texts = texts[:: max(1, len(texts) // count)][:count]
     ours = TextEncoder(config.encoder, config.preprocessor, encoders, config.sequence_length, config.output)
-    folder = home() / "benchmarks"
+    folder = workspace().home / "benchmarks"
     write_model(encoders / "weights", folder / "minilm")
     cores = len(os.sched_getaffinity(0))
     rivals = Rivals(rival_python(folder), folder / "minilm", texts, cores, config.sequence_length)

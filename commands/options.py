@@ -81,7 +81,7 @@ def configuration_from(options: dict[str, Any]) -> "Configuration":
 def run_configuration_from(options: dict[str, Any]) -> "RunConfiguration":
     """The same with what the file tells ZenML."""
     from entailment.configuration.loading import DEFAULT_FILE, load_run_configuration
-    from entailment.home import PROJECT
+    from entailment.workspace import PROJECT
 
     preset = None if options["preset"] == "default" else _PRESETS / f"{options['preset']}.yaml"
     return load_run_configuration(options["config"] or PROJECT / DEFAULT_FILE, preset, given_keys(options))
@@ -90,7 +90,7 @@ def run_configuration_from(options: dict[str, Any]) -> "RunConfiguration":
 def model_name(config: Path | None) -> str:
     """What a configuration file, without one `zenml_config.yaml`, calls experiment and registered model."""
     from entailment.configuration.loading import DEFAULT_FILE, load_configuration
-    from entailment.home import PROJECT
+    from entailment.workspace import PROJECT
 
     return load_configuration(config or PROJECT / DEFAULT_FILE).task.name
 

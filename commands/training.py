@@ -151,11 +151,11 @@ def tune(
         run, given = run_configuration_from(options), list(given_keys(options))
         use_stack(stack, run.configuration)
         from entailment.configuration.section import dotted
-        from entailment.home import home
+        from entailment.workspace import workspace
         from pipelines.runner import run_tuning
         from summaries.runs import tuning_summary
 
-        target = (output or home() / "tuned.yaml").expanduser().resolve()
+        target = (output or workspace().home / "tuned.yaml").expanduser().resolve()
         result = run_tuning(run, trials, folds, target, fixed=given, use_cache=not no_cache)
         if as_json:
             best = {"trial": result.number, "value": result.value, "configuration": dotted(result.best)}

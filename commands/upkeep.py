@@ -14,7 +14,7 @@ import click
 from commands.examples import examples
 from commands.options import config_option, json_option, model_name
 from commands.output import print_json, results_or_failure
-from entailment.home import PROJECT, home
+from entailment.workspace import PROJECT, workspace
 from stacks.environment import prepare_environment
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def add(file: Path, name: str, images: Path | None, config: Path | None, as_json
             "max_pixels": settings.images.max_pixels,
             "max_decoded_bytes": settings.images.max_decoded_bytes,
         }
-        addition = add_pairs(file, images, home() / "datasets", name, settings.task, **limits)
+        addition = add_pairs(file, images, workspace().datasets, name, settings.task, **limits)
         if as_json:
             print_json(results, {"dataset": name, **asdict(addition)})
         else:
@@ -86,7 +86,7 @@ def cache(prune: int | None, as_json: bool) -> None:
     with results_or_failure(as_json) as results:
         from entailment.encoders import feature_inventory
 
-        folder = home() / "features"
+        folder = workspace().features
         pruned = feature_inventory.prune(folder, prune) if prune is not None else None
         stored = feature_inventory.inventory(folder)
         if as_json:
@@ -151,7 +151,10 @@ def env(config: Path | None) -> None:
         from stacks.local import use_local_stack
 
         use_local_stack(model_name(config))
-        changed |= {"ENTAILMENT_HOME": str(home()), "PYTHONPATH": _with_project(before.get("PYTHONPATH"))}
+        changed |= {
+            "ENTAILMENT_HOME": str(workspace().home),
+            "PYTHONPATH": _with_project(before.get("PYTHONPATH")),
+        }
         changed["ZENML_ACTIVE_STACK_ID"] = os.environ["ZENML_ACTIVE_STACK_ID"]
         for name, value in sorted(changed.items()):
             print(f"export {name}={shlex.quote(value)}", file=results)

@@ -15,8 +15,8 @@ from entailment.data.sources import current_content, is_path
 from entailment.encoders.feature_store import Usage
 from entailment.errors import EntailmentError, NothingNewError
 from entailment.files import written_aside
-from entailment.home import home
 from entailment.trials.variants import Variant
+from entailment.workspace import workspace
 from pipelines.comparison import comparison
 from pipelines.cross_validation import cross_validation
 from pipelines.retraining import retraining
@@ -301,7 +301,7 @@ def check_for_new_data(configuration: Configuration) -> None:
     """Raises NothingNewError when the champion or a retraining's version was trained on just what there is now."""
     use_stack_s_tracker()
     config = configuration
-    content = current_content(config.dataset, config.tweets, config.ingest, config.task, home() / "datasets")
+    content = current_content(config.dataset, config.tweets, config.ingest, config.task, workspace().datasets)
     if version := version_trained_on(config.task.name, content):
         raise NothingNewError(nothing_new(config.dataset.source, version))
 
@@ -310,7 +310,7 @@ def with_absolute_paths(configuration: Configuration) -> Configuration:
     """The same words typed in another folder mean another data set: what is kept of them must say which."""
     dataset = configuration.dataset
     update = {"images": str(Path(dataset.images).expanduser().resolve())} if dataset.images else {}
-    if is_path(dataset.source, home() / "datasets"):
+    if is_path(dataset.source, workspace().datasets):
         update["source"] = str(Path(dataset.source).expanduser().resolve())
     return configuration.model_copy(update={"dataset": dataset.model_copy(update=update)})
 

@@ -5,7 +5,7 @@ import sys
 from entailment.configuration.configuration import Configuration
 from entailment.configuration.loading import as_yaml
 from entailment.configuration.schedule import Schedule
-from entailment.home import PROJECT
+from entailment.workspace import PROJECT
 from pipelines.retraining import retraining
 from pipelines.runner import with_absolute_paths
 from stacks.schedules import ScheduleState, create_schedule

@@ -8,7 +8,7 @@ import requests
 
 from entailment.errors import ScheduleError
 from entailment.files import check_format, read_json
-from entailment.home import home
+from entailment.workspace import workspace
 
 USER: Final = "admin"
 SERVER_FORMAT: Final = 1
@@ -20,7 +20,7 @@ _START: Final = "Start it with: make airflow"
 
 def airflow_home() -> Path:
     """The folder of this home's Airflow."""
-    return home() / "airflow"
+    return workspace().home / "airflow"
 
 
 def dags_folder() -> Path:
@@ -48,7 +48,7 @@ class AirflowApi:
             ScheduleError: Airflow was never started in this home, is not running, or refuses the password.
         """
         if not server_file().is_file() or not password_file().is_file():
-            raise ScheduleError(f"Airflow was never started in {home()}. {_START}")
+            raise ScheduleError(f"Airflow was never started in {workspace().home}. {_START}")
         noted = read_json(server_file())
         check_format(server_file(), noted.get("format", 1), SERVER_FORMAT)
         self.server: str = noted["url"]

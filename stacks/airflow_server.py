@@ -19,7 +19,7 @@ from typing import Final
 
 from entailment.errors import EntailmentError, ScheduleError
 from entailment.files import written_aside
-from entailment.home import PROJECT
+from entailment.workspace import PROJECT
 from stacks.airflow_api import SERVER_FORMAT, USER, airflow_home, dags_folder, password_file, server_file
 
 PORT: Final = 8080

@@ -6,7 +6,7 @@ from zenml.client import Client
 from zenml.enums import StackComponentType as Type
 
 from entailment.files import locked
-from entailment.home import home
+from entailment.workspace import workspace
 from stacks.local import use_local_stack
 
 _OPERATOR = "airflow.providers.standard.operators.bash.BashOperator"
@@ -17,7 +17,7 @@ def use_airflow_stack() -> str:
     local = use_local_stack()
     name = f"{local}-airflow"
     client = Client()
-    with locked(home() / "stack.lock"):
+    with locked(workspace().home / "stack.lock"):
         if found := client.list_stacks(name=name, size=1).items:
             stack_id = str(found[0].id)
         else:

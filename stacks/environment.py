@@ -5,7 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from entailment.home import PROJECT, home
+from entailment.workspace import PROJECT, workspace
 
 _DEFAULTS = {
     # Telemetry is off unless the user turned it on.
@@ -36,11 +36,11 @@ def prepare_environment() -> None:
         os.environ.setdefault("ZENML_LOGGING_COLORS_DISABLED", "true")
     # ZenML reads HOME through click, whose folder is ~/.config/zenml on Linux.
     if not os.environ.get("ZENML_CONFIG_PATH") and not _writable(_zenml_default()):
-        os.environ["ZENML_CONFIG_PATH"] = str(home() / "zenml-config")
+        os.environ["ZENML_CONFIG_PATH"] = str(workspace().home / "zenml-config")
     if not os.environ.get("MPLCONFIGDIR") and not _writable(Path.home() / ".config" / "matplotlib"):
-        os.environ["MPLCONFIGDIR"] = str(home() / "matplotlib")
+        os.environ["MPLCONFIGDIR"] = str(workspace().home / "matplotlib")
     if not os.environ.get("KERAS_HOME") and not _writable(Path.home() / ".keras"):
-        os.environ["KERAS_HOME"] = str(home() / "keras")
+        os.environ["KERAS_HOME"] = str(workspace().home / "keras")
 
 
 def _zenml_default() -> Path:

@@ -3,7 +3,7 @@
 from contextlib import ExitStack
 
 from entailment.files import locked
-from entailment.home import home
+from entailment.workspace import workspace
 
 _held: list[ExitStack] = []
 
@@ -16,7 +16,7 @@ def hold_home() -> None:
     if not _held:
         lock = ExitStack()
         lock.enter_context(
-            locked(home() / "run.lock", "Another run is going in this home: waiting for its end.")
+            locked(workspace().home / "run.lock", "Another run is going in this home: waiting for its end.")
         )
         _held.append(lock)
 

@@ -10,7 +10,7 @@ from zenml.enums import StackComponentType as Type
 
 from entailment.errors import ConfigurationError
 from entailment.files import check_format, locked, written_aside
-from entailment.home import home
+from entailment.workspace import workspace
 from stacks.tracker import use_stack_s_tracker
 from tracking.experiment import prepare_experiment, tracking_uri
 
@@ -37,22 +37,23 @@ def make_local_stack() -> tuple[str, str]:
     Artifacts lie in `$ENTAILMENT_HOME/zenml`, runs and the registry in `$ENTAILMENT_HOME/mlflow.db`. Raises
     ConfigurationError when the home was copied or moved, DataError when a newer version made it.
     """
-    with locked(home() / "stack.lock"):
+    with locked(workspace().home / "stack.lock"):
         name = f"entailment-{_home_id()}"
         return name, _find_or_make(Client(), name)
 
 
 def _home_id() -> str:
     """Eight characters that tell this home from every other, kept in it with where it was made and its format."""
-    path = home() / "id"
+    home = workspace().home
+    path = home / "id"
     if not path.is_file():
         with written_aside(path) as aside:
-            aside.write_text(f"{uuid.uuid4().hex[:8]}\n{home()}\n{_FORMAT}\n", encoding="utf-8")
+            aside.write_text(f"{uuid.uuid4().hex[:8]}\n{home}\n{_FORMAT}\n", encoding="utf-8")
     identity, made_at, *given = path.read_text(encoding="utf-8").splitlines()
     check_format(path, int(given[0]) if given else 1, _FORMAT)
-    if made_at != str(home()):
+    if made_at != str(home):
         raise ConfigurationError(
-            f"The home {home()} was copied or moved from {made_at}, and what it holds names files there. Move it"
+            f"The home {home} was copied or moved from {made_at}, and what it holds names files there. Move it"
             " back, or delete it to begin a new one."
         )
     return identity
@@ -86,7 +87,7 @@ def _find_or_make(client: Client, name: str) -> str:
 
 def artifact_folder() -> Path:
     """Where the local stack keeps artifacts."""
-    return home() / "zenml"
+    return workspace().home / "zenml"
 
 
 def is_active() -> bool:

@@ -23,7 +23,7 @@ from zenml.orchestrators.publish_utils import publish_failed_pipeline_run
 from entailment.configuration.schedule import Schedule
 from entailment.errors import ConfigurationError, ScheduleError
 from entailment.files import written_aside
-from entailment.home import PROJECT, home
+from entailment.workspace import PROJECT, workspace
 from stacks.airflow_api import AirflowApi, airflow_home, dags_folder
 from stacks.airflow_dag import ENV_ZENML_LOCAL_STORES_PATH, Execution
 from stacks.cron import checked_cron, next_time
@@ -143,7 +143,7 @@ def _submit(
         command=[sys.executable, "-m", "stacks.step_entrypoint"],
         check=list(check),
         folder=str(PROJECT),
-        environment={"ENTAILMENT_HOME": str(home())}
+        environment={"ENTAILMENT_HOME": str(workspace().home)}
         | {variable: os.environ[variable] for variable in _KEPT if os.environ.get(variable)},
         retries=settings.retries,
         retry_delay_seconds=settings.retry_delay,
@@ -181,7 +181,7 @@ def _submit(
 def _store_accepted() -> Iterator[None]:
     """ZenML wants the artifact store below one folder that containers could mount; there are no containers."""
     before = os.environ.get(ENV_ZENML_LOCAL_STORES_PATH)
-    os.environ[ENV_ZENML_LOCAL_STORES_PATH] = str(home())
+    os.environ[ENV_ZENML_LOCAL_STORES_PATH] = str(workspace().home)
     try:
         yield
     finally:

@@ -8,13 +8,13 @@ from zenml import step
 
 from entailment.configuration.configuration import Configuration
 from entailment.errors import DataError
-from entailment.home import home
 from entailment.model.end_to_end import features_of
 from entailment.model.feature_index import FeatureIndex
 from entailment.model.features import configured_featurizer
 from entailment.promotion.champion import drift_configuration, measure_drift
 from entailment.records.records import RecordsFolder
 from entailment.task import SPLITS
+from entailment.workspace import workspace
 from materializers.report import ReportMaterializer
 from steps.fingerprint import cached_by, never
 from tracking import runs
@@ -39,8 +39,9 @@ def drift(
     encoder_state: dict[str, str],
 ) -> Annotated[dict[str, Any], "drift"]:
     """Logs table and figure; a measure above its threshold is a warning, or ends the run (drift.action)."""
+    places = workspace()
     runs.start(configuration.of_model(), source, encoder_state)
-    plain, places = drift_configuration(configuration), (home() / "encoders", home() / "features")
+    plain, places = drift_configuration(configuration), (places.encoders, places.features)
     trained = configuration.encoders.trained(configuration.inputs)
     known = configured_featurizer(plain, *places) if trained else features_of(features, plain, *places)
     parts = [known.split(records.path, name) for name in SPLITS]

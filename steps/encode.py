@@ -10,10 +10,10 @@ from entailment.configuration.encoders import Encoders
 from entailment.configuration.images import Images
 from entailment.configuration.model import ModelConfiguration
 from entailment.configuration.task import Inputs
-from entailment.home import home, scratch
 from entailment.model.feature_index import FeatureIndex, write_feature_index
 from entailment.model.features import configured_featurizer
 from entailment.records.records import RecordsFolder
+from entailment.workspace import workspace
 from materializers.feature_index import FeatureIndexMaterializer
 from steps.fingerprint import cached_by, fingerprint
 
@@ -28,9 +28,10 @@ def encode(
     records: RecordsFolder, encoders: Encoders, inputs: Inputs, encoder_state: dict[str, str]
 ) -> Annotated[FeatureIndex, "features"]:
     """Keeps the vectors of frozen encoders in the feature store and gives their keys; others are not run."""
+    places = workspace()
     images = Images(size=records.image_size)
     config = ModelConfiguration(encoders=encoders, inputs=inputs, images=images)
-    featurizer = configured_featurizer(config, home() / "encoders", home() / "features")
-    folder = Path(tempfile.mkdtemp(dir=scratch()))
+    featurizer = configured_featurizer(config, places.encoders, places.features)
+    folder = Path(tempfile.mkdtemp(dir=places.scratch))
     write_feature_index(featurizer, records.path, folder)
     return FeatureIndex.at(folder)

@@ -9,12 +9,12 @@ from zenml import step
 from entailment.configuration.evaluation import Evaluation
 from entailment.configuration.model import ModelConfiguration
 from entailment.evaluation.report import evaluate_split
-from entailment.home import home
 from entailment.model.end_to_end import features_of
 from entailment.model.feature_index import FeatureIndex
 from entailment.model.training import TrainedHead
 from entailment.records.records import RecordsFolder
 from entailment.reporting.markdown import table_records
+from entailment.workspace import workspace
 from materializers.report import ReportMaterializer
 from steps.fingerprint import cached_by, fingerprint
 from tracking import runs
@@ -42,9 +42,10 @@ def evaluate(
     evaluation: Evaluation,
 ) -> Annotated[dict[str, Any], "report"]:
     """Computes and logs figures, predictions and pictures of the test split; also what `train` did, if cached."""
+    places = workspace()
     run_id = runs.go_on(course)
     runs.log_settings(evaluation, "evaluation.")
-    known = features_of(features, configuration, home() / "encoders", home() / "features", head)
+    known = features_of(features, configuration, places.encoders, places.features, head)
     evaluated = evaluate_split(
         records.path,
         head,

@@ -11,7 +11,7 @@ from typing import Final
 
 from zenml.config import CachePolicy
 
-from entailment.home import PROJECT
+from entailment.workspace import PROJECT
 
 _ROOMS: Final = ("entailment", "steps", "materializers")
 """Where code that computes lies; how a result is logged makes no other result."""

@@ -8,13 +8,13 @@ from zenml import step
 
 from entailment.configuration.configuration import Configuration
 from entailment.evaluation.report import most_frequent
-from entailment.home import home
 from entailment.model.end_to_end import features_of
 from entailment.model.feature_index import FeatureIndex
 from entailment.model.training import TrainedHead, predict
 from entailment.promotion.champion import gather_evidence
 from entailment.promotion.gate import decide
 from entailment.records.records import RecordsFolder, read_index
+from entailment.workspace import workspace
 from materializers.report import ReportMaterializer
 from steps.fingerprint import cached_by, never
 from tracking import runs
@@ -39,7 +39,8 @@ def judge(
     configuration: Configuration,
 ) -> Annotated[dict[str, Any], "decision"]:
     """Has the new head and the champion answer the same test rows and decides who is champion from now on."""
-    known = features_of(features, configuration, home() / "encoders", home() / "features", head)
+    places = workspace()
+    known = features_of(features, configuration, places.encoders, places.features, head)
     challenger = predict(head.model, known.split(records.path, "test"))
     loaded, why = load_champion(champion, source, configuration)
     labels = configuration.task.labels

@@ -13,7 +13,7 @@ from entailment.data.sources import locate
 from entailment.encoders.handles import module_fingerprints
 from entailment.errors import NothingNewError
 from entailment.files import sha256_of_file
-from entailment.home import home
+from entailment.workspace import workspace
 from materializers.report import ReportMaterializer
 from steps.fingerprint import cached_by, never
 from tracking.experiment import ensure_experiment
@@ -37,11 +37,12 @@ def look(
 
     With `only_new` raises NothingNewError when a version was trained on just these data.
     """
+    places = workspace()
     # Not a tracked step: where there is nothing new, there shall be no run in MLflow.
     Client().active_stack.experiment_tracker.configure_mlflow()
     config, model = configuration, configuration.task.name
     ensure_experiment(model)
-    source = locate(config.dataset, config.tweets, home() / "datasets", with_images=config.inputs != "text")
+    source = locate(config.dataset, config.tweets, places.datasets, with_images=config.inputs != "text")
     if only_new:
         content = content_hash(
             read_pairs(source.csv, config.task, max_text_bytes=config.ingest.max_text_bytes)
@@ -51,7 +52,7 @@ def look(
     found = asdict(source) | {"csv": str(source.csv), "sha256": sha256_of_file(source.csv)}
     found["images"] = str(source.images) if source.images else None
     images = {"fingerprint": folder_fingerprint(source.images) if source.images else ""}
-    encoders = module_fingerprints(config.encoders.handles(config.inputs), home() / "encoders")
+    encoders = module_fingerprints(config.encoders.handles(config.inputs), places.encoders)
     return found, images, encoders, champion_version(model)
 
 

@@ -11,10 +11,10 @@ from zenml.client import Client
 from entailment.configuration.evaluation import Evaluation
 from entailment.configuration.model import ModelConfiguration
 from entailment.configuration.section import dotted
-from entailment.home import home, scratch
 from entailment.model.training import TrainedHead
 from entailment.reporting.model_card import encoder_record, model_card, training_command
 from entailment.serving.package import write_package
+from entailment.workspace import workspace
 from materializers.report import ReportMaterializer
 from steps.fingerprint import cached_by, fingerprint
 from tracking import registry, runs
@@ -40,11 +40,12 @@ def register(
 
     `decision` is the promotion gate's, in a retraining.
     """
+    places = workspace()
     model, run_id = configuration.task.name, report["run_id"]
     # Not a tracked step: the model belongs to the run that judged it, also where that was cached.
     Client().active_stack.experiment_tracker.configure_mlflow()
-    with tempfile.TemporaryDirectory(dir=scratch()) as folder, runs.resumed(run_id):
-        package = write_package(Path(folder) / "package", head, configuration, home() / "encoders")
+    with tempfile.TemporaryDirectory(dir=places.scratch) as folder, runs.resumed(run_id):
+        package = write_package(Path(folder) / "package", head, configuration, places.encoders)
         handles = configuration.encoders.handles(configuration.inputs)
         card = model_card(
             model=model,

@@ -10,12 +10,12 @@ from zenml import step
 from entailment.configuration.configuration import Configuration
 from entailment.configuration.section import dotted
 from entailment.data.split import UNDIVIDED, fold_rows
-from entailment.home import home, scratch
 from entailment.model.end_to_end import Workplace, features_of
 from entailment.model.feature_index import FeatureIndex
 from entailment.records.records import RecordsFolder
 from entailment.reporting.search_page import tuning_markdown, tuning_table
 from entailment.trials import search as tuning
+from entailment.workspace import workspace
 from materializers.report import ReportMaterializer
 from steps.fingerprint import cached_by, never
 from steps.interruptions import INTERRUPTIONS
@@ -43,13 +43,14 @@ def search(
     fixed: list[str],
 ) -> Annotated[dict[str, Any], "tuning"]:
     """Goes on with the study of these records and this configuration; gives its trials and the best one."""
+    places = workspace()
     parent = runs.start(configuration.of_model(), source, encoder_state)["run_id"]
     runs.log_settings(configuration.evaluation, "evaluation.")
     name = tuning.study_name(configuration, fixed, folds, records.sha256, encoder_state)
     tags = {"study": name, "folds": str(folds)}
     runs.log_tags(tags)
     runs.log_reports({"fold_report": fold_report})
-    known = features_of(features, configuration, home() / "encoders", home() / "features")
+    known = features_of(features, configuration, places.encoders, places.features)
     whole = known.split(records.path, UNDIVIDED)
     rows = fold_rows(whole.labels, folds, configuration.seed)
 
@@ -57,10 +58,10 @@ def search(
         facts = runs.facts(trial.configuration, source, encoder_state)
         log_child(_child(trial, facts | tags))
 
-    with tempfile.TemporaryDirectory(dir=scratch()) as tuned:
-        place = Workplace(records.path, home() / "encoders", Path(tuned))
+    with tempfile.TemporaryDirectory(dir=places.scratch) as tuned:
+        place = Workplace(records.path, places.encoders, Path(tuned))
         found = tuning.search(
-            home() / "tuning.db",
+            places.home / "tuning.db",
             name,
             configuration,
             trials,

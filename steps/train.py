@@ -6,11 +6,11 @@ from typing import Annotated, Any
 from zenml import step
 
 from entailment.configuration.model import ModelConfiguration
-from entailment.home import home, scratch
 from entailment.model.end_to_end import Workplace, features_of, train_model
 from entailment.model.feature_index import FeatureIndex
 from entailment.model.training import TrainedHead
 from entailment.records.records import RecordsFolder, read_manifest
+from entailment.workspace import workspace
 from materializers.head import HeadMaterializer
 from materializers.report import ReportMaterializer
 from steps.fingerprint import cached_by, fingerprint
@@ -37,12 +37,13 @@ def train(
     encoder_state: dict[str, str],
 ) -> tuple[Annotated[TrainedHead, "head"], Annotated[dict[str, Any], "course"]]:
     """Trains the configured head, logging settings, the data's facts and every epoch; gives all that it logged."""
+    places = workspace()
     undecodable = {"undecodable": read_manifest(records.path)["unreadable"]}
     reports = {"image_report": image_report | undecodable, "split_report": split_report}
     start = runs.start(configuration, source, encoder_state, reports)
-    known = features_of(features, configuration, home() / "encoders", home() / "features")
+    known = features_of(features, configuration, places.encoders, places.features)
     parts = [known.split(records.path, name) for name in ("train", "validation")]
-    place = Workplace(records.path, home() / "encoders", scratch())
+    place = Workplace(records.path, places.encoders, places.scratch)
     head = train_model(*parts, configuration, place, runs.log_epoch)
     usage = features.usage + known.usage
     runs.log_feature_usage(usage)

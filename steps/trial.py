@@ -12,11 +12,11 @@ from zenml import step
 from entailment.configuration.model import ModelConfiguration
 from entailment.errors import reason
 from entailment.evaluation.report import prediction_table
-from entailment.home import home, scratch
 from entailment.model.end_to_end import Workplace, features_of
 from entailment.model.feature_index import FeatureIndex
 from entailment.records.records import RecordsFolder
 from entailment.trials.trial import Fold, run_trial
+from entailment.workspace import workspace
 from materializers.pairs import PairsMaterializer
 from materializers.report import ReportMaterializer
 from steps.fingerprint import cached_by, fingerprint
@@ -43,14 +43,15 @@ def trial(
     encoder_state: dict[str, str],
 ) -> tuple[Annotated[dict[str, Any], "outcome"], Annotated[pd.DataFrame, "predictions"]]:
     """Gives the training's course and the answers to the test split or to a fold; a failure is an outcome too."""
+    places = workspace()
     config = configuration.model_copy(
         update={"images": configuration.images.model_copy(update={"size": records.image_size})}
     )
     outcome: dict[str, Any] = {"name": name, "seed": config.seed, "error": None}
     try:
-        known = features_of(features, config, home() / "encoders", home() / "features")
-        with tempfile.TemporaryDirectory(dir=scratch()) as tuned:
-            place = Workplace(records.path, home() / "encoders", Path(tuned))
+        known = features_of(features, config, places.encoders, places.features)
+        with tempfile.TemporaryDirectory(dir=places.scratch) as tuned:
+            place = Workplace(records.path, places.encoders, Path(tuned))
             result = run_trial(known, config, place, fold)
     except INTERRUPTIONS:
         raise

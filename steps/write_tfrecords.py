@@ -10,8 +10,8 @@ from zenml import step
 from entailment.configuration.images import Images
 from entailment.configuration.records import Records
 from entailment.configuration.task import Inputs
-from entailment.home import scratch
 from entailment.records.records import RecordsFolder, RecordsSpec, write_records
+from entailment.workspace import workspace
 from materializers.records import RecordsMaterializer
 from steps.fingerprint import cached_by, fingerprint
 
@@ -31,6 +31,7 @@ def write_tfrecords(
     found_images: dict[str, str],
 ) -> Annotated[RecordsFolder, "records"]:
     """Writes texts and resized images; `found_images` makes changed files run anew."""
+    places = workspace()
     spec = RecordsSpec(
         images.size,
         images.max_pixels,
@@ -40,6 +41,6 @@ def write_tfrecords(
         images.max_decoded_bytes,
         tuple(labels),
     )
-    folder = Path(tempfile.mkdtemp(dir=scratch()))
+    folder = Path(tempfile.mkdtemp(dir=places.scratch))
     write_records(splits, folder, spec)
     return RecordsFolder.at(folder)

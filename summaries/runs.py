@@ -8,10 +8,10 @@ from typing import Any
 
 from entailment.data.image_paths import MISSING, OK, UNREADABLE
 from entailment.encoders.feature_store import Usage
-from entailment.home import PROJECT
 from entailment.reporting.search_page import changes
 from entailment.trials.comparison import compared_figures
 from entailment.trials.cross_validation import INTERVAL, POOLED, fold_figures
+from entailment.workspace import PROJECT
 from pipelines.runner import (
     ComparisonResult,
     CrossValidationResult,

@@ -33,7 +33,7 @@ HEAVY = {
 }
 # From the ground up: each package or module of the core imports only those before it.
 FLOORS = (
-    *("errors", "files", "task", "configuration", "home", "statistics", "data", "encoders"),
+    *("errors", "files", "task", "configuration", "workspace", "statistics", "data", "encoders"),
     *("records", "model", "serving", "evaluation", "trials", "promotion", "reporting"),
 )
 UNPICKLERS = {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
@@ -82,6 +82,11 @@ def test_a_floor_of_the_core_imports_only_those_below(path):
             if names[0] == "entailment":
                 wanted = names[1:2] or [alias.name for alias in node.names]
                 assert set(wanted) <= set(below), f"{path.name} imports {wanted} of a floor above"
+
+
+@pytest.mark.parametrize("path", core(), ids=lambda p: p.relative_to(PROJECT).as_posix())
+def test_the_core_is_told_where_things_lie(path):
+    assert "entailment.workspace" not in path.read_text()
 
 
 def loaded_by(*names):

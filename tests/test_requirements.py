@@ -10,7 +10,7 @@ from collections import Counter
 import pytest
 from packaging.specifiers import SpecifierSet
 
-from entailment.home import PROJECT
+from entailment.workspace import PROJECT
 
 LOCKS = ("requirements.txt", "requirements-dev.txt", "requirements-airflow.txt")
 

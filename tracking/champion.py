@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from entailment.configuration.configuration import Configuration
-from entailment.home import home
 from entailment.promotion.champion import Champion
 from entailment.serving.predictor import Predictor
+from entailment.workspace import workspace
 from tracking.registry import trained_pairs, version_files, version_tags
 
 
@@ -24,7 +24,7 @@ def load_champion(
         return None, "there is no champion yet"
     if version_tags(model, version).get("data.generated") == "true" and not source["generated"]:
         return None, f"version {version} was trained on generated data"
-    predictor = Predictor(version_files(model, version) / "package", home() / "features")
+    predictor = Predictor(version_files(model, version) / "package", workspace().features)
     if predictor.labels != labels:
         return None, f"version {version} answers with other labels ({', '.join(predictor.labels)})"
     unresolved = configuration.inputs == "text" and source["images"]

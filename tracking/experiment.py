@@ -2,12 +2,12 @@
 
 from entailment.errors import RegistryError
 from entailment.files import locked
-from entailment.home import home
+from entailment.workspace import workspace
 
 
 def tracking_uri() -> str:
     """The URI of the MLflow database in the home."""
-    return f"sqlite:///{home() / 'mlflow.db'}"
+    return f"sqlite:///{workspace().home / 'mlflow.db'}"
 
 
 def prepare_experiment(name: str) -> None:
@@ -25,8 +25,12 @@ def ensure_experiment(name: str) -> None:
     """
     import mlflow
 
-    with locked(home() / "experiment.lock"):
-        location = (home() / "mlartifacts").as_uri() if mlflow.get_tracking_uri() == tracking_uri() else None
+    with locked(workspace().home / "experiment.lock"):
+        location = (
+            (workspace().home / "mlartifacts").as_uri()
+            if mlflow.get_tracking_uri() == tracking_uri()
+            else None
+        )
         experiment = mlflow.get_experiment_by_name(name)
         if experiment is None:
             mlflow.create_experiment(name, artifact_location=location)
@@ -70,6 +74,6 @@ def ui_command(port: int) -> list[str]:
         "--backend-store-uri",
         tracking_uri(),
         "--default-artifact-root",
-        (home() / "mlartifacts").as_uri(),
+        (workspace().home / "mlartifacts").as_uri(),
     ]
     return [sys.executable, "-m", "mlflow", "ui", *store, "--host", "127.0.0.1", "--port", str(port)]

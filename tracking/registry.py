@@ -18,9 +18,9 @@ from entailment.data.pairs import pair_hashes
 from entailment.data.split import SPLIT_COLUMN
 from entailment.errors import RegistryError
 from entailment.files import check_format, locked, read_json, write_json
-from entailment.home import PROJECT, home
 from entailment.promotion.gate import PROMOTED, REFUSED, ROLLED_BACK
 from entailment.task import LABEL, SPLITS, TEXT, probability_columns
+from entailment.workspace import PROJECT, workspace
 from tracking.decisions import AUTOMATIC, GATE, PERSON, keep_decision
 
 if TYPE_CHECKING:
@@ -266,7 +266,7 @@ def _follow(model: str, client: MlflowClient, version: str, decision: Mapping[st
 
 
 def _one_at_a_time() -> AbstractContextManager[None]:
-    return locked(home() / "registry.lock")
+    return locked(workspace().home / "registry.lock")
 
 
 def _line_of_champions(model: str, client: MlflowClient) -> list[str]:

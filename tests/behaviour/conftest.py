@@ -13,12 +13,12 @@ from entailment.data.image_paths import resolve_image_paths
 from entailment.data.pairs import read_pairs
 from entailment.data.sample import write_sample
 from entailment.data.split import split_pairs
-from entailment.home import home
 from entailment.model.features import configured_featurizer
 from entailment.model.training import train_head
 from entailment.records.records import RecordsSpec, write_records
 from entailment.serving.package import write_package
 from entailment.serving.predictor import Predictor
+from entailment.workspace import workspace
 from tests.behaviour.made_pairs import made_pairs
 
 RAW = ["text_1", "image_1", "text_2", "image_2", "label"]
@@ -51,7 +51,7 @@ def sample_model(built_folder: Path, tmp_path_factory: pytest.TempPathFactory) -
     splits = split_pairs(resolved, config.split, config.seed)
     spec = RecordsSpec(images.size, images.max_pixels, config.records.rows_per_shard, "error", True)
     write_records(splits, folder / "records", spec)
-    featurizer = configured_featurizer(config, built_folder, home() / "features")
+    featurizer = configured_featurizer(config, built_folder, workspace().features)
     features = [featurizer.split(folder / "records", name) for name in ("train", "validation")]
     head = train_head(*features, config.head, config.training, config.seed)
     test = splits[splits["split"] == "test"].reset_index(drop=True)

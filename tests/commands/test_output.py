@@ -10,7 +10,7 @@ import pytest
 
 from commands.output import results_or_failure
 from entailment.errors import ConfigurationError, EntailmentError, NothingNewError
-from entailment.home import PROJECT
+from entailment.workspace import PROJECT
 
 
 def test_results_go_to_standard_output_and_all_else_to_standard_error():

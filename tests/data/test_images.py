@@ -19,7 +19,7 @@ from entailment.configuration.images import MAX_DECODED_BYTES
 from entailment.data import images as module
 from entailment.data.images import KINDS, MISSING, checksums_fit, decode_images, read_header
 from entailment.errors import ImageError
-from entailment.home import PROJECT
+from entailment.workspace import PROJECT
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # pytest takes our filter away
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from entailment.files import locked
-from entailment.home import PROJECT
+from entailment.workspace import PROJECT
 from tests.golden.make_home import ROOT
 from tests.pipelines.command_process import run_command
 
