@@ -128,7 +128,7 @@ def test_faulty_images_are_dropped_or_stop(workspace, faulty):
     done = workspace.run("--images", "faulty", "--missing-images", "drop")
     assert done.returncode == 0, done.stderr
     assert "train 45, validation 12, test 19" in done.stdout
-    assert "6 of 7 steps ran, cached: ingest\n" in done.stdout
+    assert "8 of 9 steps ran, cached: ingest\n" in done.stdout
     refused(workspace.run("--images", "faulty", "--missing-images", "error"), 1, "row 1")
 
 

@@ -120,7 +120,7 @@ def test_a_schedule_moves_the_champion_lives_through_kills_and_goes_away(workspa
         (workspace.folder / "modules" / "text").rename(workspace.folder / "gone")
         add(workspace, 180, 3)
         wait_until(lambda: received, PATIENCE, "no alert")
-        assert list(received[0]) == ["text"] and "'often' failed at find_new_data" in received[0]["text"]
+        assert list(received[0]) == ["text"] and "'often' failed at look" in received[0]["text"]
         assert run_states(workspace) == ["completed", "failed"]
         assert schedule(workspace, "--delete", "often") == {"schedules": []}
         assert not list((workspace.home / "airflow" / "dags").iterdir())

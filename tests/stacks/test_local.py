@@ -48,7 +48,7 @@ from stacks.airflow_stack import use_airflow_stack
 from stacks.local import use_local_stack
 from zenml.client import Client
 
-local = use_local_stack()
+local = use_local_stack("multimodal-entailment")
 tracker = Client().active_stack.experiment_tracker
 Client().active_stack.validate()
 tracker.cleanup_step_run(None, False)
@@ -114,4 +114,4 @@ def test_a_home_of_a_newer_version_is_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("ENTAILMENT_HOME", str(tmp_path))
     (tmp_path / "id").write_text(f"0123abcd\n{tmp_path}\n2\n")
     with pytest.raises(DataError, match=r"id is of format 2.* newer version"):
-        local.use_local_stack()
+        local.use_local_stack("multimodal-entailment")
