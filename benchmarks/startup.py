@@ -49,7 +49,9 @@ def core(home: Path) -> None:
         records = Path(scratch) / "records"
         spec = RecordsSpec(config.images.size, limit, config.records.rows_per_shard, "mask", True)
         write_records(splits, records, spec)
-        featurizer = configured_featurizer(config, home / "encoders", home / "features")
+        featurizer = configured_featurizer(
+            config.encoders, config.inputs, config.images.size, home / "encoders", home / "features"
+        )
         train, validation = (featurizer.split(records, name) for name in ("train", "validation"))
         head = train_head(train, validation, config.head, config.training, config.seed)
         counts = split_report(splits, NAMES)["counts"]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from entailment.losses import LOSSES
 from stacks.environment import prepare_environment
 
 if TYPE_CHECKING:
@@ -46,9 +47,7 @@ _RUN_OPTIONS = (
         "--missing-images", type=click.Choice(["mask", "drop", "error"]), help="What to do without an image."
     ),
     click.option("--inputs", type=click.Choice(["multimodal", "text", "image"]), help="What the model sees."),
-    click.option(
-        "--loss", type=click.Choice(["cross_entropy", "weighted", "focal"]), help="What training minimises."
-    ),
+    click.option("--loss", type=click.Choice(list(LOSSES)), help="What training minimises."),
     click.option("--epochs", type=int, help="Epochs at most."),
     click.option("--seed", type=int, help="Seed of every random choice."),
     click.option(

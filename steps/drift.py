@@ -39,11 +39,14 @@ def drift(
     encoder_state: dict[str, str],
 ) -> Annotated[dict[str, Any], "drift"]:
     """Logs table and figure; a measure above its threshold is a warning, or ends the run (drift.action)."""
-    places = workspace()
     runs.start(configuration.of_model(), source, encoder_state)
-    plain, places = drift_configuration(configuration), (places.encoders, places.features)
-    trained = configuration.encoders.trained(configuration.inputs)
-    known = configured_featurizer(plain, *places) if trained else features_of(features, plain, *places)
+    plain, inputs = drift_configuration(configuration), configuration.inputs
+    folders = workspace().encoders, workspace().features
+    # Encoders that are trained are in no index: as they were before, they tell old rows from new ones too.
+    if configuration.encoders.trained(inputs):
+        known = configured_featurizer(plain.encoders, inputs, plain.images.size, *folders)
+    else:
+        known = features_of(features, plain, *folders)
     parts = [known.split(records.path, name) for name in SPLITS]
     # Opened now, the champion's store of features has what was just encoded.
     loaded, why = load_champion(champion, source, configuration)

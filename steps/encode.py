@@ -7,8 +7,6 @@ from typing import Annotated
 from zenml import step
 
 from entailment.configuration.encoders import Encoders
-from entailment.configuration.images import Images
-from entailment.configuration.model import ModelConfiguration
 from entailment.configuration.task import Inputs
 from entailment.model.feature_index import FeatureIndex, write_feature_index
 from entailment.model.features import configured_featurizer
@@ -29,9 +27,7 @@ def encode(
 ) -> Annotated[FeatureIndex, "features"]:
     """Keeps the vectors of frozen encoders in the feature store and gives their keys; others are not run."""
     places = workspace()
-    images = Images(size=records.image_size)
-    config = ModelConfiguration(encoders=encoders, inputs=inputs, images=images)
-    featurizer = configured_featurizer(config, places.encoders, places.features)
+    featurizer = configured_featurizer(encoders, inputs, records.image_size, places.encoders, places.features)
     folder = Path(tempfile.mkdtemp(dir=places.scratch))
     write_feature_index(featurizer, records.path, folder)
     return FeatureIndex.at(folder)

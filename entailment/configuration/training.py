@@ -2,11 +2,19 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from entailment.configuration.section import Count, Positive, Section, Share
+from entailment.losses import LOSSES
 
-Loss = Literal["cross_entropy", "weighted", "focal"]
+
+def _known(loss: str) -> str:
+    if loss not in LOSSES:
+        raise ValueError(f"must be one of {', '.join(LOSSES)}")
+    return loss
+
+
+Loss = Annotated[str, AfterValidator(_known)]
 
 
 class Training(Section):

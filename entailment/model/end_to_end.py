@@ -13,11 +13,11 @@ from entailment.model.adam import Adam
 from entailment.model.feature_index import FeatureIndex, IndexedFeatures
 from entailment.model.features import Featurizer, SplitFeatures, configured_featurizer
 from entailment.model.head import build_head, logits_model, set_temperature
-from entailment.model.losses import build_loss
 from entailment.model.training import (
     Course,
     EpochSink,
     TrainedHead,
+    configured_loss,
     make_deterministic,
     train_head,
     training_step,
@@ -69,7 +69,7 @@ def tuned_featurizer(
 ) -> Featurizer:
     """The featurizer whose features a trained head takes: of the encoders that were trained with it, if any."""
     tuned = config.model_copy(update={"encoders": trained.tuned(config.encoders)})
-    return configured_featurizer(tuned, encoders, store)
+    return configured_featurizer(tuned.encoders, tuned.inputs, tuned.images.size, encoders, store)
 
 
 def features_of(
@@ -86,7 +86,12 @@ def features_of(
     if trained is not None and trained.modules:
         return tuned_featurizer(trained, config, encoders, store)
     kinds = tuple(config.encoders.handles(config.inputs))
-    return IndexedFeatures(index, kinds, store, lambda: configured_featurizer(config, encoders, store))
+    return IndexedFeatures(
+        index,
+        kinds,
+        store,
+        lambda: configured_featurizer(config.encoders, config.inputs, config.images.size, encoders, store),
+    )
 
 
 class _Network:
@@ -193,7 +198,7 @@ def _train(
     widths = {name: tensor.shape[1] for name, tensor in network.inputs(given, known).items()}
     model = build_head(widths, config.head, len(config.task.labels))
     head = logits_model(model)
-    loss = build_loss(config.training, parts["train"].labels, len(config.task.labels))
+    loss = configured_loss(config.training, parts["train"].labels, len(config.task.labels))
     rates = [
         (
             config.training.encoder_learning_rate,

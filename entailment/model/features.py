@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from entailment.configuration.encoders import Encoders
-from entailment.configuration.model import ModelConfiguration
+from entailment.configuration.task import Inputs
 from entailment.encoders.feature_store import FeatureStore, StoredFeatures, Usage
 from entailment.records.records import RecordsIndex, Row, content_key, read_index, read_rows
 from entailment.task import LABELS
@@ -280,15 +280,17 @@ class _Pool:
         self._places, self._values = [], []
 
 
-def configured_featurizer(config: ModelConfiguration, encoders: Path, store: Path | None) -> Featurizer:
-    """The featurizer of a training: the encoders that it needs and does not train, found or built in `encoders`."""
-    frozen = config.encoders.handles(config.inputs).keys() - config.encoders.trained(config.inputs).keys()
-    text = image = None
-    if "text" in frozen:
-        text = load_text_encoder(config.encoders, encoders)
-    if "image" in frozen:
-        image = load_image_encoder(config.encoders, config.images.size, encoders)
-    return Featurizer(text, image, pair=config.encoders.text.encode == "pair", store=store, progress=True)
+def configured_featurizer(
+    config: Encoders, inputs: Inputs, image_size: int, folder: Path, store: Path | None
+) -> Featurizer:
+    """The featurizer of a training: of the encoders that `inputs` needs and that are not trained.
+
+    They are found or built in `folder`; what they give is kept below `store`.
+    """
+    frozen = config.handles(inputs).keys() - config.trained(inputs).keys()
+    text = load_text_encoder(config, folder) if "text" in frozen else None
+    image = load_image_encoder(config, image_size, folder) if "image" in frozen else None
+    return Featurizer(text, image, pair=config.text.encode == "pair", store=store, progress=True)
 
 
 def load_text_encoder(config: Encoders, folder: Path) -> "TextEncoder":

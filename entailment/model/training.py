@@ -12,10 +12,10 @@ from entailment.configuration.head import Head
 from entailment.configuration.training import Training
 from entailment.errors import DataError, EntailmentError
 from entailment.files import check_format, read_json, write_json
+from entailment.losses import LOSSES, LossFunction, LossSettings
 from entailment.model.adam import Adam
 from entailment.model.features import SplitFeatures
 from entailment.model.head import build_head, load_head, logits_model, set_temperature
-from entailment.model.losses import LossFunction, build_loss
 from entailment.statistics.calibration import fit_temperature
 from entailment.statistics.metrics import macro_f1
 
@@ -90,7 +90,7 @@ def train_head(
     make_deterministic(seed)
     classes = len(train.classes)
     model = build_head({name: column.shape[1] for name, column in train.inputs.items()}, head, classes)
-    loss, trained = build_loss(config, train.labels, classes), logits_model(model)
+    loss, trained = configured_loss(config, train.labels, classes), logits_model(model)
     inputs = {name: tf.TensorSpec([None, *column.shape[1:]]) for name, column in train.inputs.items()}
     step = training_step(
         lambda inputs: trained(inputs, training=True),
@@ -104,6 +104,19 @@ def train_head(
     course.run(step, lambda: batches(train, config.batch_size, order), len(train.labels))
     set_temperature(model, fit_temperature(course.restore(), validation.labels))
     return TrainedHead(model, course.best_epoch, course.history)
+
+
+def configured_loss(config: Training, labels: "np.ndarray", classes: int) -> LossFunction:
+    """The loss that is set; `labels` (int [n], the training rows) give class weights and class shares."""
+    settings = LossSettings(
+        labels,
+        classes,
+        config.class_weights,
+        config.focal_gamma,
+        config.label_smoothing,
+        config.logit_adjustment,
+    )
+    return LOSSES[config.loss](settings)
 
 
 class Course:

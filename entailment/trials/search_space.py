@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 from entailment.configuration.configuration import Configuration
 from entailment.configuration.loading import with_values
 from entailment.configuration.section import dotted
-from entailment.configuration.training import Loss
+from entailment.losses import LOSSES
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def _has_two_vectors(configuration: Configuration) -> bool:
 SPACE: Final = (
     Dimension("training.learning_rate", "how far a step of Adam goes", low=1e-4, high=1e-2, log=True),
     Dimension("training.batch_size", "rows in a step: small ones are noisier", choices=(16, 32, 64, 128)),
-    Dimension("training.loss", "how rare classes count", choices=get_args(Loss)),
+    Dimension("training.loss", "how rare classes count", choices=tuple(LOSSES)),
     Dimension(
         "training.focal_gamma",
         "how far easy rows are played down",

@@ -5,7 +5,7 @@ from typing import TypeVar, get_args
 
 from entailment.configuration.model import ModelConfiguration
 from entailment.configuration.task import Inputs
-from entailment.configuration.training import Loss
+from entailment.losses import LOSSES
 
 Settings = TypeVar("Settings", bound=ModelConfiguration)
 
@@ -15,7 +15,7 @@ class Variant:
     """One kind of input with one loss."""
 
     inputs: Inputs
-    loss: Loss
+    loss: str
 
     @property
     def name(self) -> str:
@@ -28,11 +28,11 @@ class Variant:
         return configuration.model_copy(update={"inputs": self.inputs, "training": training})
 
 
-def variants(inputs: Inputs | None = None, loss: Loss | None = None) -> list[Variant]:
+def variants(inputs: Inputs | None = None, loss: str | None = None) -> list[Variant]:
     """Every combination, or those with the given inputs or loss."""
     return [
         Variant(one_inputs, one_loss)
         for one_inputs in get_args(Inputs)
-        for one_loss in get_args(Loss)
+        for one_loss in LOSSES
         if inputs in (None, one_inputs) and loss in (None, one_loss)
     ]

@@ -51,7 +51,9 @@ def sample_model(built_folder: Path, tmp_path_factory: pytest.TempPathFactory) -
     splits = split_pairs(resolved, config.split, config.seed)
     spec = RecordsSpec(images.size, images.max_pixels, config.records.rows_per_shard, "error", True)
     write_records(splits, folder / "records", spec)
-    featurizer = configured_featurizer(config, built_folder, workspace().features)
+    featurizer = configured_featurizer(
+        config.encoders, config.inputs, config.images.size, built_folder, workspace().features
+    )
     features = [featurizer.split(folder / "records", name) for name in ("train", "validation")]
     head = train_head(*features, config.head, config.training, config.seed)
     test = splits[splits["split"] == "test"].reset_index(drop=True)

@@ -85,7 +85,13 @@ def test_records_are_read(records: Path) -> None:
 def test_features_of_images_are_found_in_the_store_and_texts_encoded_anew(
     records: Path, golden_home: Path, configuration: Configuration
 ) -> None:
-    featurizer = configured_featurizer(configuration, golden_home / "encoders", golden_home / "features")
+    featurizer = configured_featurizer(
+        configuration.encoders,
+        configuration.inputs,
+        configuration.images.size,
+        golden_home / "encoders",
+        golden_home / "features",
+    )
     featurizer.split(records, "train")
     index = read_index(records, "train")
     images, texts = len(np.unique(index.images)), len(np.unique(index.texts))

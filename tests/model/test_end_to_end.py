@@ -13,8 +13,7 @@ from entailment.files import read_json, write_json
 from entailment.model.end_to_end import Workplace, train_model, tuned_featurizer
 from entailment.model.features import configured_featurizer
 from entailment.model.head import logits_model, temperature_of
-from entailment.model.losses import build_loss
-from entailment.model.training import load_trained, predict, save_trained
+from entailment.model.training import configured_loss, load_trained, predict, save_trained
 from entailment.records.records import RecordsSpec, write_records
 from entailment.serving.package import write_package
 from entailment.serving.predictor import Predictor
@@ -83,7 +82,9 @@ def configured(modules, inputs, **settings):
 
 
 def trained_with(records, config, folder):
-    featurizer = configured_featurizer(config, folder, folder / "features")
+    featurizer = configured_featurizer(
+        config.encoders, config.inputs, config.images.size, folder, folder / "features"
+    )
     (folder / "tuned").mkdir(parents=True)
     features = [featurizer.split(records, split) for split in ("train", "validation")]
     return train_model(*features, config, Workplace(records, folder, folder / "tuned"))
@@ -127,7 +128,7 @@ def test_what_is_asked_for_moves_and_its_features_are_those_of_training(
     featurizer = tuned_featurizer(trained, config, tmp_path, tmp_path / "features")
     validation, train = (featurizer.split(records, split) for split in ("validation", "train"))
     logits = predict(logits_model(trained.model), validation)
-    loss = np.mean(build_loss(config.training, train.labels, 3)(validation.labels, logits))
+    loss = np.mean(configured_loss(config.training, train.labels, 3)(validation.labels, logits))
     assert loss == pytest.approx(trained.history["val_loss"][trained.best_epoch], abs=1e-4)
     assert temperature_of(trained.model) > 0
 

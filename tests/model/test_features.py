@@ -67,7 +67,9 @@ def test_no_encoder_is_loaded_where_all_is_stored(tmp_path, monkeypatch):
     rows = [Row(("1", "2"), ("aa", "b"), (np.full((32, 32, 3), 9, np.uint8), None), 0)]
 
     def features():
-        return configured_featurizer(config, tmp_path / "none", tmp_path / "features").rows(rows)
+        return configured_featurizer(
+            config.encoders, config.inputs, config.images.size, tmp_path / "none", tmp_path / "features"
+        ).rows(rows)
 
     first = features()
     monkeypatch.setattr("entailment.encoders.text.load_module", None)

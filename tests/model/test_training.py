@@ -91,3 +91,23 @@ def test_saved_and_loaded_it_answers_the_same(tmp_path):
     record.write_text("{")
     with pytest.raises(DataError, match="Train again"):
         load_trained(tmp_path / "head")
+
+
+def test_a_loss_that_is_added_is_trained_with(monkeypatch):
+    """One function under its name is all that a new loss is."""
+    from entailment import losses
+    from entailment.configuration import training as settings
+    from entailment.model import training
+
+    def halves(given):
+        return lambda labels, logits: losses.cross_entropy(given)(labels, logits) / 2
+
+    known = {**losses.LOSSES, "halves": halves}
+    for module in (losses, settings, training):
+        monkeypatch.setattr(module, "LOSSES", known)
+    half, whole = (
+        train_head(TRAIN, VALIDATION, HEAD, Training(epochs=1, loss=loss), 1).history
+        for loss in ("halves", "cross_entropy")
+    )
+    # Adam's steps do not depend on the scale of the loss, nearly.
+    assert half["train_loss"][0] == pytest.approx(whole["train_loss"][0] / 2, rel=1e-2)

@@ -222,12 +222,12 @@ def test_a_step_runs_again_where_its_code_does_something_else(first, workspace, 
         (copy / "entailment" / file).write_text(text.replace(old, new, 1))
 
     edit("records/records.py", '"""', '"""Another docstring: ')
-    edit("model/losses.py", "import tensorflow as tf\n", "import tensorflow as tf  # a comment\n")
+    edit("losses.py", "import tensorflow as tf\n", "import tensorflow as tf  # a comment\n")
     edit("configuration/promotion.py", "min_rows: Count = 100", "min_rows: Count = 90")
     assert Workspace(workspace.folder, copy).steps_run() == set()
     edit("reporting/figures.py", 'INK, FAINT, PANEL = "#1f2933"', 'INK, FAINT, PANEL = "#1f2934"')
     assert Workspace(workspace.folder, copy).steps_run() == {"evaluate", "register"}
-    edit("model/losses.py", "return weight * cross_entropy", "return 2 * weight * cross_entropy")
+    edit("losses.py", "return weight * cross_entropy", "return 2 * weight * cross_entropy")
     assert Workspace(workspace.folder, copy).steps_run() == TRACKED
 
 

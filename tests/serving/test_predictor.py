@@ -52,7 +52,9 @@ def predictor(folder, modules, inputs="multimodal", encode="each"):
             "encoders.image.encoder": modules["image"],
         },
     )
-    featurizer = configured_featurizer(configuration, folder, folder / "features")
+    featurizer = configured_featurizer(
+        configuration.encoders, configuration.inputs, configuration.images.size, folder, folder / "features"
+    )
     from entailment.records.records import Row
 
     black = np.zeros((SIZE, SIZE, 3), np.uint8)

@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from entailment.configuration.training import Training
-from entailment.model.losses import build_loss, class_weights, focal_loss
+from entailment.losses import LOSSES, LossSettings, class_weights, focal_loss
 
 LABELS = np.array([0, 1, 2, 2])
 LOGITS = np.log(np.array([[0.7, 0.2, 0.1], [0.1, 0.6, 0.3], [0.2, 0.2, 0.6], [0.5, 0.4, 0.1]], np.float32))
@@ -15,7 +14,7 @@ CHOSEN = np.array([0.7, 0.6, 0.6, 0.1])
 
 def test_cross_entropy_is_keras_s():
     expected = keras.losses.sparse_categorical_crossentropy(LABELS, LOGITS, from_logits=True)
-    actual = build_loss(Training(), LABELS, 3)(LABELS, LOGITS)
+    actual = LOSSES["cross_entropy"](LossSettings(LABELS, 3))(LABELS, LOGITS)
     np.testing.assert_allclose(actual, expected, rtol=1e-5)
 
 
@@ -27,12 +26,12 @@ def test_class_weights_are_largest_count_over_count():
 
 
 def test_weighted_multiplies_by_the_weight_of_the_true_class():
-    actual = build_loss(Training(loss="weighted"), LABELS, 3)(LABELS, LOGITS)
+    actual = LOSSES["weighted"](LossSettings(LABELS, 3))(LABELS, LOGITS)
     np.testing.assert_allclose(actual, np.array([2, 2, 1, 1]) * -np.log(CHOSEN), rtol=1e-5)
 
 
 def test_focal_plays_down_easy_rows():
-    actual = build_loss(Training(loss="focal", focal_gamma=3), LABELS, 3)(LABELS, LOGITS)
+    actual = LOSSES["focal"](LossSettings(LABELS, 3, focal_gamma=3))(LABELS, LOGITS)
     np.testing.assert_allclose(actual, (1 - CHOSEN) ** 3 * -np.log(CHOSEN), rtol=1e-5)
 
 
@@ -47,14 +46,13 @@ def test_certainty_gives_finite_loss_and_gradient(gamma, logits):
 
 
 def test_smoothing_spreads_part_of_the_target():
-    actual = build_loss(Training(label_smoothing=0.3), LABELS, 3)(LABELS, LOGITS)
+    actual = LOSSES["cross_entropy"](LossSettings(LABELS, 3, label_smoothing=0.3))(LABELS, LOGITS)
     evenly = -np.log(np.exp(LOGITS) / np.exp(LOGITS).sum(axis=1, keepdims=True)).mean(axis=1)
     np.testing.assert_allclose(actual, 0.7 * -np.log(CHOSEN) + 0.3 * evenly, rtol=1e-5)
 
 
 def test_given_class_weights_replace_the_counted_ones():
-    config = Training(loss="weighted", class_weights=(5, 1, 0.5))
-    actual = build_loss(config, LABELS, 3)(LABELS, LOGITS)
+    actual = LOSSES["weighted"](LossSettings(LABELS, 3, class_weights=(5, 1, 0.5)))(LABELS, LOGITS)
     np.testing.assert_allclose(actual, np.array([5, 1, 0.5, 0.5]) * -np.log(CHOSEN), rtol=1e-5)
 
 
@@ -62,5 +60,5 @@ def test_logit_adjustment_asks_more_of_rare_classes():
     even = np.zeros((3, 3), np.float32)
     labels = np.array([0, 1, 2])
     shares = np.array([0, 2, 2, 2, 2, 2, 2, 2, 2, 1])
-    adjusted = build_loss(Training(logit_adjustment=1.0), shares, 3)(labels, even)
+    adjusted = LOSSES["cross_entropy"](LossSettings(shares, 3, logit_adjustment=1.0))(labels, even)
     np.testing.assert_allclose(adjusted, -np.log([0.1, 0.1, 0.8]), rtol=1e-5)

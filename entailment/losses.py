@@ -1,9 +1,12 @@
-"""Losses for imbalanced classes, each a function of integer labels and logits."""
+"""Losses for imbalanced classes: each a function of integer labels and logits.
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+A new loss is a new function in LOSSES.
+"""
 
-from entailment.configuration.training import Training
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     import numpy as np
@@ -13,15 +16,40 @@ LossFunction = Callable[["tf.Tensor", "tf.Tensor"], "tf.Tensor"]
 """labels int [n], logits float32 [n, classes] -> loss float32 [n]."""
 
 
-def build_loss(config: Training, labels: "np.ndarray", classes: int) -> LossFunction:
-    """The configured loss; `labels` (int [n], the training rows) give class weights and class shares."""
-    even = [1.0] * classes
-    return focal_loss(
-        gamma=config.focal_gamma if config.loss == "focal" else 0.0,
-        weights=config.class_weights or class_weights(labels, classes) if config.loss == "weighted" else even,
-        smoothing=config.label_smoothing,
-        offsets=[config.logit_adjustment * share for share in log_shares(labels, classes)],
-    )
+@dataclass(frozen=True)
+class LossSettings:
+    """What a loss is made from: the classes of the training rows, and the settings of `training` that it may read."""
+
+    labels: "np.ndarray"
+    """int [n]: classes of the training rows, which give class weights and class shares."""
+    classes: int
+    """How many there are."""
+    class_weights: tuple[float, ...] | None = None
+    focal_gamma: float = 2.0
+    label_smoothing: float = 0.0
+    logit_adjustment: float = 0.0
+
+
+def cross_entropy(settings: LossSettings) -> LossFunction:
+    """Every row counts the same."""
+    return _adjusted(settings, gamma=0.0, weights=[1.0] * settings.classes)
+
+
+def weighted(settings: LossSettings) -> LossFunction:
+    """Rows of rare classes count more: by `class_weights`, else by largest class count / class count."""
+    weights = settings.class_weights or class_weights(settings.labels, settings.classes)
+    return _adjusted(settings, gamma=0.0, weights=weights)
+
+
+def focal(settings: LossSettings) -> LossFunction:
+    """Rows that are answered right with certainty count less (Lin et al., 2017)."""
+    return _adjusted(settings, gamma=settings.focal_gamma, weights=[1.0] * settings.classes)
+
+
+LOSSES: Final[Mapping[str, Callable[[LossSettings], LossFunction]]] = MappingProxyType(
+    {function.__name__: function for function in (cross_entropy, weighted, focal)}
+)
+"""Every loss by its name in `training.loss`."""
 
 
 def class_weights(labels: "np.ndarray", classes: int) -> list[float]:
@@ -67,3 +95,10 @@ def focal_loss(
         return weight * cross_entropy
 
     return loss
+
+
+def _adjusted(settings: LossSettings, gamma: float, weights: Sequence[float]) -> LossFunction:
+    """The focal loss with label smoothing and logit adjustment as they are set."""
+    shares = log_shares(settings.labels, settings.classes)
+    offsets = [settings.logit_adjustment * share for share in shares]
+    return focal_loss(gamma, weights, settings.label_smoothing, offsets)
