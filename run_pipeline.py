@@ -55,9 +55,9 @@ class _TrainByDefault(click.Group):
 def cli() -> None:
     """Does the second of two posts contradict the first, follow from it, or neither?
 
-    Without a command, trains: reads the pairs, resolves images, splits, writes TFRecords, trains, evaluates
-    and registers the model. Results go to standard output, progress to standard error. Exit code: 0 done,
-    1 failed, 2 wrong use, 3 nothing new (retrain --check), 130 interrupted.
+    Without a command, trains: looks at what is there, reads the pairs, resolves images, splits, writes TFRecords,
+    encodes, trains, evaluates and registers the model. Results go to standard output, progress to standard error.
+    Exit code: 0 done, 1 failed, 2 wrong use, 3 nothing new (retrain --check), 130 interrupted.
     """
 
 

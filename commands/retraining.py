@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from commands.examples import examples
-from commands.options import configuration_from, run_configuration_from, run_options, use_stack
+from commands.options import configuration_from, model_name, run_configuration_from, run_options, use_stack
 from commands.output import print_json, results_or_failure
 from entailment.errors import ConfigurationError, EntailmentError, NothingNewError
 from stacks.environment import prepare_environment
@@ -84,7 +84,7 @@ def schedule(as_json: bool, **options: Any) -> None:
         from stacks.logs import quiet_libraries
 
         quiet_libraries()
-        use_airflow_stack()
+        use_airflow_stack(model_name(options["config"]))
         from summaries.runs import schedules_table
 
         states, fault = action()

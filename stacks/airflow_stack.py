@@ -12,9 +12,12 @@ from stacks.local import use_local_stack
 _OPERATOR = "airflow.providers.standard.operators.bash.BashOperator"
 
 
-def use_airflow_stack() -> str:
-    """Makes what is missing of this home's Airflow stack and selects it for this process; returns its name."""
-    local = use_local_stack()
+def use_airflow_stack(experiment: str) -> str:
+    """Makes what is missing of this home's Airflow stack, and the MLflow experiment, and selects it for this process.
+
+    Returns its name.
+    """
+    local = use_local_stack(experiment)
     name = f"{local}-airflow"
     client = Client()
     with locked(workspace().home / "stack.lock"):

@@ -64,7 +64,7 @@ def compare(
         ]
         if failures:
             answers[variant.name] = "; ".join(failures)
-            child = Child(variant.name, configured, tags, {}, failed=answers[variant.name])
+            child = Child(variant.name, configured, evaluation, tags, {}, failed=answers[variant.name])
             listed.append(entry | {"run_id": log_child(child), "error": answers[variant.name]})
             continue
         true = results[0][1]["true_index"].to_numpy()
@@ -72,7 +72,7 @@ def compare(
         histories = [outcome["history"] for outcome, _ in results]
         summary = summarise_variant(true, answers[variant.name], histories, labels, **options)
         child = finished_child(
-            variant.name, configured, tags, summary.metrics, summary.curves, summary.confusion
+            variant.name, configured, evaluation, tags, summary.metrics, summary.curves, summary.confusion
         )
         listed.append(entry | {"run_id": log_child(child), "metrics": summary.metrics})
     table = comparison_table(true, answers, labels, **options)

@@ -7,7 +7,6 @@ import pandas as pd
 from zenml import step
 
 from entailment.configuration.configuration import Configuration
-from entailment.configuration.model import ModelConfiguration
 from entailment.reporting.cross_validation_page import cross_validation_figure, cross_validation_markdown
 from entailment.reporting.figures import confusion_matrix_figure
 from entailment.statistics.metrics import confusion_counts
@@ -62,7 +61,7 @@ def crossval(
     runs.log_tags({"folds": tags["folds"]})
     listed = []
     for number, (outcome, _) in trials.items():
-        child = _child(configuration.of_model(), tags, number, outcome, folds[number], summary.folds[number])
+        child = _child(configuration, tags, number, outcome, folds[number], summary.folds[number])
         entry = {"error": outcome["error"]} if outcome["error"] else {"metrics": summary.folds[number]}
         listed.append({"fold": number, "run_id": log_child(child)} | entry)
     runs.log_reports({"fold_report": fold_report})
@@ -78,20 +77,21 @@ def _answers(outcome: dict[str, Any], table: pd.DataFrame, labels: Sequence[str]
 
 
 def _child(
-    configuration: ModelConfiguration,
+    configuration: Configuration,
     tags: dict[str, str],
     number: int,
     outcome: dict[str, Any],
     answers: FoldAnswers | str,
     metrics: dict[str, float] | str,
 ) -> Child:
+    model, evaluation = configuration.of_model(), configuration.evaluation
     name, tags = f"fold {number}", tags | {"fold": str(number)}
     if isinstance(answers, str) or isinstance(metrics, str):
-        return Child(name, configuration, tags, {}, failed=outcome["error"])
+        return Child(name, model, evaluation, tags, {}, failed=outcome["error"])
     classes = len(configuration.task.labels)
     confusion = confusion_counts(answers.labels, answers.probabilities.argmax(axis=1), classes)
     figures = {f"test_{figure}": value for figure, value in metrics.items()}
-    return finished_child(name, configuration, tags, figures, outcome["history"], confusion)
+    return finished_child(name, model, evaluation, tags, figures, outcome["history"], confusion)
 
 
 def _title(of: str, metrics: dict[str, float]) -> str:

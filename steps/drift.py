@@ -41,7 +41,8 @@ def drift(
     """Logs table and figure; a measure above its threshold is a warning, or ends the run (drift.action)."""
     runs.start(configuration.of_model(), source, encoder_state)
     plain, inputs = drift_configuration(configuration), configuration.inputs
-    folders = workspace().encoders, workspace().features
+    places = workspace()
+    folders = places.encoders, places.features
     # Encoders that are trained are in no index: as they were before, they tell old rows from new ones too.
     if configuration.encoders.trained(inputs):
         known = configured_featurizer(plain.encoders, inputs, plain.images.size, *folders)

@@ -1,10 +1,10 @@
-"""Step 5: encode every text and image once."""
+"""Encode every text and image once."""
 
 import tempfile
 from pathlib import Path
 from typing import Annotated
 
-from zenml import step
+from zenml import get_step_context, step
 
 from entailment.configuration.encoders import Encoders
 from entailment.configuration.task import Inputs
@@ -29,5 +29,5 @@ def encode(
     places = workspace()
     featurizer = configured_featurizer(encoders, inputs, records.image_size, places.encoders, places.features)
     folder = Path(tempfile.mkdtemp(dir=places.scratch))
-    write_feature_index(featurizer, records.path, folder)
+    write_feature_index(featurizer, records.path, folder, get_step_context().pipeline_run.name)
     return FeatureIndex.at(folder)

@@ -1,4 +1,4 @@
-"""Step 7: judge the head on the test split."""
+"""Judge the head on the test split."""
 
 from dataclasses import asdict
 from typing import Annotated, Any

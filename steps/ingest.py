@@ -1,4 +1,4 @@
-"""Step 1: read and validate the pairs."""
+"""Read and validate the pairs."""
 
 import logging
 from pathlib import Path

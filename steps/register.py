@@ -1,4 +1,4 @@
-"""Step 8: register the model that takes raw texts and images."""
+"""Register the model that takes raw texts and images."""
 
 import tempfile
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Step 2: find each pair's images."""
+"""Find each pair's images."""
 
 import logging
 from pathlib import Path

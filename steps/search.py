@@ -91,7 +91,8 @@ def _child(trial: tuning.Trial, tags: dict[str, str]) -> Child:
     _LOG.info("Trial %d: %s %s", trial.number, trial.state, value or trial.error)
     return Child(
         f"trial {trial.number}",
-        trial.configuration,
+        trial.configuration.of_model(),
+        trial.configuration.evaluation,
         tags | {"trial": str(trial.number), "state": trial.state},
         {f"validation_{figure}": number for figure, number in trial.metrics.items()},
         trial.curves,

@@ -1,4 +1,4 @@
-"""Step 3: divide the pairs into train, validation and test."""
+"""Divide the pairs into train, validation and test."""
 
 import logging
 from typing import Annotated, Any

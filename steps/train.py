@@ -1,9 +1,9 @@
-"""Step 6: train the head on the features, or encoders with it."""
+"""Train the head on the features, or encoders with it."""
 
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from zenml import step
+from zenml import get_step_context, step
 
 from entailment.configuration.model import ModelConfiguration
 from entailment.model.end_to_end import Workplace, features_of, train_model
@@ -45,6 +45,6 @@ def train(
     parts = [known.split(records.path, name) for name in ("train", "validation")]
     place = Workplace(records.path, places.encoders, places.scratch)
     head = train_model(*parts, configuration, place, runs.log_epoch)
-    usage = features.usage + known.usage
+    usage = features.usage(get_step_context().pipeline_run.name) + known.usage
     runs.log_feature_usage(usage)
     return head, {**start, "history": head.history, "features": asdict(usage)}

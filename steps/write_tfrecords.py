@@ -1,4 +1,4 @@
-"""Step 4: write texts and images as TFRecord files."""
+"""Write texts and images as TFRecord files."""
 
 import tempfile
 from pathlib import Path

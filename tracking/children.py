@@ -8,6 +8,7 @@ import mlflow
 from mlflow import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
+from entailment.configuration.evaluation import Evaluation
 from entailment.configuration.model import ModelConfiguration
 from entailment.configuration.section import dotted
 from entailment.reporting.figures import confusion_matrix_figure, training_curves_figure
@@ -25,6 +26,7 @@ class Child:
 
     name: str
     configuration: ModelConfiguration
+    evaluation: Evaluation
     tags: Mapping[str, str]
     metrics: Mapping[str, float]
     """Final figures."""
@@ -43,6 +45,7 @@ class Child:
 def finished_child(
     name: str,
     configuration: ModelConfiguration,
+    evaluation: Evaluation,
     tags: Mapping[str, str],
     metrics: Mapping[str, float],
     curves: Mapping[str, Sequence[float]],
@@ -58,6 +61,7 @@ def finished_child(
     return Child(
         name,
         configuration,
+        evaluation,
         tags,
         metrics,
         curves,
@@ -74,7 +78,7 @@ def log_child(child: Child) -> str:
     # The note is what the UI shows on the run's page.
     failed = {"error": child.failed, MLFLOW_RUN_NOTE: child.failed} if child.failed else {}
     with mlflow.start_run(run_name=child.name, nested=True, tags={**child.tags, **failed}) as run:
-        mlflow.log_params(dotted(child.configuration))
+        mlflow.log_params(dotted(child.configuration) | dotted(child.evaluation, "evaluation."))
         log_curves(run.info.run_id, child.curves)
         mlflow.log_metrics(dict(child.metrics))
         for name, report in child.reports.items():

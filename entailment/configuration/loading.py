@@ -20,7 +20,11 @@ from entailment.errors import ConfigurationError
 DEFAULT_FILE: Final = "zenml_config.yaml"
 
 
-RUN_KEYS: Final = ("enable_cache", "tags", "settings", "steps", "model", "parameters")
+RUN_KEYS: Final = (
+    *("enable_cache", "tags", "settings", "steps", "model", "parameters", "run_name", "retry", "extra"),
+    *("enable_step_logs", "enable_artifact_metadata", "enable_artifact_visualization", "environment"),
+    *("secrets", "substitutions"),
+)
 """What stands at the top of a file: ZenML's run configuration."""
 _LOG = logging.getLogger(__name__)
 
@@ -31,7 +35,7 @@ class RunConfiguration:
 
     configuration: Configuration
     options: Mapping[str, Any]
-    """What ZenML itself is told: `enable_cache`, `tags`, `settings`, `steps`, `model`, as far as they are given."""
+    """What ZenML itself is told (`enable_cache`, `tags`, `settings`, `steps`, `model` ...), as far as it is given."""
 
 
 def load_configuration(

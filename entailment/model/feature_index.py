@@ -41,14 +41,19 @@ class FeatureIndex:
         """The index at `path`."""
         return cls(path, hashlib.sha256((path / MANIFEST).read_bytes()).hexdigest())
 
-    @property
-    def usage(self) -> Usage:
-        """What the store was asked for when it was written."""
-        return Usage(**read_json(self.path / USAGE))
+    def usage(self, run: str) -> Usage:
+        """What the store was asked for in `run`: where another one wrote the index, nothing had to be encoded."""
+        told = read_json(self.path / USAGE)
+        written, usage = told.pop("run"), Usage(**told)
+        if written == run:
+            return usage
+        return Usage(usage.hits + usage.misses, 0, usage.seconds_saved + usage.seconds_spent)
 
 
-def write_feature_index(featurizer: Featurizer, records: Path, folder: Path) -> None:
+def write_feature_index(featurizer: Featurizer, records: Path, folder: Path, run: str = "") -> None:
     """Encodes what the featurizer's store lacks of every split of the records and writes the index into `folder`.
+
+    `run` is what the run in which this happens is called.
 
     Raises:
         DataError: the records are damaged.
@@ -73,7 +78,7 @@ def write_feature_index(featurizer: Featurizer, records: Path, folder: Path) -> 
             writer.write_batch(batch)
         splits[split] = {"file": file.name, "sha256": sha256_of_file(file)}
         classes = index.classes
-    write_json(folder / USAGE, asdict(featurizer.usage))
+    write_json(folder / USAGE, {"run": run, **asdict(featurizer.usage)})
     told = {"format": _FORMAT, "classes": list(classes), "columns": columns, "splits": splits}
     write_json(folder / MANIFEST, told)
 

@@ -1,8 +1,8 @@
 """The promotion gate: whether a challenger takes the champion's place, and every reason with its numbers.
 
 Both answer the same test rows. Only rows that the champion never trained on count where the two are compared. That
-the challenger is better is a paired bootstrap (`entailment.trials.comparison`): the lower end of the interval of
-the difference in macro-F1 must be above 0.
+the challenger is better is a paired bootstrap (`entailment.statistics.paired_bootstrap`): the lower end of the
+interval of the difference in macro-F1 must be above 0.
 """
 
 from collections.abc import Iterable, Mapping

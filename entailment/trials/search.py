@@ -36,7 +36,10 @@ _UNPRUNED_TRIALS: Final = 5
 """Finished trials before any is stopped early: fewer have no median worth the name."""
 _UNPRUNED_EPOCHS: Final = 5
 """Epochs before a trial may be stopped."""
-_NOT_JUDGED: Final = ("task.", "dataset.", "tweets.", "ingest.", "evaluation.")
+_NOT_JUDGED: Final = (
+    *("task.", "dataset.", "tweets.", "ingest.", "evaluation."),
+    *("promotion.", "drift.", "schedule."),
+)
 """Sections that change no trial, beyond the records, whose hash is part of a study's name."""
 _LOG = logging.getLogger(__name__)
 
