@@ -56,7 +56,7 @@ shown = {
     "uri": tracker.get_tracking_uri(),
     "loaded": [name for name in ("tensorflow", "lightgbm", "statsmodels", "torch") if name in sys.modules],
 }
-for name in (local, use_airflow_stack()):
+for name in (local, use_airflow_stack("multimodal-entailment")):
     stack = Client().get_stack(name)
     parts = {kind: [part.name, part.flavor_name] for kind, (part, *_) in stack.components.items()}
     shown[name.removeprefix(local)] = {"id": str(stack.id), "name": name, "parts": parts}
