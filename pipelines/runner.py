@@ -204,8 +204,8 @@ def run_comparison(
     numbers = [configuration.seed + number for number in range(seeds)]
     run = _run(comparison, use_cache, run_configuration, variants, numbers)
     result = run.load("compare", "comparison")
-    failed = [f"train_{one['inputs']}_{one['loss']}_" for one in result["variants"] if "error" in one]
-    run.forget(name for name in run.steps if name.startswith(tuple(failed)))
+    failed = [f"train_{one['inputs']}_{one['loss']}" for one in result["variants"] if "error" in one]
+    run.forget(f"{name}_{number}" for name in failed for number in numbers)
     return ComparisonResult(
         cached=len(run.cached),
         steps=len(run.steps),

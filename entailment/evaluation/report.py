@@ -38,7 +38,7 @@ class EvaluatedSplit:
     missing_modalities: "pd.DataFrame"
     """What `missing_modalities_table` gives."""
     predictions: "pd.DataFrame"
-    """Columns as in the contract on predictions, and `true_label`."""
+    """What `prediction_table` gives of the test rows, and `true_label`."""
     samples: list[Sample]
     """The first rows."""
     confident_errors: list[Sample]

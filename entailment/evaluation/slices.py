@@ -2,7 +2,7 @@
 
 A slice is a function from a frame of pairs to a bool mask over its rows. The frame has the columns text_1, text_2,
 image_1, image_2 (URLs; all str, empty where there is none) and image_present_1, image_present_2 (bool: whether the
-model saw that image). Its docstring is what the tables say of it. A new slice is a new function in SLICES.
+model saw that image). A new slice is a new function in SLICES, with what the tables say of it in _WHAT.
 """
 
 import html
@@ -89,6 +89,20 @@ SLICES: Final[Mapping[str, SliceFunction]] = MappingProxyType(
     }
 )
 """Every slice by its name."""
+_EVERY: Final = "all"
+_WHAT: Final = MappingProxyType(
+    {
+        _EVERY: "Every row.",
+        "has_url": "A text of the pair holds a link.",
+        "near_identical_texts": "The two texts share at least 80 % of their distinct words.",
+        "dissimilar_texts": "Both texts have words, and share fewer than 10 % of them.",
+        "different_numbers": "Each text names a number that the other does not.",
+        "short_text": "A text of the pair has fewer than 8 words, links not counted.",
+        "image_missing": "The model did not see both images.",
+        "same_image_domain": "Both image URLs name the same host.",
+    }
+)
+"""What the tables say of each; a docstring could change without its step running again."""
 
 
 def slice_columns(labels: Sequence[str]) -> list[str]:
@@ -136,11 +150,11 @@ def slice_table(
     import pandas as pd
 
     rows = []
-    masks = {"all": (np.ones(len(pairs), bool), "Every row.")}
-    masks |= {name: (function(pairs), function.__doc__ or "") for name, function in SLICES.items()}
-    for name, (mask, what) in masks.items():
+    masks = {_EVERY: np.ones(len(pairs), bool)}
+    masks |= {name: function(pairs) for name, function in SLICES.items()}
+    for name, mask in masks.items():
         counts = confusion_counts(np.asarray(true)[mask], np.asarray(predicted)[mask], len(labels))
-        row: dict[str, Any] = {"slice": name, "rows": int(mask.sum()), "what": what}
+        row: dict[str, Any] = {"slice": name, "rows": int(mask.sum()), "what": _WHAT[name]}
         row |= {f"rows_{label}": int(n) for label, n in zip(labels, counts.sum(axis=1), strict=True)}
         if row["rows"] >= FEWEST_ROWS:
             drawn = scores(resampled_counts(counts, bootstrap_samples, seed))["macro_f1"]

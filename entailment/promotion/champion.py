@@ -1,6 +1,6 @@
 """The champion and a challenger side by side: what the promotion gate and the drift report look at."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -175,7 +175,10 @@ def _pair_rows(pairs: "pd.DataFrame", features: "np.ndarray") -> PairRows:
     import numpy as np
 
     texts = list(zip(*(pairs[name].tolist() for name in TEXT), strict=True))
-    sizes = [[_pixels(path) for path in pairs[column].tolist()] for column in IMAGE_PATH]
+    sizes = [
+        [_pixels(path) if status == OK else float("nan") for path, status in _found(pairs, side)]
+        for side in range(2)
+    ]
     return PairRows(texts, np.array(sizes, np.float64).T, features)
 
 
@@ -203,10 +206,22 @@ def _raw(pairs: "pd.DataFrame") -> "pd.DataFrame":
     import pandas as pd
 
     columns: dict[str, Any] = {name: pairs[name].tolist() for name in TEXT}
-    for name, path, status in zip(IMAGE, IMAGE_PATH, IMAGE_STATUS, strict=True):
-        found = zip(pairs[path].tolist(), pairs[status].tolist(), strict=True)
-        columns[name] = [Path(file).read_bytes() if state == OK else b"" for file, state in found]
+    for side, name in enumerate(IMAGE):
+        columns[name] = [_content(path) if status == OK else b"" for path, status in _found(pairs, side)]
     return pd.DataFrame(columns)
+
+
+def _found(pairs: "pd.DataFrame", side: int) -> "Iterator[tuple[str, str]]":
+    """Path and status of each row's image on one side."""
+    yield from zip(pairs[IMAGE_PATH[side]].tolist(), pairs[IMAGE_STATUS[side]].tolist(), strict=True)
+
+
+def _content(path: str) -> bytes:
+    """An image file's bytes; one that is gone since it was found is absent, as in the records."""
+    try:
+        return Path(path).read_bytes()
+    except OSError:
+        return b""
 
 
 def _pixels(path: str) -> float:

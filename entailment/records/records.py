@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from entailment.configuration.images import MAX_DECODED_BYTES, MissingImages
+from entailment.data.image_paths import OK
 from entailment.data.split import SPLIT_COLUMN
 from entailment.errors import DataError, ImageError
 from entailment.files import check_format, read_json, sha256_of_file, write_json, written_aside
@@ -458,7 +459,7 @@ def _example(
 
 def _has_failed(chunk: "pd.DataFrame", images: Sequence[Sequence[tuple[bytes, bytes]]], row: int) -> bool:
     """Whether an image of the row was found, but cannot be decoded."""
-    return any(chunk[IMAGE_STATUS[side]].iloc[row] == "ok" and not images[side][row][0] for side in (0, 1))
+    return any(chunk[IMAGE_STATUS[side]].iloc[row] == OK and not images[side][row][0] for side in (0, 1))
 
 
 def _resized_images(
@@ -470,7 +471,7 @@ def _resized_images(
     if not spec.with_images:
         return [(b"", _NO_KEY)] * len(chunk)
     paths = [
-        path if status == "ok" else ""
+        path if status == OK else ""
         for path, status in zip(chunk[IMAGE_PATH[side]], chunk[IMAGE_STATUS[side]], strict=True)
     ]
     data = [_read(path) for path in paths]
@@ -492,7 +493,7 @@ def _read(path: str) -> bytes:
 def _undecodable(path: str, reason: str, spec: RecordsSpec, unreadable: list[list[str]]) -> None:
     if spec.missing == "error":
         raise ImageError(
-            f"The image {path} cannot be decoded: {reason}. Mend it or use --missing-images mask."
+            f"The image {path} cannot be decoded: {reason}. Mend it or use --missing-images mask or drop."
         )
     _LOG.warning("The image %s cannot be decoded: %s.", path, reason)
     unreadable.append([Path(path).name, reason])

@@ -100,7 +100,7 @@ class Reader:
         for name in IMAGE:
             # A text here is the empty one, or no picture, which its row will say.
             values = _column(frame, name, b"")
-            data = [value.encode() if isinstance(value, str) else bytes(value) for value in values]
+            data = [v.encode("utf-8", "replace") if isinstance(v, str) else bytes(v) for v in values]
             pixels, reasons = decode_images(data, **self.settings["decoding"])
             sides.append([None if reason else image for image, reason in zip(pixels, reasons, strict=True)])
             for row, (raw, reason) in enumerate(zip(data, reasons, strict=True)):
