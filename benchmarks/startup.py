@@ -24,7 +24,7 @@ IMPORTS = "import mlflow, pandas, pyarrow, zenml.client, zenml.pipelines"
 
 
 def core(home: Path) -> None:
-    """The seven steps' work by the core alone: no artifacts between the steps, no tracking, no registry."""
+    """The nine steps' work by the core alone: no artifacts between the steps, no tracking, no registry."""
     from dataclasses import asdict
 
     from entailment.configuration.configuration import Configuration
@@ -36,6 +36,7 @@ def core(home: Path) -> None:
     from entailment.model.features import configured_featurizer
     from entailment.model.training import train_head
     from entailment.records.records import RecordsSpec, write_records
+    from entailment.reporting.evaluation_page import evaluation_figures
     from entailment.reporting.figures import save_figure
     from entailment.serving.package import write_package
 
@@ -56,7 +57,7 @@ def core(home: Path) -> None:
         head = train_head(train, validation, config.head, config.training, config.seed)
         counts = split_report(splits, NAMES)["counts"]
         evaluated = evaluate_split(records, head, featurizer, counts, config.evaluation, config.seed, splits)
-        for name, figure in evaluated.figures.items():
+        for name, figure in evaluation_figures(evaluated, head).items():
             save_figure(figure, Path(scratch) / name)
         write_package(Path(scratch) / "package", head, config, home / "encoders")
         print(asdict(evaluated.metrics), file=sys.stderr)

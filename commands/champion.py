@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from commands.examples import examples
-from commands.options import config_option, json_option, model_name
+from commands.options import json_option, model_name, model_options
 from commands.output import print_json, results_or_failure
 from stacks.environment import prepare_environment
 
@@ -15,29 +15,36 @@ from stacks.environment import prepare_environment
 @click.command(epilog=examples("promote 3", 'promote 3 --why "better on Implies"'))
 @click.argument("version")
 @click.option("--why", default="by hand", show_default=True, help="The reason, kept with the version.")
-@config_option
+@model_options
 @json_option
-def promote(version: str, why: str, config: Path | None, as_json: bool) -> None:
+def promote(version: str, why: str, config: Path | None, assignments: tuple[str, ...], as_json: bool) -> None:
     """Make VERSION of the registered model the champion."""
-    _move_champion(lambda registry, model: registry.promote(model, version, why), config, as_json)
+    _move_champion(
+        lambda registry, model: registry.promote(model, version, why), config, assignments, as_json
+    )
 
 
 @click.command(epilog=examples("rollback", 'rollback --why "confuses sarcasm"'))
 @click.option("--why", default="by hand", show_default=True, help="The reason, kept with the version.")
-@config_option
+@model_options
 @json_option
-def rollback(why: str, config: Path | None, as_json: bool) -> None:
+def rollback(why: str, config: Path | None, assignments: tuple[str, ...], as_json: bool) -> None:
     """Make the version that was champion before the champion again."""
-    _move_champion(lambda registry, model: registry.rollback(model, why), config, as_json)
+    _move_champion(lambda registry, model: registry.rollback(model, why), config, assignments, as_json)
 
 
-def _move_champion(move: Callable[[Any, str], dict[str, str]], config: Path | None, as_json: bool) -> None:
+def _move_champion(
+    move: Callable[[Any, str], dict[str, str]],
+    config: Path | None,
+    assignments: tuple[str, ...],
+    as_json: bool,
+) -> None:
     with results_or_failure(as_json) as results:
         prepare_environment()
         from tracking import registry
         from tracking.experiment import prepare_experiment
 
-        model = model_name(config)
+        model = model_name(config, assignments)
         prepare_experiment(model)
         moved = move(registry, model)
         if as_json:

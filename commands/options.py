@@ -1,6 +1,6 @@
 """The options that commands share, and what they name: the configuration and the stack."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,10 @@ _PRESETS = Path(__file__).resolve().parent.parent / "configs"
 
 config_option = click.option(
     "--config", type=click.Path(path_type=Path), help="Used instead of zenml_config.yaml."
+)
+
+set_option = click.option(
+    "--set", "assignments", multiple=True, metavar="a.b=value", help="Any key of the configuration."
 )
 
 _RUN_OPTIONS = (
@@ -58,9 +62,7 @@ _RUN_OPTIONS = (
     click.option(
         "--no-cache", is_flag=True, help="Run every step again; retrain, schedule: also when nothing is new."
     ),
-    click.option(
-        "--set", "assignments", multiple=True, metavar="a.b=value", help="Any key of the configuration."
-    ),
+    set_option,
     json_option,
 )
 
@@ -86,12 +88,18 @@ def run_configuration_from(options: dict[str, Any]) -> "RunConfiguration":
     return load_run_configuration(options["config"] or PROJECT / DEFAULT_FILE, preset, given_keys(options))
 
 
-def model_name(config: Path | None) -> str:
-    """What a configuration file, without one `zenml_config.yaml`, calls experiment and registered model."""
-    from entailment.configuration.loading import DEFAULT_FILE, load_configuration
+def model_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Adds --config and --set, the arguments of `model_name`: which model is meant, where there are several."""
+    return config_option(set_option(command))
+
+
+def model_name(config: Path | None, assignments: Sequence[str]) -> str:
+    """What a configuration file, without one `zenml_config.yaml`, and --set call experiment and registered model."""
+    from entailment.configuration.loading import DEFAULT_FILE, load_configuration, parse_assignments
     from entailment.workspace import PROJECT
 
-    return load_configuration(config or PROJECT / DEFAULT_FILE).task.name
+    given = parse_assignments(assignments)
+    return load_configuration(config or PROJECT / DEFAULT_FILE, overrides=given).task.name
 
 
 def given_keys(options: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from entailment.files import DISK_FAULTS
 _INTERRUPTED = "Interrupted. No half-written file is kept; run again to go on."
 _INTERRUPTIONS = ("RunInterruptedException", "RunStoppedException")
 """What ZenML raises in a step that is told to end, by name: ZenML may not be imported here."""
+_HOOK_FAILED = "HookExecutionException"
+"""What ZenML raises where a hook of ours has raised an error."""
 
 
 @contextlib.contextmanager
@@ -31,6 +33,8 @@ def results_or_failure(as_json: bool) -> Iterator[TextIO]:
     except EntailmentError as error:
         _fail(results, as_json, str(error), error.exit_code)
     except Exception as error:
+        if type(error).__name__ == _HOOK_FAILED and isinstance(error.__cause__, EntailmentError):
+            _fail(results, as_json, str(error.__cause__), error.__cause__.exit_code)
         if type(error).__name__ in _INTERRUPTIONS:
             _fail(results, as_json, _INTERRUPTED, 130)
         if isinstance(error, OSError) and error.errno in DISK_FAULTS:

@@ -84,7 +84,7 @@ def schedule(as_json: bool, **options: Any) -> None:
         from stacks.logs import quiet_libraries
 
         quiet_libraries()
-        use_airflow_stack(model_name(options["config"]))
+        use_airflow_stack(model_name(options["config"], options["assignments"]))
         from summaries.runs import schedules_table
 
         states, fault = action()

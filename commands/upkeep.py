@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from commands.examples import examples
-from commands.options import config_option, json_option, model_name
+from commands.options import config_option, json_option, model_name, model_options
 from commands.output import print_json, results_or_failure
 from entailment.workspace import PROJECT, workspace
 from stacks.environment import prepare_environment
@@ -119,22 +119,22 @@ def _inventory_table(stored: list["StoredEncoder"], folder: Path) -> str:
 @click.option(
     "--run", "run_id", metavar="RUN_ID", help="Give the address of this run, of a comparison side by side."
 )
-@config_option
-def ui(port: int, run_id: str | None, config: Path | None) -> None:
+@model_options
+def ui(port: int, run_id: str | None, config: Path | None, assignments: tuple[str, ...]) -> None:
     """Open the MLflow UI on the runs of this project, also while a run is going (Ctrl-C ends it)."""
     with results_or_failure(as_json=False) as results:
         prepare_environment()
         from tracking.experiment import page_of, prepare_experiment, ui_command
 
-        prepare_experiment(model_name(config))
+        prepare_experiment(model_name(config, assignments))
         page = page_of(run_id) if run_id else ""
         print(f"http://127.0.0.1:{port}{page}", file=results, flush=True)
     os.execv(sys.executable, ui_command(port))
 
 
 @click.command(epilog=examples("env", "env --config mine.yaml"))
-@config_option
-def env(config: Path | None) -> None:
+@model_options
+def env(config: Path | None, assignments: tuple[str, ...]) -> None:
     """Print the environment in which ZenML's own command line works on this project's home and stack.
 
     Lines for a shell: ZenML's folder, the local stack (made if absent), where the steps' code lies. The main job by
@@ -150,7 +150,7 @@ def env(config: Path | None) -> None:
         changed = {name: value for name, value in os.environ.items() if before.get(name) != value}
         from stacks.local import use_local_stack
 
-        use_local_stack(model_name(config))
+        use_local_stack(model_name(config, assignments))
         changed |= {
             "ENTAILMENT_HOME": str(workspace().home),
             "PYTHONPATH": _with_project(before.get("PYTHONPATH")),

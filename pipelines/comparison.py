@@ -30,6 +30,7 @@ def comparison(configuration: Configuration, variants: list[Variant], seeds: lis
         variants,
         prepared.source,
         prepared.split_report,
-        configuration,
+        configuration.of_model(),
+        configuration.evaluation,
         prepared.encoders,
     )

@@ -31,5 +31,11 @@ def cross_validation(configuration: Configuration, folds: int) -> None:
         outcomes.append(outcome)
         predictions.append(predicted)
     crossval.with_options(settings=tracked)(
-        outcomes, predictions, prepared.source, prepared.split_report, config, prepared.encoders
+        outcomes,
+        predictions,
+        prepared.source,
+        prepared.split_report,
+        config.of_model(),
+        config.evaluation,
+        prepared.encoders,
     )

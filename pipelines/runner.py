@@ -1,7 +1,7 @@
 """Runs any of the pipelines on the active stack, waits for its end, and loads what came of it."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +22,6 @@ from pipelines.cross_validation import cross_validation
 from pipelines.retraining import retraining
 from pipelines.training import training
 from pipelines.tuning import tuning
-from stacks.cache import forget
 from stacks.tracker import use_stack_s_tracker
 from steps.look import nothing_new
 from tracking.registry import champion_version, version_trained_on
@@ -56,10 +55,6 @@ class FinishedRun:
     def cached(self) -> list[str]:
         """Names of the steps whose results were taken from an earlier run."""
         return [name for name, step in self.steps.items() if step.status == ExecutionStatus.CACHED]
-
-    def forget(self, names: Iterable[str]) -> None:
-        """Never takes the results of these steps from the cache."""
-        forget(self.steps[name] for name in names)
 
 
 @dataclass(frozen=True)
@@ -204,8 +199,6 @@ def run_comparison(
     numbers = [configuration.seed + number for number in range(seeds)]
     run = _run(comparison, use_cache, run_configuration, variants, numbers)
     result = run.load("compare", "comparison")
-    failed = [f"train_{one['inputs']}_{one['loss']}" for one in result["variants"] if "error" in one]
-    run.forget(f"{name}_{number}" for name in failed for number in numbers)
     return ComparisonResult(
         cached=len(run.cached),
         steps=len(run.steps),
@@ -226,7 +219,6 @@ def run_cross_validation(
     configuration = run_configuration.configuration
     run = _run(cross_validation, use_cache, run_configuration, folds)
     result = run.load("crossval", "cross_validation")
-    run.forget(f"train_fold_{entry['fold']}" for entry in result["folds"] if "error" in entry)
     return CrossValidationResult(
         cached=len(run.cached),
         steps=len(run.steps),

@@ -1,7 +1,6 @@
 """Keeping ZenML's cache honest: a result that is gone must be made again."""
 
 import logging
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,12 +28,6 @@ def forget_lost_results() -> None:
     lost = [step for step in _cacheable(Client()) if not (_files_exist(step) and _results_exist(step))]
     for step in lost:
         _LOG.warning("What step %s made on %s is gone: not taken from the cache.", step.name, step.start_time)
-    forget(lost)
-
-
-def forget(steps: Iterable[Any]) -> None:
-    """Expires the results of some step runs: they are not taken from the cache any more."""
-    for step in steps:
         Client().update_step_run(step.id, cache_expires_at=datetime.now(UTC).replace(tzinfo=None))
 
 

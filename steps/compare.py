@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 from zenml import step
 
-from entailment.configuration.configuration import Configuration
+from entailment.configuration.evaluation import Evaluation
+from entailment.configuration.model import ModelConfiguration
 from entailment.evaluation.report import most_frequent
 from entailment.reporting.comparison_page import comparison_figure, comparison_markdown
 from entailment.reporting.markdown import table_records
@@ -37,13 +38,14 @@ def compare(
     variants: list[Variant],
     source: dict[str, Any],
     split_report: dict[str, Any],
-    configuration: Configuration,
+    configuration: ModelConfiguration,
+    evaluation: Evaluation,
     encoder_state: dict[str, str],
 ) -> Annotated[dict[str, Any], "comparison"]:
     """Logs a parent run with the table and a child run for each variant; gives their ids and figures."""
-    parent = runs.start(configuration.of_model(), source, encoder_state)["run_id"]
-    runs.log_settings(configuration.evaluation, "evaluation.")
-    evaluation, labels = configuration.evaluation, configuration.task.labels
+    parent = runs.start(configuration, source, encoder_state)["run_id"]
+    runs.log_settings(evaluation, "evaluation.")
+    labels = configuration.task.labels
     options = {
         "majority": most_frequent(split_report["counts"], labels),
         "bootstrap_samples": evaluation.bootstrap_samples,
@@ -56,7 +58,7 @@ def compare(
     trials = list(zip(outcomes, predictions, strict=True))
     for variant in variants:
         results = [(outcome, table) for outcome, table in trials if outcome["name"] == variant.name]
-        configured = variant.configured(configuration).of_model()
+        configured = variant.configured(configuration)
         tags = runs.facts(configured, source, encoder_state)
         entry: dict[str, Any] = {"inputs": variant.inputs, "loss": variant.loss}
         failures = [

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 import pandas as pd
 from zenml import step
 
-from entailment.configuration.configuration import Configuration
+from entailment.configuration.evaluation import Evaluation
+from entailment.configuration.model import ModelConfiguration
 from entailment.reporting.cross_validation_page import cross_validation_figure, cross_validation_markdown
 from entailment.reporting.figures import confusion_matrix_figure
 from entailment.statistics.metrics import confusion_counts
@@ -38,13 +39,14 @@ def crossval(
     predictions: list[pd.DataFrame],
     source: dict[str, Any],
     fold_report: dict[str, Any],
-    configuration: Configuration,
+    configuration: ModelConfiguration,
+    evaluation: Evaluation,
     encoder_state: dict[str, str],
 ) -> Annotated[dict[str, Any], "cross_validation"]:
     """Logs a parent run with pooled figures and a child run for each fold; gives their ids and figures."""
-    parent = runs.start(configuration.of_model(), source, encoder_state)["run_id"]
-    runs.log_settings(configuration.evaluation, "evaluation.")
-    evaluation, labels = configuration.evaluation, configuration.task.labels
+    parent = runs.start(configuration, source, encoder_state)["run_id"]
+    runs.log_settings(evaluation, "evaluation.")
+    labels = configuration.task.labels
     trials = dict(enumerate(zip(outcomes, predictions, strict=True), 1))
     folds = {
         number: outcome["error"] or _answers(outcome, table, labels)
@@ -61,7 +63,7 @@ def crossval(
     runs.log_tags({"folds": tags["folds"]})
     listed = []
     for number, (outcome, _) in trials.items():
-        child = _child(configuration, tags, number, outcome, folds[number], summary.folds[number])
+        child = _child(configuration, evaluation, tags, number, outcome, folds[number], summary.folds[number])
         entry = {"error": outcome["error"]} if outcome["error"] else {"metrics": summary.folds[number]}
         listed.append({"fold": number, "run_id": log_child(child)} | entry)
     runs.log_reports({"fold_report": fold_report})
@@ -77,21 +79,21 @@ def _answers(outcome: dict[str, Any], table: pd.DataFrame, labels: Sequence[str]
 
 
 def _child(
-    configuration: Configuration,
+    configuration: ModelConfiguration,
+    evaluation: Evaluation,
     tags: dict[str, str],
     number: int,
     outcome: dict[str, Any],
     answers: FoldAnswers | str,
     metrics: dict[str, float] | str,
 ) -> Child:
-    model, evaluation = configuration.of_model(), configuration.evaluation
     name, tags = f"fold {number}", tags | {"fold": str(number)}
     if isinstance(answers, str) or isinstance(metrics, str):
-        return Child(name, model, evaluation, tags, {}, failed=outcome["error"])
+        return Child(name, configuration, evaluation, tags, {}, failed=outcome["error"])
     classes = len(configuration.task.labels)
     confusion = confusion_counts(answers.labels, answers.probabilities.argmax(axis=1), classes)
     figures = {f"test_{figure}": value for figure, value in metrics.items()}
-    return finished_child(name, model, evaluation, tags, figures, outcome["history"], confusion)
+    return finished_child(name, configuration, evaluation, tags, figures, outcome["history"], confusion)
 
 
 def _title(of: str, metrics: dict[str, float]) -> str:

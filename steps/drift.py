@@ -53,7 +53,7 @@ def drift(
     loaded, why = load_champion(champion, source, configuration)
     report = measure_drift(parts, splits, loaded, configuration, why)
     usage = known.usage + loaded.predictor.usage if loaded else known.usage
-    runs.log_feature_usage(usage)
+    runs.log_feature_usage(usage, "drift")
     log_drift(report)
     if report.drifted:
         _LOG.warning("DRIFT: %s.", report.summary)

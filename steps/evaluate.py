@@ -56,7 +56,7 @@ def evaluate(
         splits,
     )
     log_evaluation(evaluated, head)
-    runs.log_feature_usage(known.usage)
+    runs.log_feature_usage(known.usage, "evaluate")
     return {
         "run_id": run_id,
         "metrics": evaluated.final_metrics(),

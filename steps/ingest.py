@@ -10,6 +10,8 @@ from zenml import step
 from entailment.configuration.dataset import Ingest
 from entailment.configuration.task import Task
 from entailment.data.pairs import content_hash, read_pairs
+from entailment.errors import DataError
+from entailment.files import sha256_of_file
 from materializers.pairs import PairsMaterializer
 from materializers.report import ReportMaterializer
 from steps.fingerprint import cached_by, fingerprint
@@ -32,6 +34,8 @@ def ingest(
     """Reads the data set that `look` found."""
     file = Path(found["csv"])
     pairs = read_pairs(file, task, max_text_bytes=config.max_text_bytes)
+    if sha256_of_file(file) != found["sha256"]:
+        raise DataError(f"{file} was changed while the run was going. Run again.")
     digest = content_hash(pairs)
     _LOG.info("%s: %d pairs, content %s.", file, len(pairs), digest[:12])
     source = {name: found[name] for name in ("name", "images", "generated", "version")}

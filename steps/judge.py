@@ -52,6 +52,6 @@ def judge(
     resamples = configuration.evaluation.bootstrap_samples
     decision = decide(evidence, configuration.promotion, bootstrap_samples=resamples, seed=configuration.seed)
     usage = known.usage + loaded.predictor.usage if loaded else known.usage
-    runs.log_feature_usage(usage)
+    runs.log_feature_usage(usage, "judge")
     _LOG.info("%s: %s.", "Promoted" if decision.promote else "Not promoted", decision.why)
     return decision.as_dict()

@@ -51,7 +51,9 @@ def look(
             raise NothingNewError(nothing_new(config.dataset.source, version))
     found = asdict(source) | {"csv": str(source.csv), "sha256": sha256_of_file(source.csv)}
     found["images"] = str(source.images) if source.images else None
-    images = {"fingerprint": folder_fingerprint(source.images) if source.images else ""}
+    images = {
+        "fingerprint": folder_fingerprint(source.images) if source.images and config.inputs != "text" else ""
+    }
     encoders = module_fingerprints(config.encoders.handles(config.inputs), places.encoders)
     return found, images, encoders, champion_version(model)
 

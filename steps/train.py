@@ -46,5 +46,5 @@ def train(
     place = Workplace(records.path, places.encoders, places.scratch)
     head = train_model(*parts, configuration, place, runs.log_epoch)
     usage = features.usage(get_step_context().pipeline_run.name) + known.usage
-    runs.log_feature_usage(usage)
+    runs.log_feature_usage(usage, "train")
     return head, {**start, "history": head.history, "features": asdict(usage)}

@@ -2,12 +2,14 @@
 
 import logging
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
-from zenml import step
+from zenml import get_step_context, step
+from zenml.client import Client
 
 from entailment.configuration.model import ModelConfiguration
 from entailment.errors import reason
@@ -57,6 +59,7 @@ def trial(
         raise
     except Exception as error:  # one trial must not lose the others
         _LOG.exception("%s, seed %d, failed.", name, config.seed)
+        _never_taken_from_the_cache()
         return outcome | {"error": reason(error)}, pd.DataFrame({"id_1": pd.Series([], dtype="str")})
     outcome |= {
         "train_counts": result.train_counts,
@@ -66,3 +69,9 @@ def trial(
     table = prediction_table(result.ids, result.probabilities, config.task.labels)
     rows = np.arange(len(table)) if result.rows is None else result.rows
     return outcome, table.assign(true_index=result.labels, row=rows)
+
+
+def _never_taken_from_the_cache() -> None:
+    """Lets the next run try again: a failure is a result of this step, which ZenML would keep."""
+    this = get_step_context().step_run.id
+    Client().update_step_run(this, cache_expires_at=datetime.now(UTC).replace(tzinfo=None))

@@ -1,11 +1,13 @@
 """What the command line says at the end of a run."""
 
+import shlex
 import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from entailment.configuration.task import Task
 from entailment.data.image_paths import MISSING, OK, UNREADABLE
 from entailment.encoders.feature_store import Usage
 from entailment.reporting.search_page import changes
@@ -41,12 +43,11 @@ def training_summary(result: TrainingResult) -> str:
         f" {metrics['test_macro_f1_ci_low']:.3f} to {metrics['test_macro_f1_ci_high']:.3f})",
         f"          accuracy {metrics['test_accuracy']:.3f}; always answering"
         f" {max(counts['train'], key=counts['train'].get)} gets {metrics['test_majority_accuracy']:.3f}",
-        f"Model     {result.model} version {version}; the champion is"
-        f" {'this one' if result.champion == version else f'version {result.champion}'}",
-        f"Next      {_command('ui')}",
+        f"Model     {result.model} version {version}; {_champion_line(result)}",
+        f"Next      {_command('ui' + _of(result.model))}",
     ]
     if result.champion != version:
-        lines.append(f"          {_command(f'promote {version}')}")
+        lines.append(f"          {_command(f'promote {version}' + _of(result.model))}")
     return "\n".join(lines)
 
 
@@ -68,12 +69,12 @@ def retraining_summary(result: RetrainingResult | None) -> str:
             for reason in decision["reasons"]
         ),
         f"Model     {result.model} version {version}; {_champion_line(result)}",
-        f"Next      {_command('ui')}",
+        f"Next      {_command('ui' + _of(result.model))}",
     ]
     return "\n".join(lines)
 
 
-def _champion_line(result: RetrainingResult) -> str:
+def _champion_line(result: TrainingResult | RetrainingResult) -> str:
     if not result.champion:
         return "there is no champion"
     promoted = result.champion == result.model_version
@@ -203,6 +204,11 @@ def _features_line(usage: Usage) -> str:
         f"{usage.hits} from the store ({usage.seconds_saved:.0f} s saved),"
         f" {usage.misses} encoded ({usage.seconds_spent:.0f} s)"
     )
+
+
+def _of(model: str) -> str:
+    """The option that names a model, nothing for the default one."""
+    return "" if model == Task().name else f" --set task.name={shlex.quote(model)}"
 
 
 def _command(arguments: str) -> str:

@@ -25,10 +25,10 @@ def load_champion(
     if version_tags(model, version).get("data.generated") == "true" and not source["generated"]:
         return None, f"version {version} was trained on generated data"
     predictor = Predictor(version_files(model, version) / "package", workspace().features)
-    if predictor.labels != labels:
+    if set(predictor.labels) != set(labels):
         return None, f"version {version} answers with other labels ({', '.join(predictor.labels)})"
-    unresolved = configuration.inputs == "text" and source["images"]
-    images = Path(source["images"]) if unresolved else None
+    folder = Path(source["images"]) if source["images"] and configuration.inputs == "text" else None
+    images = folder if folder and folder.is_dir() else None
     return Champion(
         version, predictor, labels, trained_pairs(model, version), images, configuration.images.max_pixels
     ), ""

@@ -52,7 +52,7 @@ def keep_decision(
     try:
         earlier = _records(client, run_id)
         if how == GATE:  # which judges a version once: an earlier record is of an attempt that died
-            earlier = [kept for kept in earlier if kept["how"] != GATE]
+            earlier = [kept for kept in earlier if (kept["how"], kept["version"]) != (GATE, version)]
         records = [*earlier, record]
         client.log_dict(run_id, {"format": _FORMAT, "decisions": records}, f"{_FILE}.json")
         client.log_text(run_id, promotion_markdown(records), f"{_FILE}.md")

@@ -59,7 +59,7 @@ def register(
     """
     hashes = {split: pair_hashes(splits[splits[SPLIT_COLUMN] == split]).tolist() for split in SPLITS}
     client = MlflowClient()
-    version = _begun_version(client)
+    version = _begun_version(model, client)
     version = version or str(_log_model(model, package, card, hashes).registered_model_version)
     mlflow.log_text(card, MODEL_CARD)
     client.update_model_version(model, version, description=card[:_DESCRIPTION])
@@ -70,11 +70,12 @@ def register(
     for name, value in tags.items():
         client.set_model_version_tag(model, version, name, value)
     with _one_at_a_time():
+        _catch_up(model, client)
         if decision is None:
             _give_alias(model, client, version, generated=source["generated"])
         else:
             _follow(model, client, version, decision)
-            # Last: until it is there, a retraining on the same data is not taken for done.
+            # Behind the aliases: until it is there, a retraining on the same data is not taken for done.
             client.set_model_version_tag(model, version, _RETRAINED, "true")
     client.set_model_version_tag(model, version, _WHOLE, "true")
     return version
@@ -89,6 +90,7 @@ def promote(model: str, version: str, why: str) -> dict[str, str]:
     client = MlflowClient()
     _existing(model, client, version)
     with _one_at_a_time():
+        _catch_up(model, client)
         previous = champion_version(model)
         if previous == version:
             raise RegistryError(f"Version {version} is the champion already: nothing was changed.")
@@ -105,6 +107,7 @@ def rollback(model: str, why: str) -> dict[str, str]:
     client = MlflowClient()
     present = {str(v.version) for v in client.search_model_versions(f"name='{model}'")}
     with _one_at_a_time():
+        _catch_up(model, client)
         current = champion_version(model)
         line = [
             version
@@ -265,6 +268,15 @@ def _follow(model: str, client: MlflowClient, version: str, decision: Mapping[st
     client.set_registered_model_alias(model, CHALLENGER, version)
 
 
+def _catch_up(model: str, client: MlflowClient) -> None:
+    """Remembers a move of the champion that was cut off behind the alias."""
+    current = champion_version(model)
+    history = champion_history(model, client)
+    decided = current and "promotion.outcome" in version_tags(model, current)
+    if decided and [move["version"] for move in history[-1:]] != [current]:
+        _remember(model, client, current)
+
+
 def _one_at_a_time() -> AbstractContextManager[None]:
     return locked(workspace().home / "registry.lock")
 
@@ -314,11 +326,11 @@ def _remember(model: str, client: MlflowClient, version: str) -> None:
         client.delete_registered_model_alias(model, CHALLENGER)
 
 
-def _begun_version(client: MlflowClient) -> str:
+def _begun_version(model: str, client: MlflowClient) -> str:
     """The version that the active run has begun to register, "" when there is none that is not whole."""
     run = mlflow.active_run()
     found = client.search_model_versions(f"run_id='{run.info.run_id}'") if run else []
-    begun = [str(version.version) for version in found if _WHOLE not in version.tags]
+    begun = [str(one.version) for one in found if one.name == model and _WHOLE not in one.tags]
     return begun[0] if begun else ""
 
 

@@ -1,5 +1,6 @@
 """What a run holds in MLflow: parameters, tags, curves, figures and files."""
 
+import json
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _NOTE: Final = 8000
 """Characters that an MLflow tag holds; the table's file is whole."""
+_BY_STEP: Final = "features.by_step"
 _METRICS_AT_ONCE: Final = 1000
 """As many as MLflow takes in one request."""
 
@@ -78,15 +80,22 @@ def log_settings(section: Section, prefix: str) -> None:
 
 @contextmanager
 def resumed(run_id: str) -> Iterator[None]:
-    """Makes a run the active one, also when it has ended. Raises EntailmentError when it is not there."""
+    """Makes a run that has ended well the active one; it has ended well afterwards too, whatever happens.
+
+    Raises EntailmentError when the run is not there.
+    """
     try:
-        run = mlflow.start_run(run_id=run_id)
+        mlflow.start_run(run_id=run_id)
     except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
         raise EntailmentError(
-            f"The MLflow run {run_id} is no longer there ({error}). Run again with --no-cache."
+            f"The MLflow run {run_id} is no longer there. Run again with --no-cache."
         ) from None
-    with run:
+    try:
         yield
+    finally:
+        mlflow.end_run()
 
 
 def _log_start(begun: Mapping[str, Any]) -> None:
@@ -160,12 +169,16 @@ def log_reports(reports: Mapping[str, Mapping[str, Any]]) -> None:
         mlflow.log_dict(dict(report), f"{name}.json")
 
 
-def log_feature_usage(usage: Usage) -> None:
-    """Adds to the active run's tags how many features came from the store, were encoded, and what that saved."""
+def log_feature_usage(usage: Usage, step: str) -> None:
+    """Sets the active run's tags on how many features came from the store, were encoded, and what that saved.
+
+    Each step counts once, also when an attempt that died has logged already.
+    """
     tags = mlflow.get_run(active_run_id()).data.tags
-    for name, value in asdict(usage).items():
-        before = float(tags.get(f"features.{name}", 0))
-        mlflow.set_tag(f"features.{name}", f"{before + value:.0f}")
+    by_step = json.loads(tags.get(_BY_STEP, "{}")) | {step: asdict(usage)}
+    mlflow.set_tag(_BY_STEP, json.dumps(by_step))
+    for name in asdict(usage):
+        mlflow.set_tag(f"features.{name}", f"{sum(one[name] for one in by_step.values()):.0f}")
 
 
 def feature_usage(run_id: str) -> dict[str, int]:

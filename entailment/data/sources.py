@@ -60,8 +60,8 @@ def locate(dataset: Dataset, tweets: Tweets, folder: Path, *, with_images: bool 
             f"There is no file {csv}, and no data set of that name. --dataset must be one of {known}, or the path of"
             " a CSV file."
         )
-    images = Path(dataset.images).expanduser().resolve() if dataset.images and with_images else None
-    if images and not images.is_dir():
+    images = Path(dataset.images).expanduser().resolve() if dataset.images else None
+    if images and with_images and not images.is_dir():
         raise DataError(f"There is no folder {images}. --images must be the folder of the <id>.<ext> files.")
     return Source(csv.name, csv, images, generated=False)
 

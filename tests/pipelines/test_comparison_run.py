@@ -7,9 +7,8 @@ import pandas as pd
 import pytest
 
 from entailment.configuration.loading import load_configuration
-from entailment.configuration.section import dotted
 from tests.encoders.random_modules import write_random_modules
-from tests.pipelines.workspace import Workspace
+from tests.pipelines.workspace import Workspace, logged_settings
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -47,8 +46,7 @@ def test_a_child_for_each_variant_stands_alone(first, workspace, client):
     configuration = load_configuration(workspace.folder / "small.yaml", overrides={"inputs": "text"})
     for variant in first["variants"]:
         run = client.get_run(variant["run_id"])
-        expected = dotted(configuration) | {"training.loss": variant["loss"]}
-        assert run.data.params == {key: str(value) for key, value in expected.items()}
+        assert run.data.params == logged_settings(configuration) | {"training.loss": variant["loss"]}
         assert run.data.tags["mlflow.parentRunId"] == first["parent_run_id"]
         assert (run.data.tags["inputs"], run.data.tags["loss"]) == ("text", variant["loss"])
         assert {"dataset", "dataset.sha256", "encoder.text", "data.generated"} <= set(run.data.tags)

@@ -15,7 +15,7 @@ from entailment.data.pairs import read_pairs
 from entailment.data.split import split_pairs
 from entailment.task import ID, LABELS, PAIR_COLUMNS, probability_columns
 from tests.encoders.random_modules import write_random_modules
-from tests.pipelines.workspace import Workspace
+from tests.pipelines.workspace import Workspace, logged_settings
 
 PROBABILITY = probability_columns(LABELS)
 
@@ -73,7 +73,7 @@ def test_cross_validation_judges_every_row_once(workspace, client):
     made = children(client, parent.info.run_id)
     configuration = load_configuration(workspace.folder / "small.yaml", overrides={"training.epochs": 2})
     for number, (run, figures) in enumerate(zip(made, first["folds"], strict=True), 1):
-        assert run.data.params == {key: str(value) for key, value in dotted(configuration).items()}
+        assert run.data.params == logged_settings(configuration)
         tags = {"fold": str(number), "folds": "2", "inputs": "multimodal", "loss": "cross_entropy"}
         assert tags.items() <= run.data.tags.items()
         assert {"dataset", "dataset.sha256", "encoder.text", "data.generated"} <= set(run.data.tags)

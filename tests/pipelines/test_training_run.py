@@ -14,9 +14,8 @@ import pandas as pd
 import pytest
 
 from entailment.configuration.loading import load_configuration
-from entailment.configuration.section import dotted
 from tests.encoders.random_modules import write_network_weights, write_random_modules
-from tests.pipelines.workspace import PROJECT, STEPS, Workspace
+from tests.pipelines.workspace import PROJECT, STEPS, Workspace, logged_settings
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -67,8 +66,7 @@ def test_the_result_is_what_was_logged(first, client):
 def test_the_run_holds_configuration_tags_curves_and_files(first, client, workspace):
     run = client.get_run(first["run_id"])
     configuration = load_configuration(workspace.folder / "small.yaml")
-    settings = dotted(configuration.of_model()) | dotted(configuration.evaluation, "evaluation.")
-    assert run.data.params == {key: str(value) for key, value in settings.items()}
+    assert run.data.params == logged_settings(configuration)
     tags = run.data.tags
     assert tags["dataset"] == "pairs.csv" and len(tags["dataset.sha256"]) == 64
     assert tags["inputs"] == "multimodal" and tags["loss"] == "cross_entropy"
@@ -260,7 +258,7 @@ def test_the_same_seed_gives_the_same_bits_also_from_an_empty_store_and_nothing_
 
 def test_promote_and_rollback_move_the_champion_and_record_it(first, workspace, client):
     said = workspace.run("--loss", "weighted").stdout
-    assert "cached: ingest, resolve_image_paths, split, write_tfrecords\n" in said
+    assert "cached: ingest, resolve_image_paths, split, write_tfrecords, encode\n" in said
     new = re.search(r"version (\d+); the champion is version 1", said).group(1)
     assert f"promote {new}" in said
 

@@ -9,6 +9,8 @@ import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
+from entailment.configuration.configuration import Configuration
+from entailment.configuration.section import dotted
 from tests.pipelines.command_process import run_command
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -42,6 +44,12 @@ evaluation: {{bootstrap_samples: 50, sample_rows: 2}}
 def write_settings(file: Path, settings: str) -> None:
     """Writes settings, in YAML, as a run configuration."""
     file.write_text("parameters:\n  configuration:\n" + textwrap.indent(settings.strip("\n"), "    ") + "\n")
+
+
+def logged_settings(configuration: Configuration) -> dict[str, str]:
+    """The parameters of a run in MLflow that trained and was judged."""
+    settings = dotted(configuration.of_model()) | dotted(configuration.evaluation, "evaluation.")
+    return {key: str(value) for key, value in settings.items()}
 
 
 @dataclass

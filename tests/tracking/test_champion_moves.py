@@ -144,11 +144,23 @@ def test_a_version_is_known_by_its_data(client):
 
 def test_a_run_that_has_registered_is_found_again(client):
     run_id = client.get_model_version(MODEL, "2").run_id
-    assert registry._begun_version(client) == ""
+    assert registry._begun_version(MODEL, client) == ""
     with mlflow.start_run(run_id=run_id):
-        assert registry._begun_version(client) == "2"
+        assert registry._begun_version(MODEL, client) == "2"
 
 
 def test_a_version_without_files_is_named(client):
     with pytest.raises(RegistryError, match="files of version 2 cannot be read"):
         registry.version_files(MODEL, "2")
+
+
+def test_a_move_that_a_person_s_command_did_not_finish_is_remembered_by_the_next(client, monkeypatch):
+    registry.promote(MODEL, "2", "looked at it")
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="killed"):
+        patch.setattr(registry, "_remember", killed)
+        registry.promote(MODEL, "3", "looked at it")
+    assert aliases(client)["champion"] == "3"
+    with pytest.raises(RegistryError, match="is the champion already"):
+        registry.promote(MODEL, "3", "looked at it")
+    assert [move["version"] for move in registry.champion_history(MODEL, client)] == ["2", "3"]
+    assert registry.rollback(MODEL, "back")["version"] == "2"
