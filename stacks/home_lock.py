@@ -1,4 +1,4 @@
-"""One run at a time in a home, whoever started it: our command, ZenML's, or a scheduler."""
+"""One process at a time runs steps in a home: a whole run of our command or ZenML's, or one step of a schedule."""
 
 from contextlib import ExitStack
 

@@ -111,10 +111,10 @@ def configured_loss(config: Training, labels: "np.ndarray", classes: int) -> Los
     settings = LossSettings(
         labels,
         classes,
-        config.class_weights,
-        config.focal_gamma,
-        config.label_smoothing,
-        config.logit_adjustment,
+        class_weights=config.class_weights,
+        focal_gamma=config.focal_gamma,
+        label_smoothing=config.label_smoothing,
+        logit_adjustment=config.logit_adjustment,
     )
     return LOSSES[config.loss](settings)
 

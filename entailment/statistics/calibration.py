@@ -30,7 +30,7 @@ def softmax(logits: NDArray[Any]) -> NDArray[np.float64]:
 def fit_temperature(logits: NDArray[Any], labels: NDArray[Any]) -> float:
     """The T in [0.05, 20] for which softmax(logits / T) explains the labels best.
 
-    `logits`: float [n, 3]; `labels`: class indices, int [n]. What is minimised over b = 1 / T is the negative
+    `logits`: float [n, classes]; `labels`: class indices, int [n]. What is minimised over b = 1 / T is the negative
     log-likelihood of all rows plus PRIOR * (b - 1 - log b): a Gamma prior on b whose mode is 1. Sixty rows that all
     happen to be answered right would otherwise ask for certainty without bounds; among many rows it makes no
     difference. (On the sample data and on real texts, three losses each, 8 to 12 splits with 60 validation rows, this
@@ -59,7 +59,7 @@ def fit_temperature(logits: NDArray[Any], labels: NDArray[Any]) -> float:
 def expected_calibration_error(true: NDArray[Any], probabilities: NDArray[Any]) -> float:
     """Mean distance between confidence and accuracy over bins of equal width, weighted by their rows; 0 to 1.
 
-    `true`: class indices, int [n]; `probabilities`: float [n, 3]. Confidence is the largest probability. Raises
+    `true`: class indices, int [n]; `probabilities`: float [n, classes]. Confidence is the largest probability. Raises
     ValueError on no rows.
     """
     rows, confidence, accuracy = _binned(true, probabilities)
@@ -71,7 +71,7 @@ def calibration_report(
 ) -> dict[str, Any]:
     """Calibration without and with the temperature; ready for JSON.
 
-    `true`: class indices, int [n]; `before` and `after`: probabilities, float [n, 3], without and with it. Each
+    `true`: class indices, int [n]; `before` and `after`: probabilities, float [n, classes], without and with it. Each
     side has `ece`, `negative_log_likelihood` and `bins`, each with `above` and `up_to` (its bounds), `rows`, mean
     `confidence` and `accuracy` (None in an empty bin).
     """

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 import run_pipeline
+from entailment.losses import LOSSES
 from run_pipeline import cli
 
 HELPS = {"the group": cli, **cli.commands}
@@ -50,7 +51,7 @@ def test_wrong_use_ends_with_2_and_one_object(monkeypatch, capfd, arguments, wor
 @pytest.mark.parametrize(
     ("arguments", "names"),
     [
-        (["--set", "inputs=text"], ["text_cross_entropy", "text_weighted", "text_focal"]),
+        (["--set", "inputs=text"], [f"text_{loss}" for loss in LOSSES]),
         (["--inputs", "image", "--set", "training.loss=focal"], ["image_focal"]),
     ],
 )

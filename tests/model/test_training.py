@@ -8,6 +8,7 @@ from entailment.configuration.head import Head
 from entailment.configuration.training import Training
 from entailment.errors import DataError, EntailmentError
 from entailment.files import read_json, write_json
+from entailment.losses import LOSSES
 from entailment.model.features import SplitFeatures
 from entailment.model.training import load_trained, predict, save_trained, train_head
 
@@ -43,7 +44,7 @@ def test_it_learns_and_reports_every_epoch():
     assert trained.history["train_loss"][-1] < trained.history["train_loss"][0]
 
 
-@pytest.mark.parametrize("loss", ["cross_entropy", "weighted", "focal"])
+@pytest.mark.parametrize("loss", LOSSES)
 def test_the_same_seed_gives_the_same_bits(loss):
     config = Training(epochs=2, loss=loss)
     first, again, other = (train_head(TRAIN, VALIDATION, HEAD, config, seed) for seed in (1, 1, 2))
