@@ -31,7 +31,7 @@ def features(folder: Path, config: Configuration) -> SplitFeatures:
     from entailment.data.pairs import read_pairs
     from entailment.data.sample import write_sample
     from entailment.model.features import Featurizer, load_image_encoder, load_text_encoder
-    from entailment.records.records import Row
+    from entailment.records.reading import Row
     from entailment.workspace import workspace
 
     write_sample(folder, pairs=config.dataset.sample_pairs)

@@ -41,7 +41,7 @@ def write_data(folder: Path, pairs: int, config: Configuration) -> Path:
     from entailment.data.pairs import read_pairs
     from entailment.data.sample import write_sample
     from entailment.data.split import split_pairs
-    from entailment.records.records import RecordsSpec, write_records
+    from entailment.records.writing import RecordsSpec, write_records
 
     write_sample(folder / "sample", pairs=pairs)
     frame = read_pairs(
@@ -140,7 +140,7 @@ class Comparison:
         return time.perf_counter() - start
 
     def _batches(self, split: str) -> Any:
-        from entailment.records.records import records_dataset
+        from entailment.records.reading import records_dataset
 
         seed = self.config.seed if split == "train" else None
         rows = records_dataset(self.records, split, shuffle_seed=seed).batch(self.config.training.batch_size)

@@ -35,7 +35,7 @@ def core(home: Path) -> None:
     from entailment.evaluation.report import evaluate_split
     from entailment.model.features import configured_featurizer
     from entailment.model.training import train_head
-    from entailment.records.records import RecordsSpec, write_records
+    from entailment.records.writing import RecordsSpec, write_records
     from entailment.reporting.evaluation_page import evaluation_figures
     from entailment.reporting.figures import save_figure
     from entailment.serving.package import write_package

@@ -27,7 +27,7 @@ def main(pairs: Path | None, images: Path | None, rounds: int) -> None:
     from entailment.data.images import decode_images
     from entailment.data.pairs import read_pairs
     from entailment.data.sources import locate
-    from entailment.records.records import RecordsSpec, write_records
+    from entailment.records.writing import RecordsSpec, write_records
     from entailment.task import IMAGE_PATH, IMAGE_STATUS
 
     config = Configuration()

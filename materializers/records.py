@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from zenml.enums import ArtifactType
 
-from entailment.records.records import RecordsFolder
+from entailment.records.manifest import RecordsFolder
 from materializers.folder import FolderMaterializer
 
 _NAME = "records"

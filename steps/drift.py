@@ -12,7 +12,7 @@ from entailment.model.end_to_end import features_of
 from entailment.model.feature_index import FeatureIndex
 from entailment.model.features import configured_featurizer
 from entailment.promotion.champion import drift_configuration, measure_drift
-from entailment.records.records import RecordsFolder
+from entailment.records.manifest import RecordsFolder
 from entailment.task import SPLITS
 from entailment.workspace import workspace
 from materializers.report import ReportMaterializer

@@ -10,7 +10,7 @@ from entailment.configuration.encoders import Encoders
 from entailment.configuration.task import Inputs
 from entailment.model.feature_index import FeatureIndex, write_feature_index
 from entailment.model.features import configured_featurizer
-from entailment.records.records import RecordsFolder
+from entailment.records.manifest import RecordsFolder
 from entailment.workspace import workspace
 from materializers.feature_index import FeatureIndexMaterializer
 from steps.fingerprint import cached_by, fingerprint

@@ -12,7 +12,7 @@ from entailment.evaluation.report import evaluate_split
 from entailment.model.end_to_end import features_of
 from entailment.model.feature_index import FeatureIndex
 from entailment.model.training import TrainedHead
-from entailment.records.records import RecordsFolder
+from entailment.records.manifest import RecordsFolder
 from entailment.reporting.markdown import table_records
 from entailment.workspace import workspace
 from materializers.report import ReportMaterializer

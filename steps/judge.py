@@ -13,7 +13,8 @@ from entailment.model.feature_index import FeatureIndex
 from entailment.model.training import TrainedHead, predict
 from entailment.promotion.champion import gather_evidence
 from entailment.promotion.gate import decide
-from entailment.records.records import RecordsFolder, read_index
+from entailment.records.index import read_index
+from entailment.records.manifest import RecordsFolder
 from entailment.workspace import workspace
 from materializers.report import ReportMaterializer
 from steps.fingerprint import cached_by, never

@@ -12,7 +12,7 @@ from entailment.configuration.section import dotted
 from entailment.data.split import UNDIVIDED, fold_rows
 from entailment.model.end_to_end import Workplace, features_of
 from entailment.model.feature_index import FeatureIndex
-from entailment.records.records import RecordsFolder
+from entailment.records.manifest import RecordsFolder
 from entailment.reporting.search_page import tuning_markdown, tuning_table
 from entailment.trials import search as tuning
 from entailment.workspace import workspace

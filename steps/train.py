@@ -9,7 +9,7 @@ from entailment.configuration.model import ModelConfiguration
 from entailment.model.end_to_end import Workplace, features_of, train_model
 from entailment.model.feature_index import FeatureIndex
 from entailment.model.training import TrainedHead
-from entailment.records.records import RecordsFolder, read_manifest
+from entailment.records.manifest import RecordsFolder, read_manifest
 from entailment.workspace import workspace
 from materializers.head import HeadMaterializer
 from materializers.report import ReportMaterializer

@@ -16,7 +16,7 @@ from entailment.errors import reason
 from entailment.evaluation.report import prediction_table
 from entailment.model.end_to_end import Workplace, features_of
 from entailment.model.feature_index import FeatureIndex
-from entailment.records.records import RecordsFolder
+from entailment.records.manifest import RecordsFolder
 from entailment.trials.trial import Fold, run_trial
 from entailment.workspace import workspace
 from materializers.pairs import PairsMaterializer

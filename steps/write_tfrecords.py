@@ -10,7 +10,8 @@ from zenml import step
 from entailment.configuration.images import Images
 from entailment.configuration.records import Records
 from entailment.configuration.task import Inputs
-from entailment.records.records import RecordsFolder, RecordsSpec, write_records
+from entailment.records.manifest import RecordsFolder
+from entailment.records.writing import RecordsSpec, write_records
 from entailment.workspace import workspace
 from materializers.records import RecordsMaterializer
 from steps.fingerprint import cached_by, fingerprint

@@ -13,7 +13,7 @@ from entailment.model.feature_index import IndexedFeatures
 from entailment.model.features import Featurizer
 from entailment.model.head import logits_model, temperature_of
 from entailment.model.training import TrainedHead, predict
-from entailment.records.records import read_index
+from entailment.records.index import read_index
 from entailment.statistics.calibration import calibration_report, softmax
 from entailment.statistics.metrics import Metrics, classification_report, confusion_counts, evaluate
 from entailment.task import LABEL, probability_columns

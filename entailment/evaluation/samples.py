@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from entailment.records.records import Row, read_rows
+from entailment.records.reading import Row, read_rows
 
 if TYPE_CHECKING:
     import numpy as np

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from entailment.data.split import SPLIT_COLUMN
-from entailment.records.records import RecordsIndex
+from entailment.records.index import RecordsIndex
 from entailment.statistics.metrics import confusion_counts, interval, resampled_counts, scores
 from entailment.task import ID, IMAGE_URL, TEXT
 

@@ -22,7 +22,8 @@ from entailment.model.training import (
     train_head,
     training_step,
 )
-from entailment.records.records import IMAGE, IMAGE_PRESENT, ROW, records_dataset
+from entailment.records.manifest import IMAGE, IMAGE_PRESENT, ROW
+from entailment.records.reading import records_dataset
 from entailment.statistics.calibration import fit_temperature
 from entailment.task import LABEL, TEXT
 

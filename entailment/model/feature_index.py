@@ -16,7 +16,8 @@ from entailment.encoders.feature_store import FeatureStore, Usage
 from entailment.errors import DataError
 from entailment.files import check_format, read_json, sha256_of_file, write_json
 from entailment.model.features import Featurizer, SplitFeatures
-from entailment.records.records import read_index, read_manifest
+from entailment.records.index import read_index
+from entailment.records.manifest import read_manifest
 from entailment.task import ID, LABEL
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 from entailment.configuration.encoders import Encoders
 from entailment.configuration.task import Inputs
 from entailment.encoders.feature_store import FeatureStore, StoredFeatures, Usage
-from entailment.records.records import RecordsIndex, Row, content_key, read_index, read_rows
+from entailment.records.index import RecordsIndex, content_key, read_index
+from entailment.records.reading import Row, read_rows
 from entailment.task import LABELS
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from entailment.evaluation.slices import SLICES, evaluated_pairs
 from entailment.model.features import SplitFeatures
 from entailment.promotion.drift import DriftReport, PairRows, drift_report
 from entailment.promotion.gate import Evidence
-from entailment.records.records import RecordsIndex
+from entailment.records.index import RecordsIndex
 from entailment.serving.predictor import Predictor
 from entailment.serving.reader import IMAGE
 from entailment.task import ID, IMAGE_PATH, IMAGE_STATUS, TEXT, probability_columns

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from entailment.encoders.feature_store import Usage
 from entailment.files import read_json
 from entailment.model.features import Featurizer
-from entailment.records.records import Row
+from entailment.records.reading import Row
 from entailment.serving.package import open_package
 from entailment.serving.reader import SETTINGS
 from entailment.task import LABELS

@@ -11,7 +11,7 @@ from entailment.model.end_to_end import Workplace, train_model, tuned_featurizer
 from entailment.model.feature_index import IndexedFeatures
 from entailment.model.features import Featurizer, SplitFeatures
 from entailment.model.training import EpochSink, TrainedHead, predict
-from entailment.records.records import read_index
+from entailment.records.index import read_index
 from entailment.task import SPLITS
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from entailment.data.sample import write_sample
 from entailment.data.split import split_pairs
 from entailment.model.features import configured_featurizer
 from entailment.model.training import train_head
-from entailment.records.records import RecordsSpec, write_records
+from entailment.records.writing import RecordsSpec, write_records
 from entailment.serving.package import write_package
 from entailment.serving.predictor import Predictor
 from entailment.workspace import workspace

@@ -12,7 +12,7 @@ from entailment.errors import EncoderError
 from entailment.files import write_json
 from entailment.model.features import Featurizer, SplitFeatures
 from entailment.model.training import train_head
-from entailment.records.records import Row
+from entailment.records.reading import Row
 from tests.encoders.encoder_contract import TEXTS, check_text_encoder, same_bits
 
 

@@ -20,7 +20,7 @@ from entailment.evaluation.missing_modalities import (
 from entailment.model.features import Featurizer, SplitFeatures
 from entailment.model.head import build_head
 from entailment.model.training import predict, train_head
-from entailment.records.records import Row
+from entailment.records.reading import Row
 from entailment.reporting.evaluation_page import missing_markdown
 from entailment.reporting.markdown import table_records
 from entailment.statistics.metrics import macro_f1

@@ -13,7 +13,7 @@ from entailment.evaluation.slices import SLICES
 from entailment.model.features import SplitFeatures
 from entailment.model.head import build_head, set_temperature
 from entailment.model.training import TrainedHead
-from entailment.records.records import RecordsSpec, write_records
+from entailment.records.writing import RecordsSpec, write_records
 from entailment.reporting.evaluation_page import evaluation_figures
 from entailment.reporting.figures import samples_figure, save_figure
 from entailment.task import LABELS

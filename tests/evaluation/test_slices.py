@@ -11,7 +11,7 @@ from entailment.evaluation.slices import (
     slice_columns,
     slice_table,
 )
-from entailment.records.records import RecordsIndex
+from entailment.records.index import RecordsIndex
 from entailment.reporting.evaluation_page import slices_markdown
 from entailment.reporting.markdown import table_records
 from entailment.statistics.metrics import macro_f1

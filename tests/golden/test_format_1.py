@@ -17,7 +17,8 @@ from entailment.configuration.task import Task
 from entailment.data.additions import find_version
 from entailment.data.pairs import read_pairs
 from entailment.model.features import configured_featurizer
-from entailment.records.records import read_index, read_rows
+from entailment.records.index import read_index
+from entailment.records.reading import read_rows
 from entailment.serving.predictor import Predictor
 from entailment.task import LABEL, LABELS, probability_columns
 from tracking import registry

@@ -16,7 +16,9 @@ from entailment.errors import DataError
 from entailment.files import sha256_of_folder
 from entailment.model.head import build_head
 from entailment.model.training import TrainedHead
-from entailment.records.records import RecordsFolder, RecordsSpec, read_rows, write_records
+from entailment.records.manifest import RecordsFolder
+from entailment.records.reading import read_rows
+from entailment.records.writing import RecordsSpec, write_records
 from materializers.head import HeadMaterializer
 from materializers.pairs import PairsMaterializer
 from materializers.records import RecordsMaterializer

@@ -14,7 +14,7 @@ from entailment.model.end_to_end import Workplace, train_model, tuned_featurizer
 from entailment.model.features import configured_featurizer
 from entailment.model.head import logits_model, temperature_of
 from entailment.model.training import configured_loss, load_trained, predict, save_trained
-from entailment.records.records import RecordsSpec, write_records
+from entailment.records.writing import RecordsSpec, write_records
 from entailment.serving.package import write_package
 from entailment.serving.predictor import Predictor
 from entailment.task import LABELS

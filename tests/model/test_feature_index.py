@@ -10,7 +10,7 @@ from entailment.errors import DataError
 from entailment.model.end_to_end import features_of
 from entailment.model.feature_index import FeatureIndex, write_feature_index
 from entailment.model.features import configured_featurizer
-from entailment.records.records import write_records
+from entailment.records.writing import write_records
 from tests.encoders.random_modules import write_random_modules
 from tests.records.test_records import spec, table
 

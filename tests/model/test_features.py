@@ -6,7 +6,7 @@ import pytest
 
 from entailment.configuration.loading import load_configuration
 from entailment.model.features import Featurizer, SplitFeatures, _index_of, configured_featurizer
-from entailment.records.records import Row
+from entailment.records.reading import Row
 from tests.encoders.random_modules import write_random_modules
 
 ENCODERS = {"text.encoder": "text", "text.preprocessor": "preprocessor", "image.encoder": "image"}

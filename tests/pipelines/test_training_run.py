@@ -219,7 +219,7 @@ def test_a_step_runs_again_where_its_code_does_something_else(first, workspace, 
         assert old in text
         (copy / "entailment" / file).write_text(text.replace(old, new, 1))
 
-    edit("records/records.py", '"""', '"""Another docstring: ')
+    edit("records/writing.py", '"""', '"""Another docstring: ')
     edit("losses.py", "import tensorflow as tf\n", "import tensorflow as tf  # a comment\n")
     edit("configuration/promotion.py", "min_rows: Count = 100", "min_rows: Count = 90")
     assert Workspace(workspace.folder, copy).steps_run() == set()

@@ -10,7 +10,7 @@ from entailment.data.image_paths import MISSING, OK
 from entailment.data.pairs import pair_hashes
 from entailment.model.features import SplitFeatures
 from entailment.promotion.champion import Champion, gather_evidence, measure_drift
-from entailment.records.records import RecordsIndex
+from entailment.records.index import RecordsIndex
 from entailment.task import LABELS, probability_columns
 from entailment.task import LABELS as NAMES
 

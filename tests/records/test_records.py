@@ -8,18 +8,10 @@ from PIL import Image
 from entailment.data.images import decode_images
 from entailment.errors import DataError, ImageError
 from entailment.files import read_json, write_json
-from entailment.records.records import (
-    ABSENT,
-    RecordsFolder,
-    RecordsSpec,
-    content_key,
-    read_index,
-    read_manifest,
-    read_rows,
-    records_dataset,
-    records_hash,
-    write_records,
-)
+from entailment.records.index import ABSENT, content_key, read_index
+from entailment.records.manifest import RecordsFolder, read_manifest, records_hash
+from entailment.records.reading import read_rows, records_dataset
+from entailment.records.writing import RecordsSpec, write_records
 
 SIZE = 32
 
@@ -259,7 +251,7 @@ def test_for_training_the_order_changes_from_epoch_to_epoch_but_not_from_run_to_
 
 def test_files_are_mixed_before_the_shuffle(tmp_path, monkeypatch):
     """Where only a few rows fit into the shuffle, rows that were written far apart still meet in a batch."""
-    monkeypatch.setattr("entailment.records.records._SHUFFLED_BYTES", 1)
+    monkeypatch.setattr("entailment.records.reading._SHUFFLED_BYTES", 1)
     write_records(table(tmp_path, 62), tmp_path / "records", spec(with_images=False))
     first = [int(number[1:]) for number in _order(records_dataset(tmp_path / "records", "train", 5))[:16]]
     assert len({number // 3 for number in first}) == 16

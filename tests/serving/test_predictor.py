@@ -55,7 +55,7 @@ def predictor(folder, modules, inputs="multimodal", encode="each"):
     featurizer = configured_featurizer(
         configuration.encoders, configuration.inputs, configuration.images.size, folder, folder / "features"
     )
-    from entailment.records.records import Row
+    from entailment.records.reading import Row
 
     black = np.zeros((SIZE, SIZE, 3), np.uint8)
     sample = featurizer.rows([Row(("", ""), ("a", "b"), (black, black), 0)])
