@@ -118,7 +118,7 @@ def test_a_search_is_resumed_and_never_reads_the_test_split(workspace, client):
     assert [run.data.tags["trial"] for run in made] == ["0", "1"]
     for run in made:
         assert run.data.params["training.loss"] == "focal" and set(run.data.params) == set(
-            dotted(load_configuration(output))
+            logged_settings(load_configuration(output))
         )
         assert run.data.tags["state"] == "complete" and "dataset.sha256" in run.data.tags
         assert {"validation_macro_f1", "validation_majority_accuracy"} <= set(run.data.metrics)
