@@ -11,9 +11,9 @@ from zenml.enums import ExecutionStatus
 
 from entailment.configuration.configuration import Configuration
 from entailment.configuration.loading import RunConfiguration, as_yaml, with_values
-from entailment.data.sources import current_content, is_path
+from entailment.data.sources import is_path
 from entailment.encoders.feature_store import Usage
-from entailment.errors import EntailmentError, NothingNewError
+from entailment.errors import EntailmentError
 from entailment.files import written_aside
 from entailment.trials.variants import Variant
 from entailment.workspace import workspace
@@ -23,8 +23,8 @@ from pipelines.retraining import retraining
 from pipelines.training import training
 from pipelines.tuning import tuning
 from stacks.tracker import use_stack_s_tracker
-from steps.look import nothing_new
-from tracking.registry import champion_version, version_trained_on
+from steps.look import check_for_new_data as check_data
+from tracking.registry import champion_version
 from tracking.runs import feature_usage
 
 _BETWEEN_LOOKS: Final = 2
@@ -292,10 +292,7 @@ def run_retraining(run_configuration: RunConfiguration, *, force: bool = False) 
 def check_for_new_data(configuration: Configuration) -> None:
     """Raises NothingNewError when the champion or a retraining's version was trained on just what there is now."""
     use_stack_s_tracker()
-    config = configuration
-    content = current_content(config.dataset, config.tweets, config.ingest, config.task, workspace().datasets)
-    if version := version_trained_on(config.task.name, content):
-        raise NothingNewError(nothing_new(config.dataset.source, version))
+    check_data(configuration, workspace().datasets)
 
 
 def with_absolute_paths(configuration: Configuration) -> Configuration:

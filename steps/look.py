@@ -1,6 +1,7 @@
 """The first step of every pipeline: what is there now; never cached, everything after it is, by what it found."""
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 from zenml import step
@@ -8,8 +9,7 @@ from zenml.client import Client
 
 from entailment.configuration.model import ModelConfiguration
 from entailment.data.image_paths import folder_fingerprint
-from entailment.data.pairs import content_hash, read_pairs
-from entailment.data.sources import locate
+from entailment.data.sources import current_content, locate
 from entailment.encoders.handles import module_fingerprints
 from entailment.errors import NothingNewError
 from entailment.files import sha256_of_file
@@ -44,11 +44,7 @@ def look(
     ensure_experiment(model)
     source = locate(config.dataset, config.tweets, places.datasets, with_images=config.inputs != "text")
     if only_new:
-        content = content_hash(
-            read_pairs(source.csv, config.task, max_text_bytes=config.ingest.max_text_bytes)
-        )
-        if version := version_trained_on(model, content):
-            raise NothingNewError(nothing_new(config.dataset.source, version))
+        check_for_new_data(config, places.datasets)
     found = asdict(source) | {"csv": str(source.csv), "sha256": sha256_of_file(source.csv)}
     found["images"] = str(source.images) if source.images else None
     images = {
@@ -58,8 +54,11 @@ def look(
     return found, images, encoders, champion_version(model)
 
 
-def nothing_new(dataset: str, version: str) -> str:
-    """What is said when `version` was trained on what the data set holds."""
-    return (
-        f"Nothing new in {dataset} since version {version} was trained: no retraining. (--no-cache retrains.)"
-    )
+def check_for_new_data(config: ModelConfiguration, datasets: Path) -> None:
+    """Raises NothingNewError when the champion or a retraining's version was trained on just what there is now."""
+    content = current_content(config.dataset, config.tweets, config.ingest, config.task, datasets)
+    if version := version_trained_on(config.task.name, content):
+        raise NothingNewError(
+            f"Nothing new in {config.dataset.source} since version {version} was trained: no retraining."
+            " (--no-cache retrains.)"
+        )

@@ -188,6 +188,7 @@ def test_settings_at_the_top_are_read_with_a_warning_that_shows_the_new_form(tmp
         ),
         ("parameters: {config: {}}\n", "Did you mean 'parameters.configuration'?"),
         ("parameters: {configuration: [1]}\n", "line 1: it must hold keys and values"),
+        ("parameters: [1]\n", "line 1: it must hold keys and values"),
     ],
 )
 def test_a_fault_names_its_line(tmp_path, text, expected):

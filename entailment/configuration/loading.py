@@ -18,8 +18,6 @@ from entailment.configuration.section import dotted
 from entailment.errors import ConfigurationError
 
 DEFAULT_FILE: Final = "zenml_config.yaml"
-
-
 RUN_KEYS: Final = (
     *("enable_cache", "tags", "settings", "steps", "model", "parameters", "run_name", "retry", "extra"),
     *("enable_step_logs", "enable_artifact_metadata", "enable_artifact_visualization", "environment"),
@@ -153,19 +151,26 @@ def _read(file: Path) -> _File:
         return _File(_without_empty_sections(content), {}, lines)
     parameters = content.pop("parameters", None) or {}
     inside = "parameters.configuration."
-    known = {
-        key: [*RUN_KEYS, *(inside + name for name in _all_keys())] for key in content.keys() - {*RUN_KEYS}
-    }
-    known |= {
-        f"parameters.{key}": ["parameters.configuration"] for key in parameters.keys() - {"configuration"}
-    }
-    for wrong, right in known.items():
-        raise ConfigurationError(f"{lines[wrong]}: there is no key '{wrong}'.{_nearest(wrong, right)}")
+    if not isinstance(parameters, dict):
+        raise ConfigurationError(f"{lines['parameters']}: it must hold keys and values.")
+    ours = [inside + name for name in _all_keys()]
+    _refuse_others(content, RUN_KEYS, "", [*RUN_KEYS, *ours], lines)
+    _refuse_others(parameters, ("configuration",), "parameters.", ["parameters.configuration"], lines)
     settings = parameters.get("configuration") or {}
     if not isinstance(settings, dict):
         raise ConfigurationError(f"{lines['parameters.configuration']}: it must hold keys and values.")
     lines = {key.removeprefix(inside): line for key, line in lines.items() if key.startswith(inside)}
     return _File(_without_empty_sections(settings), content, lines)
+
+
+def _refuse_others(
+    keys: Iterable[Any], allowed: Iterable[str], prefix: str, known: list[str], lines: Mapping[str, str]
+) -> None:
+    """Raises ConfigurationError for the first key that is not allowed, with the nearest of `known`."""
+    for wrong in (f"{prefix}{key}" for key in keys if key not in allowed):
+        raise ConfigurationError(
+            f"{lines.get(wrong, 'the configuration')}: there is no key '{wrong}'.{_nearest(wrong, known)}"
+        )
 
 
 def _lines(node: yaml.Node | None, prefix: str = "") -> Iterator[tuple[str, int]]:

@@ -5,23 +5,19 @@ feature store), `manifest.json` over them, and `usage.json`, which tells what en
 what is gone from the store is encoded again by whoever asks for it.
 """
 
-import hashlib
 import logging
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from entailment.encoders.feature_store import FeatureStore, Usage
 from entailment.errors import DataError
 from entailment.files import check_format, read_json, sha256_of_file, write_json
 from entailment.model.features import Featurizer, SplitFeatures
-from entailment.records.index import read_index
+from entailment.records.index import key_array, read_index
 from entailment.records.manifest import read_manifest
 from entailment.task import ID, LABEL
-
-if TYPE_CHECKING:
-    import numpy as np
 
 MANIFEST: Final = "manifest.json"
 USAGE: Final = "usage.json"
@@ -40,7 +36,7 @@ class FeatureIndex:
     @classmethod
     def at(cls, path: Path) -> "FeatureIndex":
         """The index at `path`."""
-        return cls(path, hashlib.sha256((path / MANIFEST).read_bytes()).hexdigest())
+        return cls(path, sha256_of_file(path / MANIFEST))
 
     def usage(self, run: str) -> Usage:
         """What the store was asked for in `run`: where another one wrote the index, nothing had to be encoded."""
@@ -119,7 +115,7 @@ class IndexedFeatures:
         for name, column in self._manifest["columns"].items():
             if name.partition("_")[0] not in self._kinds:
                 continue
-            keys, store = _keys(table[name]), self._opened(column)
+            keys, store = key_array(table[name]), self._opened(column)
             if len(store.missing(keys)):
                 _LOG.warning("Stored features of %s are gone: they are encoded again.", name)
                 return self._encoding().split(records, split)
@@ -146,13 +142,3 @@ def _read(file: Path) -> Any:
 
     with pa.memory_map(str(file)) as source:
         return pa.ipc.open_file(source).read_all()
-
-
-def _keys(column: Any) -> "np.ndarray":
-    import numpy as np
-
-    parts = [
-        np.frombuffer(chunk.buffers()[1], "S16")[chunk.offset : chunk.offset + len(chunk)]
-        for chunk in column.chunks
-    ]
-    return np.concatenate([np.empty(0, "S16"), *parts])

@@ -60,10 +60,7 @@ def read_index(folder: Path, split: str) -> RecordsIndex:
     verify(folder, [entry])
     with pa.memory_map(str(folder / entry["name"])) as source:
         table = pa.ipc.open_file(source).read_all()
-    keys = [
-        np.concatenate([np.empty(0, "S16"), *map(_key_array, table[name].chunks)])
-        for name in (*_TEXT_KEY, *_IMAGE_KEY)
-    ]
+    keys = [key_array(table[name]) for name in (*_TEXT_KEY, *_IMAGE_KEY)]
     return RecordsIndex(
         table.select(ID).to_pandas().astype("str"),
         np.array(table[LABEL]),
@@ -97,7 +94,12 @@ class IndexWriter:
         self._writer.close()
 
 
-def _key_array(column: "pa.FixedSizeBinaryArray") -> "np.ndarray":
+def key_array(column: "pa.ChunkedArray") -> "np.ndarray":
+    """A column of keys, fixed-size binary, as S16 [n]."""
     import numpy as np
 
-    return np.frombuffer(column.buffers()[1], "S16")[column.offset : column.offset + len(column)]
+    parts = [
+        np.frombuffer(chunk.buffers()[1], "S16")[chunk.offset : chunk.offset + len(chunk)]
+        for chunk in column.chunks
+    ]
+    return np.concatenate([np.empty(0, "S16"), *parts])

@@ -1,6 +1,5 @@
 """What a folder of records says of itself, and what an example holds."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,7 +70,7 @@ def verify(folder: Path, entries: Sequence[dict[str, Any]]) -> None:
 
 def records_hash(folder: Path) -> str:
     """Hexadecimal SHA-256 of the manifest, which holds the hashes of all files."""
-    return hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()
+    return sha256_of_file(folder / MANIFEST)
 
 
 def feature_spec() -> dict[str, dict[str, Any]]:

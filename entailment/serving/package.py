@@ -23,7 +23,7 @@ from entailment.files import check_format, read_json, write_json, written_aside
 from entailment.model.end_to_end import tuned_featurizer
 from entailment.model.training import TrainedHead
 from entailment.serving.reader import SETTINGS, Encode
-from entailment.task import probability_columns
+from entailment.task import LABELS, probability_columns
 
 if TYPE_CHECKING:
     import keras
@@ -102,6 +102,7 @@ class FirstFormat:
 
     def __init__(self, folder: Path) -> None:
         """`folder` lies in a registered model, whose copy of the code is two folders above."""
+        self.settings = {"labels": list(LABELS)}
         self._folder, self._code = folder, folder.parent.parent / "code"
         if not self._code.is_dir():
             raise DataError(f"{folder} is a packed model of format 1, and its code is not in {self._code}.")

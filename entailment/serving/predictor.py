@@ -9,7 +9,6 @@ from entailment.model.features import Featurizer
 from entailment.records.reading import Row
 from entailment.serving.package import open_package
 from entailment.serving.reader import SETTINGS
-from entailment.task import LABELS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,8 +33,8 @@ class Predictor:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The classes that it answers with; a package of format 1 knows no others than LABELS."""
-        return tuple(self._reader.settings["labels"]) if hasattr(self._reader, "settings") else LABELS
+        """The classes that it answers with."""
+        return tuple(self._reader.settings["labels"])
 
     def predict(self, frame: "pd.DataFrame") -> "pd.DataFrame":
         """Labels and probabilities of raw pairs, as `entailment.serving.reader.Reader.predict` gives them."""
