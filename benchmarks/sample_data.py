@@ -30,7 +30,7 @@ def features(folder: Path, config: Configuration) -> SplitFeatures:
     from entailment.data.images import decode_images
     from entailment.data.pairs import read_pairs
     from entailment.data.sample import write_sample
-    from entailment.model.features import Featurizer, load_image_encoder, load_text_encoder
+    from entailment.model.features import configured_featurizer
     from entailment.records.reading import Row
     from entailment.workspace import workspace
 
@@ -49,11 +49,12 @@ def features(folder: Path, config: Configuration) -> SplitFeatures:
     ids = list(zip(*(frame[column] for column in ID), strict=True))
     texts = zip(*(frame[column] for column in TEXT), strict=True)
     labels = frame[LABEL_INDEX_COLUMN].to_numpy(np.int64)
-    rows = [Row(*row) for row in zip(ids, texts, zip(first, second, strict=True), labels, strict=True)]
-    encoders = workspace().encoders
-    text = load_text_encoder(config.encoders, encoders)
-    image = load_image_encoder(config.encoders, config.images.size, encoders)
-    featurizer = Featurizer(text, image, pair=False, store=None, progress=True)
+    images = zip(first, second, strict=True)
+    rows = [
+        Row(pair, {"text": said, "image": shown}, label)
+        for pair, said, shown, label in zip(ids, texts, images, labels, strict=True)
+    ]
+    featurizer = configured_featurizer(config, workspace().encoders, None)
     return SplitFeatures(featurizer.rows(rows), labels, frame[list(ID)])
 
 

@@ -41,7 +41,7 @@ def write_data(folder: Path, pairs: int, config: Configuration) -> Path:
     from entailment.data.pairs import read_pairs
     from entailment.data.sample import write_sample
     from entailment.data.split import split_pairs
-    from entailment.records.writing import RecordsSpec, write_records
+    from entailment.records.writing import write_records
 
     write_sample(folder / "sample", pairs=pairs)
     frame = read_pairs(
@@ -49,8 +49,7 @@ def write_data(folder: Path, pairs: int, config: Configuration) -> Path:
     )
     limit = config.images.max_pixels
     frame, _ = resolve_image_paths(frame, folder / "sample" / "images", missing="error", max_pixels=limit)
-    spec = RecordsSpec(config.images.size, limit, config.records.rows_per_shard, "error", True)
-    write_records(split_pairs(frame, config.split, config.seed), folder / "records", spec)
+    write_records(split_pairs(frame, config.split, config.seed), folder / "records", config)
     return folder / "records"
 
 
@@ -109,11 +108,14 @@ class Comparison:
 
     def stored(self, store: Path) -> tuple[float, float]:
         """Seconds for encoding everything into the empty folder `store`, and for the six trainings."""
+        from entailment.inputs.image import image_channel
+        from entailment.inputs.text import text_channel
         from entailment.model.features import Featurizer, SplitFeatures
         from entailment.model.training import train_head
 
         start = time.perf_counter()
-        featurizer = Featurizer(self.text, self.image, pair=self.pair, store=store)
+        channels = [text_channel(self.text, pair=self.pair), image_channel(self.image)]
+        featurizer = Featurizer(channels, store=store)
         splits = [featurizer.split(self.records, name) for name in ("train", "validation")]
         encoded = time.perf_counter()
         for inputs in INPUTS:

@@ -35,7 +35,7 @@ def core(home: Path) -> None:
     from entailment.evaluation.report import evaluate_split
     from entailment.model.features import configured_featurizer
     from entailment.model.training import train_head
-    from entailment.records.writing import RecordsSpec, write_records
+    from entailment.records.writing import write_records
     from entailment.reporting.evaluation_page import evaluation_figures
     from entailment.reporting.figures import save_figure
     from entailment.serving.package import write_package
@@ -48,11 +48,8 @@ def core(home: Path) -> None:
     splits = split_pairs(resolved, config.split, config.seed)
     with tempfile.TemporaryDirectory(dir=home) as scratch:
         records = Path(scratch) / "records"
-        spec = RecordsSpec(config.images.size, limit, config.records.rows_per_shard, "mask", True)
-        write_records(splits, records, spec)
-        featurizer = configured_featurizer(
-            config.encoders, config.inputs, config.images.size, home / "encoders", home / "features"
-        )
+        write_records(splits, records, config)
+        featurizer = configured_featurizer(config, home / "encoders", home / "features")
         train, validation = (featurizer.split(records, name) for name in ("train", "validation"))
         head = train_head(train, validation, config.head, config.training, config.seed)
         counts = split_report(splits, NAMES)["counts"]

@@ -27,7 +27,7 @@ def main(pairs: Path | None, images: Path | None, rounds: int) -> None:
     from entailment.data.images import decode_images
     from entailment.data.pairs import read_pairs
     from entailment.data.sources import locate
-    from entailment.records.writing import RecordsSpec, write_records
+    from entailment.records.writing import write_records
     from entailment.task import IMAGE_PATH, IMAGE_STATUS
 
     config = Configuration()
@@ -39,7 +39,6 @@ def main(pairs: Path | None, images: Path | None, rounds: int) -> None:
         table = read_pairs(pairs, config.task, max_text_bytes=config.ingest.max_text_bytes)
         resolved, _ = resolve_image_paths(table, images, missing="mask", max_pixels=limits[0])
         splits = resolved.assign(split="train")
-        spec = RecordsSpec(size, limits[0], config.records.rows_per_shard, "mask", True, limits[1])
         paths = [
             Path(path)
             for path_name, status_name in zip(IMAGE_PATH, IMAGE_STATUS, strict=True)
@@ -52,7 +51,7 @@ def main(pairs: Path | None, images: Path | None, rounds: int) -> None:
                 decode_images([path.read_bytes() for path in paths[start : start + 256]], size, *limits)
 
         sides = {
-            "records written": lambda: write_records(splits, Path(scratch) / "records", spec),
+            "records written": lambda: write_records(splits, Path(scratch) / "records", config),
             "decoded and resized": decode,
         }
         seconds = alternate(sides, rounds)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from entailment.losses import LOSSES
+from entailment.task import INPUTS
 from stacks.environment import prepare_environment
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ _RUN_OPTIONS = (
     click.option(
         "--missing-images", type=click.Choice(["mask", "drop", "error"]), help="What to do without an image."
     ),
-    click.option("--inputs", type=click.Choice(["multimodal", "text", "image"]), help="What the model sees."),
+    click.option("--inputs", type=click.Choice(INPUTS), help="What the model sees."),
     click.option("--loss", type=click.Choice(list(LOSSES)), help="What training minimises."),
     click.option("--epochs", type=int, help="Epochs at most."),
     click.option("--seed", type=int, help="Seed of every random choice."),

@@ -9,6 +9,7 @@ import click
 from commands.examples import examples
 from commands.options import given_keys, run_configuration_from, run_options, use_stack
 from commands.output import print_json, results_or_failure
+from entailment.task import MULTIMODAL
 
 
 @click.command(
@@ -57,7 +58,7 @@ def compare(seeds: int, stack: str | None, no_cache: bool, as_json: bool, **opti
         given = given_keys(options)
         chosen = variants(given.get("inputs"), given.get("training.loss"))
         kinds = {variant.inputs for variant in chosen}
-        shared = kinds.pop() if len(kinds) == 1 else "multimodal"
+        shared = kinds.pop() if len(kinds) == 1 else MULTIMODAL
         run = run_configuration_from({**options, "inputs": shared, "loss": None})
         use_stack(stack, run.configuration)
         from pipelines.runner import run_comparison

@@ -42,6 +42,7 @@ def add(file: Path, name: str, images: Path | None, config: Path | None, as_json
     with results_or_failure(as_json) as results:
         from entailment.configuration.loading import DEFAULT_FILE, load_configuration
         from entailment.data.additions import add_pairs, addition_summary
+        from entailment.inputs import column_rules
 
         settings = load_configuration(config or PROJECT / DEFAULT_FILE)
         limits = {
@@ -49,7 +50,9 @@ def add(file: Path, name: str, images: Path | None, config: Path | None, as_json
             "max_pixels": settings.images.max_pixels,
             "max_decoded_bytes": settings.images.max_decoded_bytes,
         }
-        addition = add_pairs(file, images, workspace().datasets, name, settings.task, **limits)
+        addition = add_pairs(
+            file, images, workspace().datasets, name, settings.task, **limits, further=column_rules()
+        )
         if as_json:
             print_json(results, {"dataset": name, **asdict(addition)})
         else:

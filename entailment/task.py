@@ -1,7 +1,8 @@
-"""Names of the columns and labels: the one place that spells them."""
+"""Names of the columns, labels and kinds of input: the one place that spells them."""
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 LABELS: Final = ("Contradictory", "Implies", "NoEntailment")
@@ -24,6 +25,27 @@ IMAGE_STATUS: Final = ("image_status_1", "image_status_2")
 IMAGE_REASON: Final = ("image_reason_1", "image_reason_2")
 
 SPLITS: Final = ("train", "validation", "test")
+
+_FILES: Final = {path.stem for path in (Path(__file__).parent / "inputs").glob("*.py")} - {"__init__", "kind"}
+KINDS: Final = ("text", "image", *sorted(_FILES - {"text", "image"}))
+"""The kinds of input: one for each file in `entailment/inputs/`, called as the file is."""
+MULTIMODAL: Final = "multimodal"
+INPUTS: Final = (MULTIMODAL, *KINDS)
+"""What a model may see: every kind that its data have, or one."""
+
+
+def kinds_of(inputs: str) -> tuple[str, ...]:
+    """The kinds of input that one of INPUTS stands for."""
+    return KINDS if inputs == MULTIMODAL else (inputs,)
+
+
+def columns_of(kind: str) -> tuple[str, str]:
+    """The columns that hold a kind of input in a table and in what a registered model takes.
+
+    >>> columns_of("text")
+    ('text_1', 'text_2')
+    """
+    return f"{kind}_1", f"{kind}_2"
 
 
 def probability_columns(labels: Sequence[str]) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from typing import Any, Final
 from zenml.enums import ExecutionMode
 
 from entailment.configuration.configuration import Configuration
+from entailment.task import kinds_of
 from stacks.run_hooks import begin_run, end_run
 from steps import encode, ingest, look, resolve_image_paths, split, write_tfrecords
 
@@ -40,20 +41,20 @@ def prepare(
     `divide`, if given, is called with the resolved pairs in place of the step `split` and gives the same two outputs.
     With `only_new` the run ends at once when a version was trained on just what there is.
     """
-    inputs, labels = config.inputs, list(config.task.labels)
-    missing = config.images.missing if inputs != "text" else "mask"
-    found, images, encoders, champion = look(config.of_model(), only_new)
+    model, labels = config.of_model(), list(config.task.labels)
+    missing = config.images.missing if "image" in kinds_of(config.inputs) else "mask"
+    found, images, encoders, champion = look(model, only_new)
     pairs, source = ingest(found, config.ingest, config.task)
     resolved, image_report = resolve_image_paths(
         pairs,
         source,
-        inputs,
+        config.inputs,
         missing,
         config.images.max_pixels,
         config.images.max_decoded_bytes,
         images,
     )
     splits, split_report = divide(resolved) if divide else split(resolved, config.split, labels, config.seed)
-    records = write_tfrecords(splits, inputs, config.images, config.records, labels, images)
-    features = encode(records, config.encoders, inputs, encoders)
+    records = write_tfrecords(splits, model.of_records(), images)
+    features = encode(records, model.of_features(), encoders)
     return Prepared(source, image_report, splits, split_report, records, features, encoders, champion)

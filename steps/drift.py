@@ -40,12 +40,12 @@ def drift(
 ) -> Annotated[dict[str, Any], "drift"]:
     """Logs table and figure; a measure above its threshold is a warning, or ends the run (drift.action)."""
     runs.start(configuration.of_model(), source, encoder_state)
-    plain, inputs = drift_configuration(configuration), configuration.inputs
+    plain = drift_configuration(configuration)
     places = workspace()
     folders = places.encoders, places.features
     # Encoders that are trained are in no index: as they were before, they tell old rows from new ones too.
-    if configuration.encoders.trained(inputs):
-        known = configured_featurizer(plain.encoders, inputs, plain.images.size, *folders)
+    if configuration.encoders.trained(configuration.inputs):
+        known = configured_featurizer(plain, *folders)
     else:
         known = features_of(features, plain, *folders)
     parts = [known.split(records.path, name) for name in SPLITS]

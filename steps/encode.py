@@ -1,4 +1,4 @@
-"""Encode every text and image once."""
+"""Encode every input once."""
 
 import tempfile
 from pathlib import Path
@@ -6,8 +6,7 @@ from typing import Annotated
 
 from zenml import get_step_context, step
 
-from entailment.configuration.encoders import Encoders
-from entailment.configuration.task import Inputs
+from entailment.configuration.model import ModelConfiguration
 from entailment.model.feature_index import FeatureIndex, write_feature_index
 from entailment.model.features import configured_featurizer
 from entailment.records.manifest import RecordsFolder
@@ -23,11 +22,12 @@ def code() -> str:
 
 @step(output_materializers={"features": FeatureIndexMaterializer}, cache_policy=cached_by(code))
 def encode(
-    records: RecordsFolder, encoders: Encoders, inputs: Inputs, encoder_state: dict[str, str]
+    records: RecordsFolder, configuration: ModelConfiguration, encoder_state: dict[str, str]
 ) -> Annotated[FeatureIndex, "features"]:
     """Keeps the vectors of frozen encoders in the feature store and gives their keys; others are not run."""
     places = workspace()
-    featurizer = configured_featurizer(encoders, inputs, records.image_size, places.encoders, places.features)
+    config = configuration.with_image_size(records.image_size)
+    featurizer = configured_featurizer(config, places.encoders, places.features)
     folder = Path(tempfile.mkdtemp(dir=places.scratch))
     write_feature_index(featurizer, records.path, folder, get_step_context().pipeline_run.name)
     return FeatureIndex.at(folder)

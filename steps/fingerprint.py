@@ -11,6 +11,7 @@ from typing import Final
 
 from zenml.config import CachePolicy
 
+from entailment.task import KINDS
 from entailment.workspace import PROJECT
 
 _ROOMS: Final = ("entailment", "steps", "materializers")
@@ -89,6 +90,9 @@ def _imports(path: Path) -> frozenset[str]:
             above = path.relative_to(PROJECT).parts[: -node.level] if node.level else ()
             module = ".".join([*above, *filter(None, [node.module])])
             names |= {module} | {f"{module}.{alias.name}" for alias in node.names}
+    if path == PROJECT / "entailment" / "inputs" / "__init__.py":
+        # It finds them by their names.
+        names |= {f"entailment.inputs.{kind}" for kind in KINDS}
     return frozenset(name for name in names if name.partition(".")[0] in _ROOMS)
 
 

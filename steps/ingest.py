@@ -33,7 +33,7 @@ def ingest(
 ) -> tuple[Annotated[pd.DataFrame, "pairs"], Annotated[dict[str, Any], "source"]]:
     """Reads the data set that `look` found."""
     file = Path(found["csv"])
-    pairs = read_pairs(file, task, max_text_bytes=config.max_text_bytes)
+    pairs = read_pairs(file, task, max_text_bytes=config.max_text_bytes, further=found["further"])
     if sha256_of_file(file) != found["sha256"]:
         raise DataError(f"{file} was changed while the run was going. Run again.")
     digest = content_hash(pairs)

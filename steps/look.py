@@ -13,6 +13,8 @@ from entailment.data.sources import current_content, locate
 from entailment.encoders.handles import module_fingerprints
 from entailment.errors import NothingNewError
 from entailment.files import sha256_of_file
+from entailment.inputs import column_rules
+from entailment.task import kinds_of
 from entailment.workspace import workspace
 from materializers.report import ReportMaterializer
 from steps.fingerprint import cached_by, never
@@ -32,8 +34,8 @@ def look(
     Annotated[dict[str, Any], "encoders"],
     Annotated[str, "champion"],
 ]:
-    """Gives where the data set lies and its file's hash, a fingerprint of its images, those of the encoders, and the
-    champion; generates, downloads or builds what is not there yet.
+    """Gives where the data set lies, its file's hash and what further columns must hold; a fingerprint of its images,
+    those of the encoders, and the champion. Generates, downloads or builds what is not there yet.
 
     With `only_new` raises NothingNewError when a version was trained on just these data.
     """
@@ -42,21 +44,23 @@ def look(
     Client().active_stack.experiment_tracker.configure_mlflow()
     config, model = configuration, configuration.task.name
     ensure_experiment(model)
-    source = locate(config.dataset, config.tweets, places.datasets, with_images=config.inputs != "text")
+    with_images = "image" in kinds_of(config.inputs)
+    source = locate(config.dataset, config.tweets, places.datasets, with_images=with_images)
     if only_new:
         check_for_new_data(config, places.datasets)
     found = asdict(source) | {"csv": str(source.csv), "sha256": sha256_of_file(source.csv)}
     found["images"] = str(source.images) if source.images else None
-    images = {
-        "fingerprint": folder_fingerprint(source.images) if source.images and config.inputs != "text" else ""
-    }
+    images = {"fingerprint": folder_fingerprint(source.images) if source.images and with_images else ""}
+    found["further"] = column_rules()
     encoders = module_fingerprints(config.encoders.handles(config.inputs), places.encoders)
     return found, images, encoders, champion_version(model)
 
 
 def check_for_new_data(config: ModelConfiguration, datasets: Path) -> None:
     """Raises NothingNewError when the champion or a retraining's version was trained on just what there is now."""
-    content = current_content(config.dataset, config.tweets, config.ingest, config.task, datasets)
+    content = current_content(
+        config.dataset, config.tweets, config.ingest, config.task, datasets, column_rules()
+    )
     if version := version_trained_on(config.task.name, content):
         raise NothingNewError(
             f"Nothing new in {config.dataset.source} since version {version} was trained: no retraining."

@@ -11,6 +11,7 @@ from entailment.configuration.images import MissingImages
 from entailment.configuration.task import Inputs
 from entailment.data.image_paths import resolve_image_paths as resolve
 from entailment.errors import ImageError
+from entailment.task import kinds_of
 from materializers.pairs import PairsMaterializer
 from materializers.report import ReportMaterializer
 from steps.fingerprint import cached_by, fingerprint
@@ -37,14 +38,15 @@ def resolve_image_paths(
     found_images: dict[str, str],
 ) -> tuple[Annotated[pd.DataFrame, "resolved"], Annotated[dict[str, Any], "image_report"]]:
     """Adds path, status and reason of each image; `found_images` makes a changed folder run anew."""
-    folder = Path(source["images"]) if source["images"] and inputs != "text" else None
+    seen = "image" in kinds_of(inputs)
+    folder = Path(source["images"]) if source["images"] and seen else None
     resolved, report = resolve(
         pairs, folder, missing=missing, max_pixels=max_pixels, max_decoded_bytes=max_decoded_bytes
     )
     if folder:
         for problem in report.problems:
             _LOG.warning("%s", problem)
-    if inputs != "text" and report.usable == 0:
+    if seen and report.usable == 0:
         raise ImageError(
             f"No image of {source['file']} can be used, and --inputs {inputs} needs images. Give their folder with"
             " --images FOLDER (files named <id>.<ext>), or train on texts alone with --inputs text."

@@ -46,9 +46,7 @@ def trial(
 ) -> tuple[Annotated[dict[str, Any], "outcome"], Annotated[pd.DataFrame, "predictions"]]:
     """Gives the training's course and the answers to the test split or to a fold; a failure is an outcome too."""
     places = workspace()
-    config = configuration.model_copy(
-        update={"images": configuration.images.model_copy(update={"size": records.image_size})}
-    )
+    config = configuration.with_image_size(records.image_size)
     outcome: dict[str, Any] = {"name": name, "seed": config.seed, "error": None}
     try:
         known = features_of(features, config, places.encoders, places.features)

@@ -65,7 +65,7 @@ def test_later_sources_win(tmp_path):
         ("trainng: {epochs: 3}", "Did you mean 'training'?"),
         ("training: {epoch: 3}", "Did you mean 'training.epochs'?"),
         ("training: {epochs: 0}", "training.epochs: Input should be greater than or equal to 1"),
-        ("inputs: sound", "inputs: Input should be 'multimodal', 'text' or 'image'"),
+        ("inputs: sound", "inputs: must be one of multimodal, text, image. Received: 'sound'"),
         ("- a\n- b", "must hold keys and values"),
         ("a: [", "is not valid YAML"),
     ],

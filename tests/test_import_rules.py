@@ -34,7 +34,7 @@ HEAVY = {
 # From the ground up: each package or module of the core imports only those before it.
 FLOORS = (
     *("errors", "files", "task", "losses", "configuration", "workspace", "statistics", "data", "encoders"),
-    *("records", "model", "serving", "evaluation", "trials", "promotion", "reporting"),
+    *("inputs", "records", "model", "serving", "evaluation", "trials", "promotion", "reporting"),
 )
 UNPICKLERS = {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
 # The one reader of a legacy checkpoint: it admits tensors and nothing else.

@@ -19,7 +19,8 @@ from entailment.data.split import SPLIT_COLUMN
 from entailment.errors import RegistryError
 from entailment.files import check_format, locked, read_json, write_json
 from entailment.promotion.gate import PROMOTED, REFUSED, ROLLED_BACK
-from entailment.task import LABEL, SPLITS, TEXT, probability_columns
+from entailment.serving.package import read_settings
+from entailment.task import LABEL, SPLITS, probability_columns
 from entailment.workspace import PROJECT, workspace
 from tracking.decisions import AUTOMATIC, GATE, PERSON, keep_decision
 
@@ -202,6 +203,7 @@ def run_exists(run_id: str) -> bool:
 
 
 def _log_model(model: str, package: Path, card: str, hashes: Mapping[str, list[str]]) -> Any:
+    settings = read_settings(package)
     with tempfile.TemporaryDirectory() as scratch:
         pairs, read_me = Path(scratch) / "pairs.json", Path(scratch) / MODEL_CARD
         write_json(pairs, {"format": _PAIRS_FORMAT, **hashes})
@@ -212,16 +214,16 @@ def _log_model(model: str, package: Path, card: str, hashes: Mapping[str, list[s
             artifacts={"package": str(package), "pairs": str(pairs), "card": str(read_me)},
             pip_requirements=[f"{name}=={installed(name)}" for name in _LIBRARIES],
             registered_model_name=model,
-            signature=_signature(read_json(package / "package.json")["labels"]),
-            input_example=_example(),
+            signature=_signature(settings["labels"], settings["columns"]),
+            input_example=_example(settings["columns"]),
         )
 
 
-def _signature(labels: Sequence[str]) -> mlflow.models.ModelSignature:
+def _signature(labels: Sequence[str], columns: Sequence[tuple[str, str]]) -> mlflow.models.ModelSignature:
+    """`columns` are those that the model takes, with their types."""
     from mlflow.types import ColSpec, DataType, Schema
 
-    inputs = [ColSpec(DataType.string, name, required=False) for name in TEXT]
-    inputs += [ColSpec(DataType.binary, name, required=False) for name in ("image_1", "image_2")]
+    inputs = [ColSpec(DataType[kind], name, required=False) for name, kind in columns]
     outputs = [
         ColSpec(DataType.string, LABEL),
         *(ColSpec(DataType.float, name) for name in probability_columns(labels)),
@@ -229,9 +231,10 @@ def _signature(labels: Sequence[str]) -> mlflow.models.ModelSignature:
     return mlflow.models.ModelSignature(Schema(inputs), Schema([*outputs, ColSpec(DataType.string, "error")]))
 
 
-def _example() -> pd.DataFrame:
+def _example(columns: Sequence[tuple[str, str]]) -> pd.DataFrame:
+    absent = {name: [b"" if kind == "binary" else ""] for name, kind in columns}
     texts = {"text_1": ["The bridge opened on Monday."], "text_2": ["The bridge is still closed."]}
-    return pd.DataFrame(texts | {"image_1": [b""], "image_2": [b""]})
+    return pd.DataFrame(absent | texts)
 
 
 def _give_alias(model: str, client: MlflowClient, version: str, *, generated: bool) -> None:

@@ -18,6 +18,7 @@ from entailment.configuration.model import ModelConfiguration
 from entailment.configuration.section import Section, dotted
 from entailment.encoders.feature_store import Usage
 from entailment.errors import EntailmentError
+from entailment.task import KINDS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,9 +116,8 @@ def facts(
         "dataset.sha256": source["sha256"],
         "inputs": configuration.inputs,
         "loss": configuration.training.loss,
-        "encoder.text": configuration.encoders.text.encoder,
-        "encoder.image": configuration.encoders.image.encoder,
         "data.generated": str(source["generated"]).lower(),
+        **{f"encoder.{kind}": getattr(configuration.encoders, kind).encoder for kind in KINDS},
     } | {f"encoder.{name}.sha256": digest for name, digest in encoders.items()}
 
 

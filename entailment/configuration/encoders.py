@@ -1,20 +1,20 @@
-"""The networks that turn texts and images into features."""
+"""The networks that turn inputs into features, one section for each kind of input."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, create_model
 
 from entailment.configuration.section import Section
-from entailment.configuration.task import Inputs
+from entailment.task import KINDS, kinds_of
 
 Trainable = Literal["all"] | Annotated[int, Field(ge=0, strict=True)]
 
 
 class TextEncoder(Section):
-    """The text encoder: TF-Hub handles, local folders or built-in names."""
+    """The text encoder: TF-Hub handles, local folders or built-in names; without a preprocessor it takes strings."""
 
     encoder: str = "minilm"
-    preprocessor: str = "bert-uncased-preprocess"
+    preprocessor: str | None = "bert-uncased-preprocess"
     output: str = "pooled_output"
     sequence_length: Annotated[int, Field(ge=8, le=512)] = 128
     encode: Literal["each", "pair"] = "each"
@@ -28,19 +28,45 @@ class ImageEncoder(Section):
     trainable: Trainable = 0
 
 
-class Encoders(Section):
-    """The networks that turn texts and images into features."""
+class FurtherEncoder(Section):
+    """The encoder of any other kind of input: a handle, or empty where the kind's own file computes the vectors."""
 
+    encoder: str = ""
+    trainable: Trainable = 0
+
+
+class _Encoders(Section):
     text: TextEncoder = TextEncoder()
     image: ImageEncoder = ImageEncoder()
 
-    def handles(self, inputs: Inputs) -> dict[str, str]:
-        """The modules that `inputs` needs: `text` and `preprocessor`, `image`, each with its handle."""
-        text = {"text": self.text.encoder, "preprocessor": self.text.preprocessor}
-        image = {"image": self.image.encoder}
-        return {**(text if inputs != "image" else {}), **(image if inputs != "text" else {})}
+    def handles(self, inputs: str) -> dict[str, str]:
+        """The modules that `inputs` needs, each with its handle, by kind of input; that of texts has a
+        `preprocessor` besides.
+        """
+        handles: dict[str, str | None] = {}
+        for kind in kinds_of(inputs):
+            handles[kind] = getattr(self, kind).encoder
+            if kind == "text":
+                handles["preprocessor"] = self.text.preprocessor
+        return {role: handle for role, handle in handles.items() if handle}
 
-    def trained(self, inputs: Inputs) -> dict[str, Trainable]:
-        """The encoders that `inputs` needs and that are trained, `text` or `image`, each with how much of it."""
-        amounts = {"text": self.text.trainable, "image": self.image.trainable}
-        return {role: amounts[role] for role in self.handles(inputs) if amounts.get(role)}
+    def trained(self, inputs: str) -> dict[str, Trainable]:
+        """The kinds that `inputs` needs whose encoders are trained, each with how much of it."""
+        amounts = {kind: getattr(self, kind).trainable for kind in kinds_of(inputs)}
+        return {kind: amount for kind, amount in amounts.items() if amount}
+
+    def with_each(self, values: dict[str, dict[str, Any]]) -> "Encoders":
+        """The same with other values for some keys of some kinds: `{"text": {"trainable": 0}}`."""
+        sections = {kind: getattr(self, kind).model_copy(update=update) for kind, update in values.items()}
+        return self.model_copy(update=sections)
+
+
+if TYPE_CHECKING:
+    Encoders = _Encoders
+else:
+    _FURTHER = {
+        kind: (FurtherEncoder, FurtherEncoder()) for kind in KINDS if kind not in _Encoders.model_fields
+    }
+    Encoders = create_model(
+        "Encoders", __base__=_Encoders, __doc__="One section for each kind of input.", **_FURTHER
+    )

@@ -223,7 +223,9 @@ def _explain(
         elif fault["type"] == "extra_forbidden":
             lines.append(f"{origin}: there is no key '{key}'.{_nearest(key, _all_keys())}")
         else:
-            lines.append(f"{origin}: {key}: {fault['msg']}. Received: {fault['input']!r}.")
+            lines.append(
+                f"{origin}: {key}: {fault['msg'].removeprefix('Value error, ')}. Received: {fault['input']!r}."
+            )
     return "\n".join(lines)
 
 

@@ -38,6 +38,19 @@ class ModelConfiguration(Section):
         names = ("dataset", "tweets", "ingest", "images", "records")
         return self.model_copy(update=kept | {name: getattr(defaults, name) for name in names})
 
+    def of_records(self) -> Self:
+        """What shapes the records of given pairs: the rest has its defaults."""
+        task = Task(labels=self.task.labels)
+        return type(self)(inputs=self.inputs, task=task, images=self.images, records=self.records)
+
+    def of_features(self) -> Self:
+        """What shapes the features of given records: the rest has its defaults."""
+        return type(self)(inputs=self.inputs, encoders=self.encoders)
+
+    def with_image_size(self, size: int) -> Self:
+        """The same with images of that many pixels a side, as records have them."""
+        return self.model_copy(update={"images": self.images.model_copy(update={"size": size})})
+
     @model_validator(mode="after")
     def _check_weights(self) -> Self:
         weights, labels = self.training.class_weights, self.task.labels

@@ -1,12 +1,12 @@
 """What is asked: the classes, and what experiment and model are called."""
 
 from collections import Counter
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from entailment.configuration.section import Section
-from entailment.task import LABELS, in_snake_case
+from entailment.task import INPUTS, LABELS, in_snake_case
 
 
 def _known_by_its_letters(label: str) -> str:
@@ -15,10 +15,16 @@ def _known_by_its_letters(label: str) -> str:
     return label
 
 
+def _known_inputs(inputs: str) -> str:
+    if inputs not in INPUTS:
+        raise ValueError(f"must be one of {', '.join(INPUTS)}")
+    return inputs
+
+
 Label = Annotated[
     str, StringConstraints(strip_whitespace=True, max_length=100), AfterValidator(_known_by_its_letters)
 ]
-Inputs = Literal["multimodal", "text", "image"]
+Inputs = Annotated[str, AfterValidator(_known_inputs)]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 _.-]*$", max_length=100)]
 
 

@@ -9,7 +9,7 @@ The log is written last: what a killed addition left behind is in no version, an
 
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any, Final
 from entailment.configuration.images import MAX_DECODED_BYTES
 from entailment.configuration.task import Task
 from entailment.data.image_paths import MISSING, OK, UNREADABLE, resolve_image_paths
-from entailment.data.pairs import content_hash, read_pairs
+from entailment.data.pairs import ColumnRule, content_hash, read_pairs
 from entailment.errors import ConfigurationError, DataError
 from entailment.files import check_format, locked, read_json, sha256_of_file, write_json, written_aside
-from entailment.task import ID, IMAGE_PATH, IMAGE_STATUS, LABEL, PAIR_COLUMNS, TEXT
+from entailment.task import ID, IMAGE_PATH, IMAGE_STATUS, KINDS, LABEL, PAIR_COLUMNS, TEXT, columns_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,7 +56,7 @@ class Conflict:
     """Of the file that was to be added, counted from 1."""
     pair: tuple[str, str]
     what: str
-    """`label`, `text_1`, `text_2`, `image_1` or `image_2`."""
+    """`label`, or the column of an input: `text_1`, `image_2`."""
     held: str
     """What the data set holds: a label, a text, or the SHA-256 of an image."""
     given: str
@@ -104,12 +104,14 @@ def add_pairs(
     max_text_bytes: int,
     max_pixels: int,
     max_decoded_bytes: int = MAX_DECODED_BYTES,
+    further: Mapping[str, ColumnRule] | None = None,
 ) -> Addition:
     """Adds the rows of a CSV file, and their images, to the data set `name` below `folder`; made when absent.
 
     Rows that are there already are skipped; rows that contradict what is there (another label, text or image) are
     not added and come back as conflicts. An image that is missing or unreadable does not keep its row out. Without a
-    new row there is no new version. Two processes that add at the same time wait for each other.
+    new row there is no new version. Two processes that add at the same time wait for each other. `further` is as in
+    `read_pairs`.
 
     Raises:
         ConfigurationError: `name` is not fit for a data set.
@@ -119,7 +121,7 @@ def add_pairs(
     check_name(name)
     place = folder / name
     digest = sha256_of_file(file) if file.is_file() else ""
-    pairs = read_pairs(file, task, max_text_bytes=max_text_bytes)
+    pairs = read_pairs(file, task, max_text_bytes=max_text_bytes, further=further)
     if images and not images.is_dir():
         raise DataError(f"There is no folder {images}. --images must be the folder of the <id>.<ext> files.")
     resolved, report = resolve_image_paths(
@@ -219,7 +221,10 @@ class _SortedOut:
 class _Held:
     """What a data set holds, found by ids, by content and by image."""
 
-    def __init__(self, rows: list[dict[str, str]]) -> None:
+    def __init__(self, rows: list[dict[str, str]], further: Sequence[str]) -> None:
+        """`further` are the columns of kinds of input beside text and image."""
+        self._said = (*TEXT, *further)
+        self._content = (*self._said, *IMAGE_SHA256)
         self.pairs: dict[tuple[str, ...], dict[str, str]] = {}
         self.contents: dict[tuple[str, ...], dict[str, str]] = {}
         self.images: dict[str, tuple[str, str]] = {}
@@ -228,7 +233,7 @@ class _Held:
 
     def take(self, row: dict[str, str]) -> None:
         self.pairs[_values(row, ID)] = row
-        self.contents.setdefault(_values(row, (*TEXT, *IMAGE_SHA256)), row)
+        self.contents.setdefault(_values(row, self._content), row)
         for side in range(2):
             if row[IMAGE_SHA256[side]]:
                 self.images.setdefault(row[ID[side]], (row[IMAGE_FILE[side]], row[IMAGE_SHA256[side]]))
@@ -236,29 +241,36 @@ class _Held:
     def difference(self, row: dict[str, str]) -> tuple[str, str, str, dict[str, str]] | None:
         """What of `row` contradicts what is held: its column, both values, and the row that holds the other."""
         if same := self.pairs.get(_values(row, ID)):
-            for column in (LABEL, *TEXT):
+            for column in (LABEL, *self._said):
                 if row[column] != same[column]:
                     return column, same[column], row[column], same
         for side in range(2):
             given, held = row[IMAGE_SHA256[side]], self.images.get(row[ID[side]], ("", ""))[1]
             if given and held and given != held:
                 return f"image_{side + 1}", held, given, row
-        twin = self.contents.get(_values(row, (*TEXT, *IMAGE_SHA256)))
+        twin = self.contents.get(_values(row, self._content))
         if twin and twin[LABEL] != row[LABEL]:
             return LABEL, twin[LABEL], row[LABEL], twin
         return None
 
     def has(self, row: dict[str, str]) -> bool:
         """Whether the pair, or its content under other ids, is there."""
-        return _values(row, ID) in self.pairs or _values(row, (*TEXT, *IMAGE_SHA256)) in self.contents
+        return _values(row, ID) in self.pairs or _values(row, self._content) in self.contents
 
 
 def _sort_out(held_table: "pd.DataFrame", new: "pd.DataFrame") -> _SortedOut:
     """Decides row by row; a row counts as held for the rows after it."""
-    rows = [{name: row[name] for name in _COLUMNS} for row in held_table.to_dict("records")]
-    held, result = _Held(rows), _SortedOut()
+    further = [
+        column
+        for kind in KINDS
+        for column in columns_of(kind)
+        if column not in _COLUMNS and column in (*held_table.columns, *new.columns)
+    ]
+    names = (*_COLUMNS, *further)
+    rows = [{name: row.get(name, "") for name in names} for row in held_table.to_dict("records")]
+    held, result = _Held(rows, further), _SortedOut()
     for number, given in enumerate(new.to_dict("records"), start=1):
-        row = {name: given[name] for name in _COLUMNS}
+        row = {name: given.get(name, "") for name in names}
         _take_known_images(row, held)
         if found := held.difference(row):
             what, had, gave, other = found
@@ -331,7 +343,7 @@ def _write_version(
 
     import pandas as pd
 
-    table = pd.concat([held, pd.DataFrame(accepted, columns=list(_COLUMNS), dtype="str")], ignore_index=True)
+    table = pd.concat([held, pd.DataFrame(accepted, dtype="str")], ignore_index=True).fillna("")
     with written_aside(place / _table_name(number)) as aside:
         table.to_csv(aside, index=False, quoting=csv.QUOTE_ALL, lineterminator="\n")
         if content_hash(_read_csv(aside)) != content_hash(table):

@@ -4,13 +4,13 @@ import csv
 import hashlib
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from entailment.configuration.task import Task
 from entailment.errors import DataError
-from entailment.task import ID, LABEL, LABEL_INDEX_COLUMN, PAIR_COLUMNS, TEXT
+from entailment.task import ID, LABEL, LABEL_INDEX_COLUMN, PAIR_COLUMNS, TEXT, columns_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,9 +20,18 @@ _SHOWN = 5
 _ROWS_AT_ONCE = 2**16
 """Rows of which Python objects are made at once."""
 _LOG = logging.getLogger(__name__)
+ColumnRule = tuple[str, str]
+"""A regular expression that a value follows unless it is empty, and in words what it asks for."""
 
 
-def read_pairs(file: Path, task: Task, *, max_text_bytes: int, labelled: bool = True) -> "pd.DataFrame":
+def read_pairs(
+    file: Path,
+    task: Task,
+    *,
+    max_text_bytes: int,
+    labelled: bool = True,
+    further: Mapping[str, ColumnRule] | None = None,
+) -> "pd.DataFrame":
     """Reads a CSV file of pairs and validates every row.
 
     Args:
@@ -30,9 +39,10 @@ def read_pairs(file: Path, task: Task, *, max_text_bytes: int, labelled: bool = 
         task: the labels, and what else a table may call them.
         max_text_bytes: the longest text a row may hold, in UTF-8 bytes.
         labelled: whether the label column must be there; without it texts may be empty too.
+        further: kinds of input beside text and image, each with the rule of its two columns; both or none are there.
 
     Returns:
-        A frame with PAIR_COLUMNS, all strings exactly as in the file (ids too), in file order, and, when
+        A frame with PAIR_COLUMNS and the further ones, all strings exactly as in the file, in file order, and, when
         labelled, LABEL_INDEX_COLUMN (int64, position in `task.labels`); labels as the task spells them.
 
     Raises:
@@ -42,7 +52,8 @@ def read_pairs(file: Path, task: Task, *, max_text_bytes: int, labelled: bool = 
     import pandas as pd
 
     needed = PAIR_COLUMNS if labelled else PAIR_COLUMNS[:-1]
-    _check_header(file, needed)
+    header = _check_header(file, needed)
+    rules = _further_columns(file, header, further or {})
     try:
         with warnings.catch_warnings(action="error", category=pd.errors.ParserWarning):
             # index_col: else pandas takes surplus values of the first row for an index.
@@ -57,11 +68,12 @@ def read_pairs(file: Path, task: Task, *, max_text_bytes: int, labelled: bool = 
         raise DataError(f"{file} is not a CSV file that can be read: {error}.") from None
     if frame.empty:
         raise DataError(f"{file} has a header but no rows. Expected at least one pair.")
-    frame = frame[[name for name in PAIR_COLUMNS if name in frame.columns and (labelled or name != LABEL)]]
+    known = [name for name in PAIR_COLUMNS if name in frame.columns and (labelled or name != LABEL)]
+    frame = frame[[*known, *rules]]
     frame = frame.fillna("")
     if labelled and task.label_map:
         frame[LABEL] = frame[LABEL].replace(task.label_map).astype("str")
-    _check_rows(file, frame, task, max_text_bytes, labelled)
+    _check_rows(file, frame, _rules(frame, task, max_text_bytes, labelled, rules))
     if labelled:
         positions = {label: index for index, label in enumerate(task.labels)}
         frame[LABEL_INDEX_COLUMN] = frame[LABEL].map(positions).astype("int64")
@@ -110,7 +122,8 @@ def _update(digest: "hashlib._Hash", column: "pd.Series[str]") -> None:
     digest.update(memoryview(octets or b"")[ends[0] : ends[-1]])
 
 
-def _check_header(file: Path, needed: tuple[str, ...]) -> None:
+def _check_header(file: Path, needed: tuple[str, ...]) -> list[str]:
+    """The columns of a file, which must have those needed."""
     try:
         with file.open(encoding="utf-8-sig", newline="") as handle:
             header = next(csv.reader(handle), None)
@@ -130,13 +143,30 @@ def _check_header(file: Path, needed: tuple[str, ...]) -> None:
         raise DataError(f"{file} lacks the column(s) {', '.join(missing)}. It has: {', '.join(header)}.")
     if doubled := sorted({name for name in needed if header.count(name) > 1}):
         raise DataError(f"{file} has the column(s) {', '.join(doubled)} more than once. Keep one of each.")
+    return header
 
 
-def _check_rows(file: Path, frame: "pd.DataFrame", task: Task, max_text_bytes: int, labelled: bool) -> None:
+def _further_columns(
+    file: Path, header: list[str], further: Mapping[str, ColumnRule]
+) -> dict[str, ColumnRule]:
+    """The columns of further kinds of input that the file has, each with its rule."""
+    rules: dict[str, ColumnRule] = {}
+    for kind, rule in further.items():
+        there = [name for name in columns_of(kind) if name in header]
+        if len(there) == 1 or any(header.count(name) > 1 for name in there):
+            raise DataError(f"{file} must have {' and '.join(columns_of(kind))} once each, or none of them.")
+        rules |= dict.fromkeys(there, rule)
+    return rules
+
+
+_Rules = Iterator[tuple[str, str, "np.ndarray | pd.Series[bool]"]]
+
+
+def _check_rows(file: Path, frame: "pd.DataFrame", rules: _Rules) -> None:
     import numpy as np
 
     count, first = 0, []
-    for name, rule, wrong in _rules(frame, task, max_text_bytes, labelled):
+    for name, rule, wrong in rules:
         rows = np.flatnonzero(wrong)
         count += len(rows)
         first += [(row, name, rule) for row in rows[:_SHOWN].tolist()]
@@ -148,10 +178,11 @@ def _check_rows(file: Path, frame: "pd.DataFrame", task: Task, max_text_bytes: i
 
 
 def _rules(
-    frame: "pd.DataFrame", task: Task, max_text_bytes: int, labelled: bool
-) -> "Iterator[tuple[str, str, np.ndarray | pd.Series[bool]]]":
+    frame: "pd.DataFrame", task: Task, max_text_bytes: int, labelled: bool, further: Mapping[str, ColumnRule]
+) -> _Rules:
     """For each rule its column, what it asks for, and which rows are against it."""
-    for name, column in frame.items():
+    for name in frame.columns.astype("str"):
+        column = frame[name]
         if name in ID or (name in TEXT and labelled):
             yield name, "must not be empty", column == ""
         if name in ID:
@@ -163,6 +194,9 @@ def _rules(
         if name == LABEL:
             rule = f"must be one of {', '.join(task.labels)} (task.labels)"
             yield name, rule, ~column.isin(task.labels)
+        if name in further:
+            pattern, what = further[name]
+            yield name, f"must be {what}, or empty", (column != "") & ~column.str.fullmatch(pattern)
 
 
 def _utf8_bytes(column: "pd.Series[str]") -> "np.ndarray":

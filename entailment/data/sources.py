@@ -1,5 +1,6 @@
 """Where pairs come from: the generated sample, the real tweets, a data set of our own, or a CSV file."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -7,7 +8,7 @@ from typing import Final
 from entailment.configuration.dataset import Dataset, Ingest, Tweets
 from entailment.configuration.task import Task
 from entailment.data.additions import dataset_names, find_version
-from entailment.data.pairs import content_hash, read_pairs
+from entailment.data.pairs import ColumnRule, content_hash, read_pairs
 from entailment.errors import ConfigurationError, DataError
 from entailment.files import locked
 
@@ -66,10 +67,17 @@ def locate(dataset: Dataset, tweets: Tweets, folder: Path, *, with_images: bool 
     return Source(csv.name, csv, images, generated=False)
 
 
-def current_content(dataset: Dataset, tweets: Tweets, ingest: Ingest, task: Task, folder: Path) -> str:
+def current_content(
+    dataset: Dataset,
+    tweets: Tweets,
+    ingest: Ingest,
+    task: Task,
+    folder: Path,
+    further: Mapping[str, ColumnRule],
+) -> str:
     """What `content_hash` gives for the pairs that the data set holds now. Raises as `locate` and `read_pairs` do."""
     source = locate(dataset, tweets, folder, with_images=False)
-    return content_hash(read_pairs(source.csv, task, max_text_bytes=ingest.max_text_bytes))
+    return content_hash(read_pairs(source.csv, task, max_text_bytes=ingest.max_text_bytes, further=further))
 
 
 def is_path(source: str, folder: Path) -> bool:

@@ -25,6 +25,8 @@ TOKENS = 768
 STEP: Final = 8
 WHOLE: Final = 24
 WINDOW = 8192
+STRINGS: Final = 32
+"""Texts in a batch of a module that takes strings."""
 IN_FLIGHT: Final = 2
 """Batches that TensorFlow is given at a time: one fills the gaps of the other."""
 METHOD = f"text 3: lengths in steps of {STEP}, only one in a batch, {TOKENS} tokens a batch, filled to whole {WHOLE}"
@@ -177,3 +179,49 @@ class TextEncoder:
             filled = np.resize(rows, -(-len(rows) // step) * step)
             yield rows, {name: ids[filled, :length] for name, ids in packed.items()}
             start += len(rows)
+
+
+class StringEncoder:
+    """Frozen text encoder that takes strings itself: a module of the TF-Hub form without a preprocessor.
+
+    Arguments and errors are as of `TextEncoder`; `output` is used where the module gives several.
+    """
+
+    def __init__(self, encoder: str, folder: Path, output: str = "pooled_output") -> None:
+        """Finds (or builds, or downloads) the module."""
+        self.handle, self._output = encoder, output
+        self._path = resolve_handle(encoder, folder)
+        self.fingerprint = fingerprint_of(
+            encoder=fingerprint(self._path), output=output, method=f"strings 1: {STRINGS} a batch, filled"
+        )
+
+    @cached_property
+    def width(self) -> int:
+        """That of a text's vector: the module is tried on an empty text."""
+        return output_width(self._path, lambda: self._vectors([b""]))
+
+    @cached_property
+    def _module(self) -> Any:
+        return load_module(self._path)
+
+    def encode(self, texts: Sequence[str], progress: bool = False) -> np.ndarray:
+        """The vector of each text, float32 [n, width], in the order of `texts`."""
+        from tqdm import tqdm
+
+        vectors = np.empty((len(texts), self.width), np.float32)
+        encoded = [text.encode("utf-8", "replace") for text in texts]
+        with tqdm(total=len(texts), desc="texts", unit="text", disable=not progress) as bar:
+            for start in range(0, len(texts), STRINGS):
+                batch = encoded[start : start + STRINGS]
+                # Always as many rows: what a text's vector is must not depend on how many are asked for.
+                filled = [batch[place % len(batch)] for place in range(STRINGS)]
+                vectors[start : start + STRINGS] = self._vectors(filled)[: len(batch)]
+                bar.update(len(batch))
+        return vectors
+
+    def _vectors(self, texts: Sequence[bytes]) -> np.ndarray:
+        import tensorflow as tf
+
+        outputs = self._module(tf.constant(texts, tf.string))
+        vectors: np.ndarray = (outputs[self._output] if isinstance(outputs, Mapping) else outputs).numpy()
+        return vectors

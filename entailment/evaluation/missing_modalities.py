@@ -3,28 +3,24 @@
 A missing input is what serving makes of it: vectors of zeros and presence 0.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from entailment.inputs import kind
 from entailment.model.features import SplitFeatures
+from entailment.model.head import modalities
 from entailment.statistics.metrics import confusion_counts, interval, resampled_counts, scores
 from entailment.statistics.paired_bootstrap import paired_bootstrap
+from entailment.task import KINDS
 
 if TYPE_CHECKING:
     import pandas as pd
 
 NOTHING_MISSING: Final = "nothing_missing"
-ABSENCES: Final[Mapping[str, str]] = {
-    "texts_missing": "text",
-    "images_missing": "image",
-    "image_1_missing": "image_1",
-    "image_2_missing": "image_2",
-}
-"""By name of the row what the names of the hidden inputs begin with."""
 COLUMNS: Final = (
     "missing",
     "rows",
@@ -39,19 +35,24 @@ COLUMNS: Final = (
 )
 
 
-def absences(inputs: Iterable[str]) -> list[str]:
-    """The names in ABSENCES that make sense for a head with these inputs: something is hidden, something is left."""
+def absences(inputs: Iterable[str]) -> dict[str, list[str]]:
+    """What may be missing for a head with these inputs, by name the inputs that are then hidden; something is left.
+
+    A whole kind of input, `texts_missing`, or one side of a kind that a row may lack, `image_1_missing`.
+    """
     names = list(inputs)
-    hidden = {row: [name.startswith(begins) for name in names] for row, begins in ABSENCES.items()}
-    return [row for row, mask in hidden.items() if any(mask) and not all(mask)]
+    kinds = [kind(name) for name in KINDS if name in modalities(names)]
+    hidden = {f"{one.plural}_missing": one.name for one in kinds}
+    hidden |= {f"{side}_missing": side for one in kinds if one.optional for side in one.columns}
+    found = {row: [name for name in names if name.startswith(start)] for row, start in hidden.items()}
+    return {row: group for row, group in found.items() if 0 < len(group) < len(names)}
 
 
-def without(features: SplitFeatures, absence: str) -> SplitFeatures:
-    """The same rows as if what `absence`, a name in ABSENCES, names were not there."""
-    begins = ABSENCES[absence]
+def without(features: SplitFeatures, hidden: Collection[str]) -> SplitFeatures:
+    """The same rows as if these inputs of the head were not there."""
     inputs: dict[str, Any] = {
         # A view of one zero: nothing is held however many the rows.
-        name: np.broadcast_to(np.float32(0), column.shape) if name.startswith(begins) else column
+        name: np.broadcast_to(np.float32(0), column.shape) if name in hidden else column
         for name, column in features.inputs.items()
     }
     return replace(features, inputs=inputs)
@@ -76,7 +77,8 @@ def missing_modalities_table(
     import pandas as pd
 
     labels, classes = features.labels, len(features.classes)
-    answers = {name: answer(without(features, name)) for name in absences(features.inputs)}
+    hidden = absences(features.inputs)
+    answers = {name: answer(without(features, group)) for name, group in hidden.items()}
     answers = {NOTHING_MISSING: predicted} | answers if answers else {}
     rows = []
     for name, answered in answers.items():

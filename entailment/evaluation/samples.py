@@ -58,13 +58,14 @@ def confident_errors(
 
 
 def _sample(row: Row, answer: "np.ndarray", labels: Sequence[str]) -> Sample:
-    index = int(answer.argmax())
+    index, (text_1, text_2) = int(answer.argmax()), row.values["text"]
+    image_1, image_2 = row.values.get("image", (None, None))
     return Sample(
         ids=row.ids,
-        text_1=row.texts[0],
-        image_1=row.images[0],
-        text_2=row.texts[1],
-        image_2=row.images[1],
+        text_1=text_1,
+        image_1=image_1,
+        text_2=text_2,
+        image_2=image_2,
         label=labels[row.label],
         predicted=labels[index],
         probability=float(answer[index]),

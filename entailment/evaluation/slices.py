@@ -126,7 +126,8 @@ def evaluated_pairs(index: RecordsIndex, splits: "pd.DataFrame") -> "pd.DataFram
         raise ValueError(
             f"splits must hold every pair of the test records. Received none for {tuple(first[list(ID)])}"
         )
-    present = {name: index.images[:, side] != b"" for side, name in enumerate(IMAGE_PRESENT)}
+    keys = index.keys.get("image", np.zeros((len(index), 2), "S16"))
+    present = {name: keys[:, side] != b"" for side, name in enumerate(IMAGE_PRESENT)}
     return pairs[[*TEXT, *IMAGE_URL]].assign(**present)
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from entailment.configuration.model import ModelConfiguration
-from entailment.encoders.text import TextPacker
 from entailment.encoders.trainable import TrainableEncoder
+from entailment.inputs import kind
 from entailment.model.adam import Adam
 from entailment.model.feature_index import FeatureIndex, IndexedFeatures
 from entailment.model.features import Featurizer, SplitFeatures, configured_featurizer
@@ -22,10 +22,10 @@ from entailment.model.training import (
     train_head,
     training_step,
 )
-from entailment.records.manifest import IMAGE, IMAGE_PRESENT, ROW
+from entailment.records.manifest import ROW
 from entailment.records.reading import records_dataset
 from entailment.statistics.calibration import fit_temperature
-from entailment.task import LABEL, TEXT
+from entailment.task import LABEL, columns_of, kinds_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,7 +70,7 @@ def tuned_featurizer(
 ) -> Featurizer:
     """The featurizer whose features a trained head takes: of the encoders that were trained with it, if any."""
     tuned = config.model_copy(update={"encoders": trained.tuned(config.encoders)})
-    return configured_featurizer(tuned.encoders, tuned.inputs, tuned.images.size, encoders, store)
+    return configured_featurizer(tuned, encoders, store)
 
 
 def features_of(
@@ -86,12 +86,8 @@ def features_of(
     """
     if trained is not None and trained.modules:
         return tuned_featurizer(trained, config, encoders, store)
-    kinds = tuple(config.encoders.handles(config.inputs))
     return IndexedFeatures(
-        index,
-        kinds,
-        store,
-        lambda: configured_featurizer(config.encoders, config.inputs, config.images.size, encoders, store),
+        index, kinds_of(config.inputs), store, lambda: configured_featurizer(config, encoders, store)
     )
 
 
@@ -100,24 +96,24 @@ class _Network:
 
     def __init__(self, config: ModelConfiguration, place: Workplace) -> None:
         self._records, self._batch_size, self._seed = place.records, config.training.batch_size, config.seed
-        text = config.encoders.text
-        self._output, self._pair = text.output, text.encode == "pair"
-        handles = config.encoders.handles(config.inputs)
-        self.encoders = {
-            role: TrainableEncoder(f"encoders.{role}.trainable", handles[role], place.encoders, trainable)
-            for role, trainable in config.encoders.trained(config.inputs).items()
+        self._channels = {
+            name: kind(name).trained_channel(config, place.encoders)
+            for name in config.encoders.trained(config.inputs)
         }
-        if "text" in self.encoders:
-            self._packer = TextPacker(text.preprocessor, place.encoders, text.sequence_length)
+
+    @property
+    def encoders(self) -> dict[str, TrainableEncoder]:
+        """By kind of input."""
+        return {name: channel.encoder for name, channel in self._channels.items()}
 
     def dataset(self, features: SplitFeatures, *, shuffled: bool) -> "tf.data.Dataset":
-        """Batches of (what the encoders take, by encoder; inputs of the head that are known; labels)."""
+        """Batches of (what the encoders take, by kind; inputs of the head that are known; labels)."""
         import numpy as np
         import tensorflow as tf
 
         seed = self._seed if shuffled else None
         rows = records_dataset(
-            self._records, features.split, seed, rows=features.rows, with_images="image" in self.encoders
+            self._records, features.split, seed, rows=features.rows, kinds=tuple(self._channels)
         )
         names = list(features.inputs)
 
@@ -134,13 +130,9 @@ class _Network:
                 for name, column in zip(names, columns, strict=True)
             }
             given = {}
-            if "text" in self.encoders:
-                given["text"], present = self._texts(batch)
+            for name, channel in self._channels.items():
+                given[name], present = channel.given(batch)
                 known |= present
-            if "image" in self.encoders:
-                pixels = tf.concat([batch[name] for name in IMAGE], axis=0)
-                given["image"] = tf.cast(pixels, tf.float32) / 255
-                known |= _presence(IMAGE, [batch[name] for name in IMAGE_PRESENT])
             return given, known, batch[LABEL]
 
         batches = rows.batch(self._batch_size)
@@ -148,38 +140,13 @@ class _Network:
 
     def inputs(self, given: "Mapping[str, Any]", known: "Mapping[str, tf.Tensor]") -> "dict[str, tf.Tensor]":
         """All inputs of the head: what the encoders make of a batch, zero where absent, and what is known."""
-        import tensorflow as tf
-
         inputs = dict(known)
-        for role, encoder in self.encoders.items():
-            vectors = encoder.module(given[role])
-            vectors = vectors[self._output] if role == "text" else vectors
-            names = ("text",) if role == "text" and self._pair else (f"{role}_1", f"{role}_2")
-            for name, part in zip(names, tf.split(vectors, len(names)), strict=True):
-                inputs[name] = part * known[f"{name}_present"]
+        for name, channel in self._channels.items():
+            parts = channel.vectors(given[name])
+            names = (name,) if len(parts) == 1 else columns_of(name)
+            for side, part in zip(names, parts, strict=True):
+                inputs[side] = part * known[f"{side}_present"]
         return inputs
-
-    def _texts(self, batch: "Mapping[str, tf.Tensor]") -> "tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]":
-        """Token ids of the pairs, or of both texts one below the other, and which texts are there."""
-        import tensorflow as tf
-
-        texts = [batch[name] for name in TEXT]
-        there = [tf.strings.length(text) > 0 for text in texts]
-        present = _presence(["text"], [there[0] & there[1]]) if self._pair else _presence(TEXT, there)
-        tokens = self._packer.packed(texts if self._pair else [tf.concat(texts, axis=0)])
-        if self.encoders["text"].any_length:
-            longest = tf.reduce_max(tf.reduce_sum(tokens["input_mask"], axis=1))
-            tokens = {name: ids[:, :longest] for name, ids in tokens.items()}
-        return tokens, present
-
-
-def _presence(names: Any, present: "list[tf.Tensor]") -> "dict[str, tf.Tensor]":
-    import tensorflow as tf
-
-    return {
-        f"{name}_present": tf.cast(there, tf.float32)[:, None]
-        for name, there in zip(names, present, strict=True)
-    }
 
 
 def _train(

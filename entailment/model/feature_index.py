@@ -6,7 +6,7 @@ what is gone from the store is encoded again by whoever asks for it.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -84,9 +84,9 @@ class IndexedFeatures:
     """The features of a folder of records as an index tells them: what a `Featurizer` gives, without encoders."""
 
     def __init__(
-        self, index: FeatureIndex, kinds: tuple[str, ...], store: Path, featurizer: Callable[[], Featurizer]
+        self, index: FeatureIndex, kinds: Collection[str], store: Path, featurizer: Callable[[], Featurizer]
     ) -> None:
-        """`kinds` of input, text or image, are those wanted; `featurizer` makes one that encodes what is gone."""
+        """`kinds` of input are those wanted; `featurizer` makes one that encodes what is gone."""
         self._index, self._kinds, self._store, self._make = index, kinds, store, featurizer
         self._featurizer: Featurizer | None = None
         self._stores: dict[str, FeatureStore] = {}

@@ -7,19 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from entailment.configuration.encoders import Encoders
-from entailment.configuration.task import Inputs
+from entailment.configuration.model import ModelConfiguration
 from entailment.encoders.feature_store import FeatureStore, StoredFeatures, Usage
+from entailment.inputs import kind
+from entailment.inputs.kind import Channel
 from entailment.records.index import RecordsIndex, content_key, read_index
 from entailment.records.reading import Row, read_rows
-from entailment.task import LABELS
+from entailment.task import LABELS, columns_of, kinds_of
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
-
-    from entailment.encoders.image import ImageEncoder
-    from entailment.encoders.text import TextEncoder
 
 _INPUTS_AT_ONCE: Final = 4096
 """At most, in one shard of the store: enough to sort texts by length, little to lose when the process is killed."""
@@ -64,44 +62,32 @@ class SplitFeatures:
 
 
 class Featurizer:
-    """Encodes rows with the encoders it is given."""
+    """Encodes rows with the encoders of the channels it is given."""
 
-    def __init__(
-        self,
-        text: "TextEncoder | None",
-        image: "ImageEncoder | None",
-        *,
-        pair: bool,
-        store: Path | None,
-        progress: bool = False,
-    ) -> None:
+    def __init__(self, channels: Sequence[Channel], *, store: Path | None, progress: bool = False) -> None:
         """Keeps what it encodes below the folder `store`, or only for one call where that is None.
 
-        `pair` packs both texts as one input of the text encoder, as the Keras example does.
+        Kinds of input that the rows do not have are passed over.
         """
-        self._channels: list[_Channel] = []
-        if text:
-            self._channels.append(_PairChannel(text, progress) if pair else _TextChannel(text, progress))
-        if image:
-            self._channels.append(_ImageChannel(image, progress))
-        self._stores = [channel.store(store) for channel in self._channels] if store else None
+        self._channels, self._progress = list(channels), progress
+        self._stores = {channel.kind: _store(channel, store) for channel in self._channels} if store else None
 
     @property
     def usage(self) -> Usage:
         """What the stores were asked for so far, all encoders together."""
-        return sum((store.usage for store in self._stores or ()), Usage())
+        return sum((store.usage for store in (self._stores or {}).values()), Usage())
 
     @property
     def store_keys(self) -> dict[str, str]:
         """By kind of input the name of the folder in a store that has its encoder's features."""
-        return {channel.kind: channel.key for channel in self._channels}
+        return {channel.store: _folder(channel) for channel in self._channels}
 
     def keys(self, index: RecordsIndex) -> "dict[str, tuple[str, np.ndarray]]":
         """By input of the head the folder in a store and the key there, S16 [n], of each row's vector."""
         return {
-            name: (channel.key, channel.keys(index)[:, side])
-            for channel in self._channels
-            for side, name in enumerate(channel.names)
+            name: (_folder(channel), _keys(channel, index)[:, side])
+            for channel in self._of(index)
+            for side, name in enumerate(_names(channel))
         }
 
     def split(self, records: Path, split: str) -> SplitFeatures:
@@ -126,133 +112,84 @@ class Featurizer:
         inputs = self._inputs(_index_of(rows), lambda numbers: [rows[number] for number in numbers])
         return {name: column[:] for name, column in inputs.items()}
 
+    def _of(self, index: RecordsIndex) -> list[Channel]:
+        """The channels of the kinds of input that the rows have."""
+        return [channel for channel in self._channels if channel.kind in index.keys]
+
     def _inputs(
         self, index: RecordsIndex, read: "Callable[[np.ndarray], Iterable[Row]]"
     ) -> "dict[str, np.ndarray | StoredFeatures]":
         """Encodes what the stores lack, reading each row that holds some of it once, and looks all up."""
         import numpy as np
 
-        if not self._channels:
+        channels = self._of(index)
+        if not channels:
             return {}
-        stores = self._stores or [channel.store(None) for channel in self._channels]
-        keys = [channel.keys(index) for channel in self._channels]
+        stores = [self._stores[c.kind] if self._stores else _store(c, None) for c in channels]
+        keys = [_keys(channel, index) for channel in channels]
         wanted = [store.missing(key.reshape(-1)) for store, key in zip(stores, keys, strict=True)]
         pools = [
-            _Pool(channel, store, key, new)
-            for channel, store, key, new in zip(self._channels, stores, keys, wanted, strict=True)
+            _Pool(channel, store, key, new, self._progress)
+            for channel, store, key, new in zip(channels, stores, keys, wanted, strict=True)
         ]
         numbers = np.unique(np.concatenate([pool.rows for pool in pools]))
         for number, row in zip(numbers.tolist(), read(numbers) if len(numbers) else (), strict=True):
             for pool in pools:
                 pool.offer(number, row)
         inputs: dict[str, np.ndarray | StoredFeatures] = {}
-        for pool, store, key, channel in zip(pools, stores, keys, self._channels, strict=True):
+        for pool, store, key, channel in zip(pools, stores, keys, channels, strict=True):
             pool.encode()
-            for side, name in enumerate(channel.names):
+            for side, name in enumerate(_names(channel)):
                 inputs[name] = store.at(key[:, side])
                 inputs[f"{name}_present"] = (key[:, side] != b"").astype(np.float32)[:, None]
         return inputs
 
 
-class _Channel:
-    """One kind of input: its names in the head, its keys, and how it is encoded."""
-
-    names: tuple[str, ...]
-    kind: str
-
-    def __init__(self, encoder: Any, progress: bool) -> None:
-        self.encoder, self.progress = encoder, progress
-
-    @property
-    def at_once(self) -> int:
-        """How many inputs are encoded and stored together."""
-        return min(_INPUTS_AT_ONCE, max(1, int(_BYTES_AT_ONCE // (4 * self.encoder.width))))
-
-    @property
-    def key(self) -> str:
-        """The name of its folder in a store."""
-        return f"{self.kind}-{self.encoder.fingerprint[:16]}"
-
-    def store(self, folder: Path | None) -> FeatureStore:
-        fingerprint = self.encoder.fingerprint
-        about = {"inputs": self.kind, "encoder": self.encoder.handle, "fingerprint": fingerprint}
-        return FeatureStore(folder / self.key if folder else None, lambda: self.encoder.width, about)
-
-    def keys(self, index: RecordsIndex) -> "np.ndarray":
-        """S16 [n, len(names)], empty where absent."""
-        raise NotImplementedError
-
-    def values(self, row: Row) -> Sequence[Any]:
-        """What is encoded of a row, one value for each name."""
-        raise NotImplementedError
-
-    def encode(self, values: Sequence[Any]) -> "np.ndarray":
-        """float32 [n, width of the encoder]."""
-        raise NotImplementedError
+def _names(channel: Channel) -> tuple[str, ...]:
+    """What the inputs of the head are called."""
+    return (channel.kind,) if channel.pair else columns_of(channel.kind)
 
 
-class _TextChannel(_Channel):
-    names, kind = ("text_1", "text_2"), "text-each"
-
-    def keys(self, index: RecordsIndex) -> "np.ndarray":
-        return index.texts
-
-    def values(self, row: Row) -> Sequence[str]:
-        return row.texts
-
-    def encode(self, values: Sequence[str]) -> "np.ndarray":
-        vectors: np.ndarray = self.encoder.encode(values, progress=self.progress)
-        return vectors
+def _at_once(channel: Channel) -> int:
+    """How many inputs are encoded and stored together."""
+    largest = max(4 * channel.encoder.width, channel.value_bytes)
+    return min(_INPUTS_AT_ONCE, max(1, _BYTES_AT_ONCE // largest))
 
 
-class _PairChannel(_Channel):
-    names, kind = ("text",), "text-pair"
-
-    def keys(self, index: RecordsIndex) -> "np.ndarray":
-        import numpy as np
-
-        both = np.flatnonzero((index.texts != b"").all(axis=1))
-        keys = np.zeros((len(index), 1), "S16")
-        keys[both, 0] = [content_key(index.texts[row].tobytes()) for row in both]
-        return keys
-
-    def values(self, row: Row) -> Sequence[tuple[str, str]]:
-        return (row.texts,)
-
-    def encode(self, values: Sequence[tuple[str, str]]) -> "np.ndarray":
-        first, second = zip(*values, strict=True)
-        vectors: np.ndarray = self.encoder.encode_pairs(first, second, progress=self.progress)
-        return vectors
+def _folder(channel: Channel) -> str:
+    """The name of its folder in a store."""
+    return f"{channel.store}-{channel.encoder.fingerprint[:16]}"
 
 
-class _ImageChannel(_Channel):
-    names, kind = ("image_1", "image_2"), "image"
+def _store(channel: Channel, folder: Path | None) -> FeatureStore:
+    encoder = channel.encoder
+    about = {"inputs": channel.store, "encoder": encoder.handle, "fingerprint": encoder.fingerprint}
+    return FeatureStore(folder / _folder(channel) if folder else None, lambda: encoder.width, about)
 
-    @property
-    def at_once(self) -> int:
-        return min(super().at_once, max(1, int(_BYTES_AT_ONCE // (3 * self.encoder.size**2))))
 
-    def keys(self, index: RecordsIndex) -> "np.ndarray":
-        return index.images
+def _keys(channel: Channel, index: RecordsIndex) -> "np.ndarray":
+    """S16 [n, number of names], empty where absent."""
+    import numpy as np
 
-    def values(self, row: Row) -> "Sequence[np.ndarray | None]":
-        return row.images
-
-    def encode(self, values: "Sequence[np.ndarray]") -> "np.ndarray":
-        import numpy as np
-
-        vectors: np.ndarray = self.encoder.encode(np.stack(values), progress=self.progress)
-        return vectors
+    sides = index.keys[channel.kind]
+    if not channel.pair:
+        return sides
+    both = np.flatnonzero((sides != b"").all(axis=1))
+    keys = np.zeros((len(index), 1), "S16")
+    keys[both, 0] = [content_key(sides[row].tobytes()) for row in both]
+    return keys
 
 
 class _Pool:
     """Gathers new inputs of one kind and encodes them when there are enough for a shard."""
 
-    def __init__(self, channel: _Channel, store: FeatureStore, keys: "np.ndarray", new: "np.ndarray") -> None:
+    def __init__(
+        self, channel: Channel, store: FeatureStore, keys: "np.ndarray", new: "np.ndarray", progress: bool
+    ) -> None:
         """`new` are the positions in the flat `keys` whose inputs are to be encoded."""
         import numpy as np
 
-        self._channel, self._store, self._keys = channel, store, keys
+        self._channel, self._store, self._keys, self._progress = channel, store, keys, progress
         self._wanted = np.zeros(keys.shape, bool)
         self._wanted.reshape(-1)[new] = True
         self.rows = new // keys.shape[1]
@@ -263,11 +200,12 @@ class _Pool:
         """Takes from a row what is wanted of it."""
         if not self._wanted[number].any():
             return
-        for side, value in enumerate(self._channel.values(row)):
+        values = row.values[self._channel.kind]
+        for side, value in enumerate([values] if self._channel.pair else values):
             if self._wanted[number, side]:
                 self._places.append((number, side))
                 self._values.append(value)
-        if len(self._values) >= self._channel.at_once:
+        if len(self._values) >= _at_once(self._channel):
             self.encode()
 
     def encode(self) -> None:
@@ -275,44 +213,20 @@ class _Pool:
         if not self._values:
             return
         start = time.monotonic()
-        vectors = self._channel.encode(self._values)
+        vectors = self._channel.encode(self._values, self._progress)
         rows, sides = zip(*self._places, strict=True)
         self._store.add(self._keys[list(rows), list(sides)], vectors, time.monotonic() - start)
         self._places, self._values = [], []
 
 
-def configured_featurizer(
-    config: Encoders, inputs: Inputs, image_size: int, folder: Path, store: Path | None
-) -> Featurizer:
-    """The featurizer of a training: of the encoders that `inputs` needs and that are not trained.
+def configured_featurizer(config: ModelConfiguration, folder: Path, store: Path | None) -> Featurizer:
+    """The featurizer of a training: of the encoders that the model needs and that are not trained.
 
     They are found or built in `folder`; what they give is kept below `store`.
     """
-    frozen = config.handles(inputs).keys() - config.trained(inputs).keys()
-    text = load_text_encoder(config, folder) if "text" in frozen else None
-    image = load_image_encoder(config, image_size, folder) if "image" in frozen else None
-    return Featurizer(text, image, pair=config.text.encode == "pair", store=store, progress=True)
-
-
-def load_text_encoder(config: Encoders, folder: Path) -> "TextEncoder":
-    """The configured text encoder."""
-    from entailment.encoders.text import TextEncoder
-
-    text = config.text
-    return TextEncoder(
-        text.encoder,
-        text.preprocessor,
-        folder,
-        text.sequence_length,
-        text.output,
-    )
-
-
-def load_image_encoder(config: Encoders, size: int, folder: Path) -> "ImageEncoder":
-    """The configured image encoder."""
-    from entailment.encoders.image import ImageEncoder
-
-    return ImageEncoder(config.image.encoder, folder, size)
+    frozen = [name for name in kinds_of(config.inputs) if name not in config.encoders.trained(config.inputs)]
+    channels = [kind(name).channel(config, folder) for name in frozen]
+    return Featurizer(channels, store=store, progress=True)
 
 
 def _index_of(rows: Sequence[Row]) -> RecordsIndex:
@@ -320,13 +234,18 @@ def _index_of(rows: Sequence[Row]) -> RecordsIndex:
     import numpy as np
     import pandas as pd
 
-    texts = [[content_key(text.encode()) if text else b"" for text in row.texts] for row in rows]
-    images = [
-        [b"" if image is None else content_key(image.tobytes()) for image in row.images] for row in rows
-    ]
+    keys = {
+        name: np.array(
+            [
+                [content_key(data) if (data := kind(name).data(v)) else b"" for v in row.values[name]]
+                for row in rows
+            ],
+            "S16",
+        ).reshape(len(rows), 2)
+        for name in (rows[0].values if rows else ())
+    }
     return RecordsIndex(
         pd.DataFrame([row.ids for row in rows], columns=["id_1", "id_2"], dtype="str"),
         np.array([row.label for row in rows], np.int64),
-        np.array(texts, "S16").reshape(len(rows), 2),
-        np.array(images, "S16").reshape(len(rows), 2),
+        keys,
     )

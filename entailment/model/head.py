@@ -1,16 +1,16 @@
 """The network trained on top of the encoders' features, after the Keras example "Multimodal entailment"."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from entailment.configuration.head import Head
 from entailment.errors import DataError
+from entailment.task import columns_of
 
 if TYPE_CHECKING:
     import keras
 
-MODALITIES: Final = ("image", "text")
 LOGITS: Final = "logits"
 TEMPERATURE: Final = "temperature"
 
@@ -21,13 +21,16 @@ def build_head(widths: Mapping[str, int], config: Head, classes: int) -> "keras.
     The logits are divided by a temperature (1 until it is set), then softmax.
 
     Args:
-        widths: width of each input, as in SplitFeatures: `text` or `text_1` and `text_2`, `image_1` and `image_2`,
-            each with a `*_present` of width 1.
+        widths: width of each input, as in SplitFeatures: a kind of input, `text`, or its two sides, `text_1` and
+            `text_2`, each with a `*_present` of width 1.
         config: dimensions and options.
         classes: how many there are.
 
     Returns:
         A functional model: a dict of float32 [n, width] in, probabilities [n, classes] out.
+
+    Raises:
+        DataError: there is no input.
     """
     import keras
     from keras import layers
@@ -37,15 +40,32 @@ def build_head(widths: Mapping[str, int], config: Head, classes: int) -> "keras.
     inputs = {name: keras.Input((width,), name=name) for name, width in widths.items()}
     seen = _after_modality_dropout(inputs, config)
     branches = []
-    for modality in MODALITIES:
-        names = [name for name in (modality, f"{modality}_1", f"{modality}_2") if name in widths]
-        if names:
-            joined = _join([seen[n] for n in names], [seen[f"{n}_present"] for n in names], modality, config)
-            branches.append(_project(joined, modality, config))
+    for modality in modalities(widths):
+        names = [name for name in (modality, *columns_of(modality)) if name in widths]
+        joined = _join([seen[n] for n in names], [seen[f"{n}_present"] for n in names], modality, config)
+        branches.append(_project(joined, modality, config))
+    if not branches:
+        raise DataError(
+            "The rows have none of the inputs that the model is to see. Choose others with --inputs."
+        )
     joined = _merge(branches, config) if len(branches) > 1 else branches[0]
     logits = layers.Dense(classes, name=LOGITS)(joined)
     calibrated = Temperature(name=TEMPERATURE)(logits)
     return keras.Model(inputs, layers.Softmax(name="label")(calibrated), name="head")
+
+
+def kind_of(name: str) -> str:
+    """The kind of input that an input of the head is of.
+
+    >>> kind_of("image_1_present")
+    'image'
+    """
+    return name.partition("_")[0]
+
+
+def modalities(names: Iterable[str]) -> list[str]:
+    """The kinds of input among the head's inputs, in the order of their branches."""
+    return sorted(set(map(kind_of, names)))
 
 
 def _after_modality_dropout(
@@ -53,8 +73,8 @@ def _after_modality_dropout(
 ) -> "dict[str, keras.KerasTensor]":
     from entailment.model.layers import ModalityDropout
 
-    names = [[name for name in inputs if name.startswith(modality)] for modality in MODALITIES]
-    if not config.modality_dropout or not all(names):
+    names = [[name for name in inputs if kind_of(name) == modality] for modality in modalities(inputs)]
+    if not config.modality_dropout or len(names) < 2:
         return inputs
     layer = ModalityDropout(config.modality_dropout, name="modality_dropout")
     kept = layer([[inputs[name] for name in group] for group in names])
@@ -66,9 +86,9 @@ def _after_modality_dropout(
 
 
 def _merge(branches: "Sequence[keras.KerasTensor]", config: Head) -> "keras.KerasTensor":
-    """Both modalities side by side and, with attention, what each makes of the other.
+    """The modalities side by side and, with attention, what each makes of the others.
 
-    Attention is Luong's (dot product, scaled by a learned factor), as the Keras example tries it, but over the two
+    Attention is Luong's (dot product, scaled by a learned factor), as the Keras example tries it, but over the
     modalities of a row: given two matrices, Keras would take the rows of the batch for a sequence.
     """
     from keras import layers

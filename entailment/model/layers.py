@@ -45,8 +45,8 @@ class Temperature(keras.layers.Layer):
 class ModalityDropout(keras.layers.Layer):
     """While training, hides a whole modality of a row with probability `rate`: as if it were absent.
 
-    Takes and gives a list of two lists of tensors, float32 [n, ...], vectors and presence alike, one list for
-    each modality; half of the hidden ones are of the first. Never hides both. Source of the idea: ModDrop
+    Takes and gives a list of lists of tensors, float32 [n, ...], vectors and presence alike, one list for each
+    modality, at least two; each is hidden as often as any other, never two at once. Source of the idea: ModDrop
     (Neverova et al., 2015).
     """
 
@@ -63,7 +63,9 @@ class ModalityDropout(keras.layers.Layer):
         if not training:
             return inputs
         drawn = keras.random.uniform((ops.shape(inputs[0][0])[0], 1), seed=self.seed_generator)
-        kept = (drawn >= self.rate / 2, drawn < 1 - self.rate / 2)
+        share = self.rate / len(inputs)
+        starts = [number * (1 - share) / (len(inputs) - 1) for number in range(len(inputs))]
+        kept = [ops.logical_or(drawn < start, drawn >= start + share) for start in starts]
         return [
             [
                 tensor * ops.reshape(ops.cast(keep, tensor.dtype), (-1,) + (1,) * (len(tensor.shape) - 1))

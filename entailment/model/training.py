@@ -47,15 +47,13 @@ class TrainedHead:
     history: dict[str, list[float]] = field(default_factory=dict)
     """By name one figure an epoch: train_loss, val_loss, train_accuracy, val_accuracy, val_macro_f1."""
     modules: dict[str, Path] = field(default_factory=dict)
-    """Folders of the encoders that were trained with it, `text` or `image`: its features are theirs."""
+    """By kind of input the folders of the encoders that were trained with it: its features are theirs."""
 
     def tuned(self, config: Encoders) -> Encoders:
         """The configured encoders with those that were trained in place of what they were trained from."""
-        update = {
-            role: getattr(config, role).model_copy(update={"encoder": str(folder), "trainable": 0})
-            for role, folder in self.modules.items()
-        }
-        return config.model_copy(update=update)
+        return config.with_each(
+            {kind: {"encoder": str(folder), "trainable": 0} for kind, folder in self.modules.items()}
+        )
 
 
 def make_deterministic(seed: int) -> None:

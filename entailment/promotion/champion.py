@@ -11,13 +11,21 @@ from entailment.data.images import read_header
 from entailment.data.pairs import pair_hashes
 from entailment.errors import ImageError
 from entailment.evaluation.slices import SLICES, evaluated_pairs
+from entailment.inputs import kind
 from entailment.model.features import SplitFeatures
 from entailment.promotion.drift import DriftReport, PairRows, drift_report
 from entailment.promotion.gate import Evidence
 from entailment.records.index import RecordsIndex
 from entailment.serving.predictor import Predictor
-from entailment.serving.reader import IMAGE
-from entailment.task import ID, IMAGE_PATH, IMAGE_STATUS, TEXT, probability_columns
+from entailment.task import (
+    ID,
+    IMAGE_PATH,
+    IMAGE_STATUS,
+    KINDS,
+    TEXT,
+    kinds_of,
+    probability_columns,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -115,9 +123,7 @@ def gather_evidence(
 
 def drift_configuration(config: Configuration) -> Configuration:
     """The same with frozen encoders, whose features drift can be measured on."""
-    text = config.encoders.text.model_copy(update={"trainable": 0})
-    image = config.encoders.image.model_copy(update={"trainable": 0})
-    encoders = config.encoders.model_copy(update={"text": text, "image": image})
+    encoders = config.encoders.with_each({name: {"trainable": 0} for name in KINDS})
     return config.model_copy(update={"encoders": encoders})
 
 
@@ -159,7 +165,7 @@ def measure_drift(
     pairs = [_in_order(ids.iloc[numbers], splits) for numbers in rows]
     reference, recent = (_pair_rows(pairs[side], _taken(features, rows[side])) for side in range(2))
     answers = champion.answers(pairs[2]), champion.answers(pairs[1])
-    options: dict[str, Any] = {"with_images": config.inputs != "text", "seed": config.seed}
+    options: dict[str, Any] = {"with_images": "image" in kinds_of(config.inputs), "seed": config.seed}
     options["classes"] = len(config.task.labels)
     return drift_report(reference, recent, answers, config.drift, **options)
 
@@ -202,26 +208,18 @@ def _in_order(ids: "pd.DataFrame", splits: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def _raw(pairs: "pd.DataFrame") -> "pd.DataFrame":
-    """Texts and image bytes, as the registered model takes them."""
+    """Texts, image bytes and what further columns hold, as the registered model takes them."""
     import pandas as pd
 
-    columns: dict[str, Any] = {name: pairs[name].tolist() for name in TEXT}
-    for side, name in enumerate(IMAGE):
-        columns[name] = [_content(path) if status == OK else b"" for path, status in _found(pairs, side)]
-    return pd.DataFrame(columns)
+    kinds = [one for name in KINDS if (one := kind(name)).is_in(pairs)]
+    return pd.DataFrame(
+        {column: one.raw(pairs, side) for one in kinds for side, column in enumerate(one.columns)}
+    )
 
 
 def _found(pairs: "pd.DataFrame", side: int) -> "Iterator[tuple[str, str]]":
     """Path and status of each row's image on one side."""
     yield from zip(pairs[IMAGE_PATH[side]].tolist(), pairs[IMAGE_STATUS[side]].tolist(), strict=True)
-
-
-def _content(path: str) -> bytes:
-    """An image file's bytes; one that is gone since it was found is absent, as in the records."""
-    try:
-        return Path(path).read_bytes()
-    except OSError:
-        return b""
 
 
 def _pixels(path: str) -> float:

@@ -1,12 +1,12 @@
 """The index beside the records of a split: who each row is, its label, and the keys of its texts and images."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from entailment.records.manifest import read_manifest, verify
+from entailment.records.manifest import kinds_in, read_manifest, verify
 from entailment.task import ID, LABEL, LABELS
 
 if TYPE_CHECKING:
@@ -15,11 +15,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ABSENT: Final = b""
-"""The key of an empty text or an absent image in an index: numpy's S16 strips the zero bytes in the file."""
+"""The key of an absent input in an index: numpy's S16 strips the zero bytes in the file."""
 _KEY_BYTES: Final = 16
 NO_KEY: Final = bytes(_KEY_BYTES)
-_TEXT_KEY: Final = ("text_key_1", "text_key_2")
-_IMAGE_KEY: Final = ("image_key_1", "image_key_2")
 
 
 @dataclass(frozen=True)
@@ -30,10 +28,8 @@ class RecordsIndex:
     """Columns id_1 and id_2, str."""
     labels: "np.ndarray"
     """int64 [n], class indices."""
-    texts: "np.ndarray"
-    """S16 [n, 2]: `content_key` of each text's UTF-8 bytes, ABSENT where it is empty."""
-    images: "np.ndarray"
-    """S16 [n, 2]: `content_key` of each resized image's bytes, ABSENT where there is none."""
+    keys: "Mapping[str, np.ndarray]"
+    """By kind of input S16 [n, 2]: `content_key` of what the records hold of each side, ABSENT where it is empty."""
     classes: tuple[str, ...] = LABELS
     """Their names, in the order of their indices."""
 
@@ -42,7 +38,7 @@ class RecordsIndex:
 
 
 def content_key(data: bytes) -> bytes:
-    """16 bytes that stand for a text's UTF-8 bytes or an image's pixels: a truncated SHA-256 of length and data."""
+    """16 bytes that stand for what the records hold of an input: a truncated SHA-256 of length and data."""
     return hashlib.sha256(len(data).to_bytes(8, "little") + data).digest()[:_KEY_BYTES]
 
 
@@ -60,12 +56,14 @@ def read_index(folder: Path, split: str) -> RecordsIndex:
     verify(folder, [entry])
     with pa.memory_map(str(folder / entry["name"])) as source:
         table = pa.ipc.open_file(source).read_all()
-    keys = [key_array(table[name]) for name in (*_TEXT_KEY, *_IMAGE_KEY)]
+    keys = {
+        kind: np.stack([key_array(table[name]) for name in key_columns(kind)], axis=1)
+        for kind in kinds_in(manifest)
+    }
     return RecordsIndex(
         table.select(ID).to_pandas().astype("str"),
         np.array(table[LABEL]),
-        np.stack(keys[:2], axis=1),
-        np.stack(keys[2:], axis=1),
+        keys,
         tuple(manifest.get("classes", LABELS)),
     )
 
@@ -73,17 +71,17 @@ def read_index(folder: Path, split: str) -> RecordsIndex:
 class IndexWriter:
     """Writes an index batch by batch."""
 
-    def __init__(self, path: Path) -> None:
-        """Begins the file `path`."""
+    def __init__(self, path: Path, kinds: Sequence[str]) -> None:
+        """Begins the file `path` for rows with these kinds of input."""
         import pyarrow as pa
 
         fields = [(name, pa.string()) for name in ID] + [(LABEL, pa.int64())]
-        fields += [(name, pa.binary(_KEY_BYTES)) for name in (*_TEXT_KEY, *_IMAGE_KEY)]
+        fields += [(name, pa.binary(_KEY_BYTES)) for kind in kinds for name in key_columns(kind)]
         self.path, self._schema = path, pa.schema(fields)
         self._writer = pa.ipc.new_file(path, self._schema)
 
     def add(self, columns: Sequence[Sequence[bytes] | Sequence[int]]) -> None:
-        """Adds rows, given as the values of each column."""
+        """Adds rows, given as the values of each column: ids, label, and the keys of each kind's two sides."""
         import pyarrow as pa
 
         arrays = [pa.array(column, field.type) for column, field in zip(columns, self._schema, strict=True)]
@@ -92,6 +90,11 @@ class IndexWriter:
     def close(self) -> None:
         """Ends the file."""
         self._writer.close()
+
+
+def key_columns(kind: str) -> tuple[str, str]:
+    """The columns of an index that hold the keys of a kind of input."""
+    return f"{kind}_key_1", f"{kind}_key_2"
 
 
 def key_array(column: "pa.ChunkedArray") -> "np.ndarray":

@@ -1,25 +1,25 @@
 """What a folder of records says of itself, and what an example holds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from entailment.errors import DataError
 from entailment.files import check_format, read_json, sha256_of_file
-from entailment.task import ID, LABEL, TEXT
+from entailment.task import ID, LABEL, columns_of
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
 MANIFEST: Final = "manifest.json"
-FORMAT: Final = 4
+FORMAT: Final = 5
 RAW_PIXELS: Final = 4
 """The first format that holds images as their pixels: packing them as PNG took longer than decoding the files."""
 _OLDEST_FORMAT: Final = 2
 """Its examples also hold token ids, which nothing reads."""
-IMAGE: Final = ("image_1", "image_2")
-IMAGE_PRESENT: Final = ("image_present_1", "image_present_2")
+_FIRST_KINDS: Final = ("text", "image")
+"""What records of a format before 5 hold, where the manifest does not say."""
 ROW: Final = "row"
 AGAIN: Final = "Run again with --no-cache: it is written anew."
 
@@ -73,18 +73,18 @@ def records_hash(folder: Path) -> str:
     return sha256_of_file(folder / MANIFEST)
 
 
-def feature_spec() -> dict[str, dict[str, Any]]:
-    """Name, dtype and shape of each feature in an example."""
-    spec = example_spec()
-    return {name: {"dtype": value.dtype.name, "shape": list(value.shape)} for name, value in spec.items()}
+def kinds_in(manifest: Mapping[str, Any]) -> tuple[str, ...]:
+    """The kinds of input that records hold."""
+    return tuple(manifest.get("kinds", _FIRST_KINDS))
 
 
-def example_spec() -> "dict[str, tf.io.FixedLenFeature]":
-    """What `tf.io.parse_example` is told of an example."""
+def example_spec(kinds: Sequence[str]) -> "dict[str, tf.io.FixedLenFeature]":
+    """What `tf.io.parse_example` is told of an example that holds these kinds of input."""
     import tensorflow as tf
 
-    spec = {name: tf.io.FixedLenFeature([], tf.string) for name in (*ID, *TEXT, *IMAGE)}
-    return spec | {name: tf.io.FixedLenFeature([], tf.int64) for name in (*IMAGE_PRESENT, LABEL)}
+    columns = [name for kind in kinds for name in columns_of(kind)]
+    spec = {name: tf.io.FixedLenFeature([], tf.string) for name in (*ID, *columns)}
+    return spec | {LABEL: tf.io.FixedLenFeature([], tf.int64)}
 
 
 def file_entry(path: Path, rows: int) -> dict[str, Any]:

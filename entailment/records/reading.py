@@ -1,12 +1,23 @@
 """The rows of records, verified when they are read: one by one, or as a tf.data pipeline."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from entailment.records.manifest import IMAGE, RAW_PIXELS, ROW, example_spec, read_manifest, verify
-from entailment.task import ID, LABEL, TEXT
+from entailment.errors import DataError
+from entailment.inputs import kind
+from entailment.records.manifest import (
+    AGAIN,
+    MANIFEST,
+    RAW_PIXELS,
+    ROW,
+    example_spec,
+    kinds_in,
+    read_manifest,
+    verify,
+)
+from entailment.task import ID, LABEL, columns_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,9 +36,9 @@ class Row:
     """One pair as the encoders take it."""
 
     ids: tuple[str, str]
-    texts: tuple[str, str]
-    images: "tuple[np.ndarray | None, np.ndarray | None]"
-    """uint8 [size, size, 3], None where the image is absent."""
+    values: Mapping[str, tuple[Any, Any]]
+    """By kind of input both sides, as `Kind.value` gives them: a text, or uint8 [size, size, 3] of an image; the
+    empty text, or None, where it is absent."""
     label: int
 
 
@@ -55,17 +66,17 @@ def read_rows(folder: Path, split: str, rows: "np.ndarray | None" = None) -> Ite
         return
     files = [entries[number] for number in held]
     verify(folder, files)
-    pixels = _pixels_reader(manifest)
     dataset = tf.data.TFRecordDataset([str(folder / entry["name"]) for entry in files])
     if rows is not None:
         mask = tf.data.Dataset.from_tensor_slices(np.concatenate([parts[number] for number in held]))
         dataset = (
             tf.data.Dataset.zip(dataset, mask).filter(lambda _, keep: keep).map(lambda record, _: record)
         )
-    spec = example_spec()
+    kinds = kinds_in(manifest)
+    spec = example_spec(kinds)
     batches = dataset.batch(_CHUNK).map(lambda records: tf.io.parse_example(records, spec)).prefetch(1)
     for batch in batches.as_numpy_iterator():
-        yield from _rows_of(batch, pixels)
+        yield from _rows_of(batch, _value_readers(manifest, kinds))
 
 
 def records_dataset(
@@ -74,9 +85,9 @@ def records_dataset(
     shuffle_seed: int | None = None,
     *,
     rows: "np.ndarray | None" = None,
-    with_images: bool = True,
+    kinds: Sequence[str] | None = None,
 ) -> "tf.data.Dataset":
-    """One split as a tf.data pipeline of parsed examples, images as uint8 [size, size, 3] or left out.
+    """One split as a tf.data pipeline of parsed examples with these kinds of input, all if not given, as bytes.
 
     Each example also has `row`, its position in the split's index; `rows`, int [k], are the positions of those that
     are wanted, all if not given.
@@ -85,27 +96,21 @@ def records_dataset(
     128 MiB hold; another order in each pass over the same dataset, the same in every run (and `tf.random.set_seed`).
 
     Raises:
-        DataError: a file is missing, cut or changed since it was written.
+        DataError: a file is missing, cut or changed since it was written, or an older program wrote them.
     """
     import tensorflow as tf
 
     manifest = read_manifest(folder)
+    if manifest["format"] < RAW_PIXELS:
+        raise DataError(
+            f"{folder / MANIFEST} is of format {manifest['format']}, whose images are packed. {AGAIN}"
+        )
     entries = manifest["splits"][split]["files"]
     verify(folder, entries)
-    size, spec, pixels = manifest["image_size"], example_spec(), _pixels_reader(manifest)
+    spec = example_spec(kinds_in(manifest) if kinds is None else kinds)
 
     def parse(row: "tf.Tensor", serialized: "tf.Tensor") -> "dict[str, tf.Tensor]":
-        example = tf.io.parse_single_example(serialized, spec) | {ROW: row}
-        for name in IMAGE:
-            data = example.pop(name)
-            if not with_images:
-                continue
-            example[name] = tf.cond(
-                tf.strings.length(data) > 0,
-                lambda data=data: pixels(data),
-                lambda: tf.zeros((size, size, 3), tf.uint8),
-            )
-        return dict(example)
+        return dict(tf.io.parse_single_example(serialized, spec) | {ROW: row})
 
     names = [str(folder / entry["name"]) for entry in entries]
     if shuffle_seed is None:
@@ -130,18 +135,21 @@ def records_dataset(
     return records.map(parse, tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
 
 
-def _pixels_reader(manifest: dict[str, Any]) -> "Callable[[tf.Tensor], tf.Tensor]":
-    """What makes uint8 [size, size, 3] of an image as the examples hold it."""
+def _value_readers(manifest: dict[str, Any], kinds: Sequence[str]) -> dict[str, Callable[[bytes], Any]]:
+    """By kind of input what makes a value of the bytes that the examples hold."""
     import tensorflow as tf
 
-    size = manifest["image_size"]
+    readers: dict[str, Callable[[bytes], Any]] = {name: kind(name).value for name in kinds}
     if manifest["format"] < RAW_PIXELS:
-        return lambda data: tf.ensure_shape(tf.io.decode_png(data, channels=3), (size, size, 3))
-    return lambda data: tf.reshape(tf.io.decode_raw(data, tf.uint8), (size, size, 3))
+        readers["image"] = lambda data: tf.io.decode_png(data, channels=3).numpy() if data else None
+    return readers
 
 
-def _rows_of(batch: "dict[str, np.ndarray]", pixels: "Callable[[tf.Tensor], tf.Tensor]") -> Iterator[Row]:
-    columns = [batch[name].tolist() for name in (*ID, *TEXT, *IMAGE, LABEL)]
-    for id_1, id_2, text_1, text_2, image_1, image_2, label in zip(*columns, strict=True):
-        first, second = (pixels(data).numpy() if data else None for data in (image_1, image_2))
-        yield Row((id_1.decode(), id_2.decode()), (text_1.decode(), text_2.decode()), (first, second), label)
+def _rows_of(batch: "dict[str, np.ndarray]", readers: dict[str, Callable[[bytes], Any]]) -> Iterator[Row]:
+    ids = zip(*(batch[name].tolist() for name in ID), strict=True)
+    sides = {
+        name: zip(*(batch[column].tolist() for column in columns_of(name)), strict=True) for name in readers
+    }
+    for (id_1, id_2), label in zip(ids, batch[LABEL].tolist(), strict=True):
+        values = {name: tuple(map(read, next(sides[name]))) for name, read in readers.items()}
+        yield Row((id_1.decode(), id_2.decode()), values, label)

@@ -4,18 +4,18 @@ import errno
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from entailment.configuration.images import MAX_DECODED_BYTES, MissingImages
-from entailment.data.image_paths import OK
+from entailment.configuration.model import ModelConfiguration
 from entailment.data.split import SPLIT_COLUMN
-from entailment.errors import ImageError
+from entailment.errors import DataError, ImageError
 from entailment.files import write_json, written_aside
+from entailment.inputs import kind
+from entailment.inputs.kind import Fault
 from entailment.records.index import NO_KEY, IndexWriter, content_key
-from entailment.records.manifest import FORMAT, IMAGE, IMAGE_PRESENT, MANIFEST, feature_spec, file_entry
-from entailment.task import ID, IMAGE_PATH, IMAGE_STATUS, LABEL, LABEL_INDEX_COLUMN, LABELS, TEXT
+from entailment.records.manifest import FORMAT, MANIFEST, file_entry
+from entailment.task import ID, KINDS, LABEL, LABEL_INDEX_COLUMN, columns_of, kinds_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,29 +26,17 @@ _CHUNK: Final = 256
 _LOG = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class RecordsSpec:
-    """What shapes the records have."""
-
-    image_size: int
-    max_pixels: int
-    rows_per_shard: int
-    missing: MissingImages
-    with_images: bool
-    max_decoded_bytes: int = MAX_DECODED_BYTES
-    classes: tuple[str, ...] = LABELS
-
-
-def write_records(frame: "pd.DataFrame", folder: Path, spec: RecordsSpec) -> dict[str, Any]:
+def write_records(frame: "pd.DataFrame", folder: Path, config: ModelConfiguration) -> dict[str, Any]:
     """Writes every split there is as sharded TFRecord files and a manifest; the folder appears whole or not at all.
 
     Args:
         frame: pairs with resolved image paths and the column `split`.
         folder: is replaced when there.
-        spec: sizes and the policy for images that cannot be decoded.
+        config: what the model sees, sizes, labels, and the policy for images that cannot be decoded
+            (`ModelConfiguration.of_records`).
 
     Returns:
-        The manifest: counts, files with their sizes and SHA-256, the feature spec, images that failed.
+        The manifest: kinds of input, counts, files with their sizes and SHA-256, images that failed.
 
     Raises:
         ImageError: an image cannot be decoded while the policy is `error`.
@@ -58,9 +46,9 @@ def write_records(frame: "pd.DataFrame", folder: Path, spec: RecordsSpec) -> dic
 
     manifest: dict[str, Any] = {
         "format": FORMAT,
-        "image_size": spec.image_size,
-        "classes": list(spec.classes),
-        "features": feature_spec(),
+        "kinds": _kinds(frame, config),
+        "image_size": config.images.size,
+        "classes": list(config.task.labels),
         "splits": {},
         "unreadable": [],
     }
@@ -68,13 +56,13 @@ def write_records(frame: "pd.DataFrame", folder: Path, spec: RecordsSpec) -> dic
         aside.mkdir()
         for split in frame[SPLIT_COLUMN].unique().tolist():
             rows = np.flatnonzero(frame[SPLIT_COLUMN] == split)
-            shards = range(0, len(rows), spec.rows_per_shard)
+            shards = range(0, len(rows), config.records.rows_per_shard)
             files = []
-            with closing(IndexWriter(aside / f"{split}.index.arrow")) as index:
+            with closing(IndexWriter(aside / f"{split}.index.arrow", manifest["kinds"])) as index:
                 for number, start in enumerate(shards):
                     name = f"{split}-{number:05d}-of-{len(shards):05d}.tfrecord"
-                    shard = _taken(frame, rows[start : start + spec.rows_per_shard])
-                    kept = _write_shard(aside / name, shard, spec, index, manifest["unreadable"])
+                    shard = _taken(frame, rows[start : start + config.records.rows_per_shard])
+                    kept = _write_shard(aside / name, shard, config, index, manifest)
                     files.append(file_entry(aside / name, kept))
                     bar.update(len(shard))
             kept = sum(f["rows"] for f in files)
@@ -82,6 +70,18 @@ def write_records(frame: "pd.DataFrame", folder: Path, spec: RecordsSpec) -> dic
         _check_rows_are_left(manifest)
         write_json(aside / MANIFEST, manifest)
     return manifest
+
+
+def _kinds(frame: "pd.DataFrame", config: ModelConfiguration) -> list[str]:
+    """The kinds of input that the rows have and the model sees; texts always, because samples show them."""
+    there = [name for name in KINDS if kind(name).is_in(frame)]
+    seen = set(there) & set(kinds_of(config.inputs))
+    if not seen:
+        lacking = " and ".join(columns_of(config.inputs))
+        raise DataError(
+            f"--inputs {config.inputs} needs the columns {lacking}, which the table does not have."
+        )
+    return [name for name in there if name in {"text", *seen}]
 
 
 def _check_rows_are_left(manifest: dict[str, Any]) -> None:
@@ -100,7 +100,7 @@ def _taken(frame: "pd.DataFrame", rows: "np.ndarray") -> "pd.DataFrame":
 
 
 def _write_shard(
-    path: Path, rows: "pd.DataFrame", spec: RecordsSpec, index: IndexWriter, unreadable: list[list[str]]
+    path: Path, rows: "pd.DataFrame", config: ModelConfiguration, index: IndexWriter, manifest: dict[str, Any]
 ) -> int:
     import tensorflow as tf
 
@@ -108,7 +108,7 @@ def _write_shard(
     try:
         with tf.io.TFRecordWriter(str(path)) as writer:
             for start in range(0, len(rows), _CHUNK):
-                for example in _examples(rows.iloc[start : start + _CHUNK], spec, index, unreadable):
+                for example in _examples(rows.iloc[start : start + _CHUNK], config, index, manifest):
                     writer.write(example)
                     kept += 1
     except tf.errors.ResourceExhaustedError as error:
@@ -117,81 +117,46 @@ def _write_shard(
 
 
 def _examples(
-    chunk: "pd.DataFrame", spec: RecordsSpec, index: IndexWriter, unreadable: list[list[str]]
+    chunk: "pd.DataFrame", config: ModelConfiguration, index: IndexWriter, manifest: dict[str, Any]
 ) -> list[bytes]:
     """The serialized examples of a chunk; its rows are added to the index."""
-    images = [_resized_images(chunk, side, spec, unreadable) for side in (0, 1)]
-    if spec.with_images and spec.missing == "drop":
-        kept = [row for row in range(len(chunk)) if not _has_failed(chunk, images, row)]
-        chunk, images = chunk.iloc[kept], [[side[row] for row in kept] for side in images]
-    if chunk.empty:
+    inputs: dict[str, list[bytes]] = {}
+    faulty = set[int]()
+    for name in manifest["kinds"]:
+        for side, column in enumerate(columns_of(name)):
+            inputs[column], faults = kind(name).stored(chunk, side, config)
+            for row, fault in enumerate(faults):
+                if fault:
+                    _report(fault, config, manifest["unreadable"])
+                    faulty.add(row)
+    dropped = faulty if config.images.missing == "drop" else set()
+    kept = [row for row in range(len(chunk)) if row not in dropped]
+    if not kept:
         return []
-    strings: dict[str, Sequence[bytes]] = {
-        name: [value.encode() for value in chunk[name]] for name in (*ID, *TEXT)
-    }
-    integers: dict[str, Sequence[int]] = {LABEL: chunk[LABEL_INDEX_COLUMN].tolist()}
-    keys: list[Sequence[bytes]] = [
-        [content_key(value) if value else NO_KEY for value in strings[name]] for name in TEXT
-    ]
-    for side in (0, 1):
-        pixels, image_keys = zip(*images[side], strict=True)
-        strings[IMAGE[side]] = pixels
-        integers[IMAGE_PRESENT[side]] = [int(bool(image)) for image in pixels]
-        keys.append(image_keys)
-    index.add([*(strings[name] for name in ID), integers[LABEL], *keys])
-    return [_example(strings, integers, row) for row in range(len(chunk))]
+    inputs = {name: [data[row] for row in kept] for name, data in inputs.items()}
+    chunk = chunk.iloc[kept]
+    ids = {name: [value.encode() for value in chunk[name]] for name in ID}
+    labels: list[int] = chunk[LABEL_INDEX_COLUMN].tolist()
+    keys = [[content_key(value) if value else NO_KEY for value in data] for data in inputs.values()]
+    index.add([*ids.values(), labels, *keys])
+    return [_example(ids | inputs, labels[row], row) for row in range(len(kept))]
 
 
-def _example(
-    strings: Mapping[str, Sequence[bytes]], integers: Mapping[str, Sequence[int]], row: int
-) -> bytes:
+def _example(strings: Mapping[str, Sequence[bytes]], label: int, row: int) -> bytes:
     """One row as a serialized Example, the same bytes each time."""
     import tensorflow as tf
 
     example = tf.train.Example()
     for name, values in strings.items():
         example.features.feature[name].bytes_list.value.append(values[row])
-    for name, numbers in integers.items():
-        example.features.feature[name].int64_list.value.append(numbers[row])
+    example.features.feature[LABEL].int64_list.value.append(label)
     serialized: bytes = example.SerializeToString(deterministic=True)
     return serialized
 
 
-def _has_failed(chunk: "pd.DataFrame", images: Sequence[Sequence[tuple[bytes, bytes]]], row: int) -> bool:
-    """Whether an image of the row was found, but cannot be decoded."""
-    return any(chunk[IMAGE_STATUS[side]].iloc[row] == OK and not images[side][row][0] for side in (0, 1))
-
-
-def _resized_images(
-    chunk: "pd.DataFrame", side: int, spec: RecordsSpec, unreadable: list[list[str]]
-) -> list[tuple[bytes, bytes]]:
-    """Each row's resized image as the bytes of its pixels, empty where there is none, and its key."""
-    from entailment.data.images import decode_images
-
-    if not spec.with_images:
-        return [(b"", NO_KEY)] * len(chunk)
-    paths = [
-        path if status == OK else ""
-        for path, status in zip(chunk[IMAGE_PATH[side]], chunk[IMAGE_STATUS[side]], strict=True)
-    ]
-    data = [_read(path) for path in paths]
-    pixels, reasons = decode_images(data, spec.image_size, spec.max_pixels, spec.max_decoded_bytes)
-    for path, reason in zip(paths, reasons, strict=True):
-        if path and reason:
-            _undecodable(path, reason, spec, unreadable)
-    data = [b"" if reason else image.tobytes() for image, reason in zip(pixels, reasons, strict=True)]
-    return [(image, content_key(image) if image else NO_KEY) for image in data]
-
-
-def _read(path: str) -> bytes:
-    try:
-        return Path(path).read_bytes() if path else b""
-    except OSError:
-        return b""
-
-
-def _undecodable(path: str, reason: str, spec: RecordsSpec, unreadable: list[list[str]]) -> None:
-    if spec.missing == "error":
+def _report(fault: Fault, config: ModelConfiguration, unreadable: list[list[str]]) -> None:
+    path, reason = fault
+    if config.images.missing == "error":
         raise ImageError(
             f"The image {path} cannot be decoded: {reason}. Mend it or use --missing-images mask or drop."
         )

@@ -14,9 +14,10 @@ from entailment.configuration.evaluation import Evaluation
 from entailment.configuration.model import ModelConfiguration
 from entailment.configuration.section import dotted
 from entailment.files import read_json
+from entailment.inputs import kind
 from entailment.reporting.evaluation_page import missing_markdown, slices_markdown
 from entailment.reporting.markdown import markdown_table
-from entailment.task import LABELS, SPLITS
+from entailment.task import LABELS, SPLITS, kinds_of
 
 GENERATED_WARNING: Final = (
     "> **Trained and tested on GENERATED data.** Posts and pictures were made up by a program, to show that the"
@@ -238,7 +239,6 @@ def _limits(
 ) -> str:
     test = split_report["counts"]["test"]
     rarest = min(test, key=lambda label: test[label])
-    inputs, size = configuration["inputs"], configuration["images.size"]
     limits = [
         f"The test split has {sum(test.values()):,} rows, {test[rarest]:,} of them {rarest}: take the intervals"
         " seriously. One without width says that nothing was wrong here, not that nothing will be.",
@@ -250,16 +250,10 @@ def _limits(
         limits.insert(0, "The data are generated: nothing here was measured on real posts.")
     if any(split_report["shared"].values()):
         limits.insert(0, "Test rows share ids or texts with training rows: the figures are too good.")
-    if inputs != "text":
-        limits.append(
-            f"Images are seen at {size} x {size} pixels: writing and small things in them are lost."
-        )
-    if inputs != "image":
-        tokens = configuration["encoders.text.sequence_length"]
-        limits.append(f"Texts are cut after {tokens} tokens.")
-    limits += {"text": ["It does not look at images."], "image": ["It does not read the texts."]}.get(
-        inputs, []
-    )
+    seen = kinds_of(configuration["inputs"])
+    limits += filter(None, (kind(name).limit(configuration) for name in seen))
+    if hidden := [kind(name).plural for name in ("text", "image") if name not in seen]:
+        limits.append(f"It does not look at {hidden[0]}.")
     lacking = [row for row in report["missing_modalities"] if row["difference"] is not None]
     if lacking:
         worst = min(lacking, key=lambda row: float(row["difference"]))

@@ -1,10 +1,10 @@
 """The folder that the registered model consists of: graphs, JSON, and the module that reads them.
 
-package.json                 format number, labels, limits, how the encoders are called, their keys in a store
-text/ preprocessor/ image/   the encoders, as SavedModels
+package.json                 format number, labels, columns, and for each kind of input what its reader must know
+text/ preprocessor/ image/   the encoders, as SavedModels, by kind of input
 head/                        the head, as a SavedModel: inputs by name -> probabilities
 head.keras head.json         the same as a Keras model, and its settings, for an export; no reader loads them
-reader/<name>/               `serving/reader.py` and the two files that it needs, named by their hash
+reader/<name>/               `serving/reader.py`, the kinds' files and what they need, named by their hash
 """
 
 import hashlib
@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,19 +21,23 @@ from entailment.configuration.model import ModelConfiguration
 from entailment.encoders.handles import resolve_handle
 from entailment.errors import DataError
 from entailment.files import check_format, read_json, write_json, written_aside
+from entailment.inputs import kind
 from entailment.model.end_to_end import tuned_featurizer
+from entailment.model.head import modalities
 from entailment.model.training import TrainedHead
 from entailment.serving.reader import SETTINGS, Encode
-from entailment.task import LABELS, probability_columns
+from entailment.task import KINDS, LABELS, columns_of, probability_columns
 
 if TYPE_CHECKING:
     import keras
     import pandas as pd
 
-FORMAT: Final = 2
+FORMAT: Final = 3
+_FLAT: Final = 2
+"""The last format whose settings know texts and images alone, and are not told by kind of input."""
 _FIRST_FORMAT: Final = "predictor.json"
 """The settings of a package of format 1, which brings a copy of `entailment/` beside it."""
-_READER: Final = ("errors.py", "data/images.py", "serving/reader.py")
+_READER: Final = ("errors.py", "data/images.py", "inputs/kind.py", "serving/reader.py")
 _CORE: Final = Path(__file__).resolve().parents[1]
 _FIRST_READER: Final = """
 import sys
@@ -49,9 +54,11 @@ def write_package(folder: Path, head: TrainedHead, configuration: ModelConfigura
 
     `encoders` is where the configured encoders are found or built; those that were trained come from the head.
     """
-    text, images = configuration.encoders.text, configuration.images
     handles = head.tuned(configuration.encoders).handles(configuration.inputs)
     featurizer = tuned_featurizer(head, configuration, encoders, None)
+    seen = modalities(tensor.name for tensor in head.model.inputs)
+    # Texts and images are columns of every table, whatever a model sees of it.
+    taken = [kind(name) for name in KINDS if name in (*seen, "text", "image")]
     with written_aside(folder) as aside:
         aside.mkdir()
         for name, handle in handles.items():
@@ -61,20 +68,40 @@ def write_package(folder: Path, head: TrainedHead, configuration: ModelConfigura
         write_json(aside / "head.json", configuration.head.model_dump(mode="json"))
         settings = {
             "format": FORMAT,
-            "reader": _copy_reader(aside / "reader"),
+            "reader": _copy_reader(aside / "reader", seen),
             "labels": list(configuration.task.labels),
             "probabilities": list(probability_columns(configuration.task.labels)),
-            "inputs": configuration.inputs,
-            "decoding": images.model_dump(include={"size", "max_pixels", "max_decoded_bytes"}),
-            "max_text_bytes": configuration.ingest.max_text_bytes,
-            "sequence_length": text.sequence_length,
-            "text_output": text.output,
-            "pair": text.encode == "pair",
+            "columns": [[column, one.served_type] for one in taken for column in one.columns],
+            "kinds": [[one.name, one.settings(configuration)] for one in taken if one.name in seen],
             "widths": {tensor.name: tensor.shape[1] for tensor in head.model.inputs},
             "store_keys": featurizer.store_keys,
         }
         write_json(aside / SETTINGS, settings)
     return folder
+
+
+def read_settings(folder: Path) -> dict[str, Any]:
+    """What the package in `folder` says of itself, in the form of today's format.
+
+    Raises DataError when there is no package that can be read.
+    """
+    try:
+        settings = read_json(folder / SETTINGS)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{folder} is no packed model ({error}). Register one with: train.") from None
+    check_format(folder / SETTINGS, settings["format"], FORMAT)
+    return settings if settings["format"] > _FLAT else _nested(settings)
+
+
+def _nested(flat: dict[str, Any]) -> dict[str, Any]:
+    text = {name: flat[name] for name in ("max_text_bytes", "sequence_length", "pair")}
+    kinds = {"text": text | {"output": flat["text_output"]}, "image": flat["decoding"]}
+    columns = [[name, kind(one).served_type] for one in kinds for name in columns_of(one)]
+    seen = modalities(flat["widths"])
+    return flat | {
+        "columns": columns,
+        "kinds": [[name, told] for name, told in kinds.items() if name in seen],
+    }
 
 
 def open_package(folder: Path, encode: Encode | None = None) -> Any:
@@ -85,16 +112,18 @@ def open_package(folder: Path, encode: Encode | None = None) -> Any:
     """
     if (folder / _FIRST_FORMAT).is_file():
         return FirstFormat(folder)
-    try:
-        settings = read_json(folder / SETTINGS)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{folder} is no packed model ({error}). Register one with: train.") from None
-    check_format(folder / SETTINGS, settings["format"], FORMAT)
+    settings = read_settings(folder)
     # Named by its hash: whatever folder it comes from, the module of that name is the same.
     if str(folder / "reader") not in sys.path:
         sys.path.append(str(folder / "reader"))
     importlib.invalidate_caches()
-    return importlib.import_module(f"{settings['reader']}.serving.reader").Reader(folder, encode)
+    module = importlib.import_module(f"{settings['reader']}.serving.reader")
+    return module.Reader(folder, _flat(encode) if encode and settings["format"] <= _FLAT else encode)
+
+
+def _flat(encode: Encode) -> Callable[[Any, Any], Any]:
+    """As a reader of the format before kinds calls it."""
+    return lambda texts, images: encode({"text": texts, "image": images})
 
 
 class FirstFormat:
@@ -141,15 +170,15 @@ def _save_graph(model: "keras.Model", folder: Path) -> None:
     (folder / "fingerprint.pb").unlink(missing_ok=True)
 
 
-def _copy_reader(folder: Path) -> str:
+def _copy_reader(folder: Path, kinds: Sequence[str]) -> str:
     """Copies the reader's files into `folder`, as a Python package named by their hash; its name."""
-    digest = hashlib.sha256()
-    for name in _READER:
+    digest, files = hashlib.sha256(), (*_READER, *(f"inputs/{name}.py" for name in kinds))
+    for name in files:
         digest.update(name.encode() + b"\0" + (_CORE / name).read_bytes())
     package = folder / f"entailment_reader_{digest.hexdigest()[:16]}"
-    for name in _READER:
+    for name in files:
         (package / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(_CORE / name, package / name)
-    for inside in (package, package / "data", package / "serving"):
+    for inside in (package, package / "data", package / "inputs", package / "serving"):
         (inside / "__init__.py").touch()
     return package.name

@@ -1,13 +1,15 @@
 """A packed model that answers through the store of features, so that no input is encoded twice."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from entailment.configuration.model import ModelConfiguration
 from entailment.encoders.feature_store import Usage
-from entailment.files import read_json
+from entailment.inputs import kind
 from entailment.model.features import Featurizer
 from entailment.records.reading import Row
-from entailment.serving.package import open_package
+from entailment.serving.package import open_package, read_settings
 from entailment.serving.reader import SETTINGS
 
 if TYPE_CHECKING:
@@ -41,21 +43,31 @@ class Predictor:
         answers: pd.DataFrame = self._reader.predict(frame)
         return answers
 
-    def _encode(self, texts: Any, images: Any) -> Any:
+    def _encode(self, values: Mapping[str, Sequence[tuple[Any, Any]]]) -> Any:
         assert self._featurizer
-        rows = [Row(("", ""), *pair, 0) for pair in zip(texts, images, strict=True)]
+        rows = [
+            Row(("", ""), dict(zip(values, pairs, strict=True)), 0)
+            for pairs in zip(*values.values(), strict=True)
+        ]
         return self._featurizer.rows(rows)
 
 
 def _featurizer(folder: Path, store: Path) -> Featurizer:
-    from entailment.encoders.image import ImageEncoder
-    from entailment.encoders.text import TextEncoder
-
-    settings = read_json(folder / SETTINGS)
-    text = image = None
-    if (folder / "text").is_dir():
-        handles = str(folder / "text"), str(folder / "preprocessor")
-        text = TextEncoder(*handles, folder, settings["sequence_length"], settings["text_output"])
-    if (folder / "image").is_dir():
-        image = ImageEncoder(str(folder / "image"), folder, settings["decoding"]["size"])
-    return Featurizer(text, image, pair=settings["pair"], store=store)
+    """With the encoders in the package, called as they were when it was written."""
+    told = dict(read_settings(folder)["kinds"])
+    sections: dict[str, dict[str, Any]] = {
+        name: {"encoder": str(folder / name)} for name in told if (folder / name).is_dir()
+    }
+    nested: dict[str, Any] = {"encoders": sections}
+    if "text" in told:
+        text, preprocessor = told["text"], folder / "preprocessor"
+        sections["text"] |= {
+            "preprocessor": str(preprocessor) if preprocessor.is_dir() else None,
+            "sequence_length": text["sequence_length"],
+            "output": text["output"],
+            "encode": "pair" if text["pair"] else "each",
+        }
+    if "image" in told:
+        nested["images"] = {"size": told["image"]["size"]}
+    config = ModelConfiguration.model_validate(nested)
+    return Featurizer([kind(name).channel(config, folder) for name in told], store=store)

@@ -1,11 +1,11 @@
 """The variants that a comparison trains: every loss with every kind of input."""
 
 from dataclasses import dataclass
-from typing import TypeVar, get_args
+from typing import TypeVar
 
 from entailment.configuration.model import ModelConfiguration
-from entailment.configuration.task import Inputs
 from entailment.losses import LOSSES
+from entailment.task import INPUTS
 
 Settings = TypeVar("Settings", bound=ModelConfiguration)
 
@@ -14,7 +14,7 @@ Settings = TypeVar("Settings", bound=ModelConfiguration)
 class Variant:
     """One kind of input with one loss."""
 
-    inputs: Inputs
+    inputs: str
     loss: str
 
     @property
@@ -28,11 +28,11 @@ class Variant:
         return configuration.model_copy(update={"inputs": self.inputs, "training": training})
 
 
-def variants(inputs: Inputs | None = None, loss: str | None = None) -> list[Variant]:
+def variants(inputs: str | None = None, loss: str | None = None) -> list[Variant]:
     """Every combination, or those with the given inputs or loss."""
     return [
         Variant(one_inputs, one_loss)
-        for one_inputs in get_args(Inputs)
+        for one_inputs in INPUTS
         for one_loss in LOSSES
         if inputs in (None, one_inputs) and loss in (None, one_loss)
     ]

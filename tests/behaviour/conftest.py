@@ -15,7 +15,7 @@ from entailment.data.sample import write_sample
 from entailment.data.split import split_pairs
 from entailment.model.features import configured_featurizer
 from entailment.model.training import train_head
-from entailment.records.writing import RecordsSpec, write_records
+from entailment.records.writing import write_records
 from entailment.serving.package import write_package
 from entailment.serving.predictor import Predictor
 from entailment.workspace import workspace
@@ -49,11 +49,8 @@ def sample_model(built_folder: Path, tmp_path_factory: pytest.TempPathFactory) -
         pairs, folder / "sample" / "images", missing="error", max_pixels=images.max_pixels
     )
     splits = split_pairs(resolved, config.split, config.seed)
-    spec = RecordsSpec(images.size, images.max_pixels, config.records.rows_per_shard, "error", True)
-    write_records(splits, folder / "records", spec)
-    featurizer = configured_featurizer(
-        config.encoders, config.inputs, config.images.size, built_folder, workspace().features
-    )
+    write_records(splits, folder / "records", config)
+    featurizer = configured_featurizer(config, built_folder, workspace().features)
     features = [featurizer.split(folder / "records", name) for name in ("train", "validation")]
     head = train_head(*features, config.head, config.training, config.seed)
     test = splits[splits["split"] == "test"].reset_index(drop=True)

@@ -10,6 +10,7 @@ from entailment.configuration.training import Training
 from entailment.encoders.text import TextEncoder
 from entailment.errors import EncoderError
 from entailment.files import write_json
+from entailment.inputs.text import text_channel
 from entailment.model.features import Featurizer, SplitFeatures
 from entailment.model.training import train_head
 from entailment.records.reading import Row
@@ -91,14 +92,14 @@ def test_windows_and_batches_change_nothing(any_length, monkeypatch: pytest.Monk
 def test_what_a_store_held_before_changes_no_feature_and_no_metric(any_length, pair: bool, tmp_path) -> None:
     texts = TEXTS[-40:]
     rows = [
-        Row((f"{n}a", f"{n}b"), (texts[n % 40], texts[n * 7 % 40] + " again" * (n % 9)), (None, None), n % 3)
+        Row((f"{n}a", f"{n}b"), {"text": (texts[n % 40], texts[n * 7 % 40] + " again" * (n % 9))}, n % 3)
         for n in range(120)
     ]
     train, validation = rows[:90], rows[90:]
     orders = {"empty": [], "other rows first": [rows[60:], rows[45:75][::-1], rows[3:4]]}
     features, histories = [], []
     for name, before in orders.items():
-        featurizer = Featurizer(encoder_of(any_length), None, pair=pair, store=tmp_path / name)
+        featurizer = Featurizer([text_channel(encoder_of(any_length), pair=pair)], store=tmp_path / name)
         for others in before:
             featurizer.rows(others)
         splits = [split_of(featurizer, part) for part in (train, validation)]

@@ -7,13 +7,14 @@ from PIL import Image
 
 from entailment.configuration.evaluation import Evaluation
 from entailment.configuration.head import Head
+from entailment.configuration.model import ModelConfiguration
 from entailment.evaluation import samples as samples_module
 from entailment.evaluation.report import evaluate_split
 from entailment.evaluation.slices import SLICES
 from entailment.model.features import SplitFeatures
 from entailment.model.head import build_head, set_temperature
 from entailment.model.training import TrainedHead
-from entailment.records.writing import RecordsSpec, write_records
+from entailment.records.writing import write_records
 from entailment.reporting.evaluation_page import evaluation_figures
 from entailment.reporting.figures import samples_figure, save_figure
 from entailment.task import LABELS
@@ -76,7 +77,12 @@ def telling_head():
 def judged(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("records")
     frame = splits(folder)
-    write_records(frame, folder / "records", RecordsSpec(32, 10_000, 16, "mask", request.param))
+    settings = {
+        "inputs": "multimodal" if request.param else "text",
+        "images": {"size": 32, "max_pixels": 10_000},
+        "records": {"rows_per_shard": 16},
+    }
+    write_records(frame, folder / "records", ModelConfiguration.model_validate(settings))
     labels = frame["label_index"].to_numpy()[2:].astype(np.int64)
     judge = (folder / "records", telling_head(), Features(labels), COUNTS, CONFIG, 42, frame)
     return request.param, labels, judge, evaluate_split(*judge)

@@ -149,7 +149,7 @@ def splits(rows=6):
 def index(numbers):
     ids = pd.DataFrame({name: [f"{name}-{i}" for i in numbers] for name in ("id_1", "id_2")}, dtype="str")
     keys = np.array([[b"x" * 16, b"" if i % 2 else b"y" * 16] for i in numbers], "S16")
-    return RecordsIndex(ids, np.zeros(len(numbers), np.int64), keys, keys)
+    return RecordsIndex(ids, np.zeros(len(numbers), np.int64), {"text": keys, "image": keys})
 
 
 def test_pairs_are_those_of_the_records_in_their_order():

@@ -80,22 +80,20 @@ def test_records_are_read(records: Path) -> None:
     rows = list(read_rows(records, "train"))
     assert [row.label for row in rows] == index.labels.tolist()
     assert set(index.labels.tolist()) == set(range(len(LABELS)))
-    assert all(image.shape == (32, 32, 3) for row in rows for image in row.images)
+    assert all(image.shape == (32, 32, 3) for row in rows for image in row.values["image"])
 
 
 def test_features_of_images_are_found_in_the_store_and_texts_encoded_anew(
     records: Path, golden_home: Path, configuration: Configuration
 ) -> None:
     featurizer = configured_featurizer(
-        configuration.encoders,
-        configuration.inputs,
-        configuration.images.size,
+        configuration,
         golden_home / "encoders",
         golden_home / "features",
     )
     featurizer.split(records, "train")
     index = read_index(records, "train")
-    images, texts = len(np.unique(index.images)), len(np.unique(index.texts))
+    images, texts = len(np.unique(index.keys["image"])), len(np.unique(index.keys["text"]))
     assert (featurizer.usage.hits, featurizer.usage.misses) == (images, texts)
 
 

@@ -12,13 +12,14 @@ from zenml.artifact_stores.local_artifact_store import LocalArtifactStoreConfig
 from zenml.enums import StackComponentType
 
 from entailment.configuration.head import Head
+from entailment.configuration.model import ModelConfiguration
 from entailment.errors import DataError
 from entailment.files import sha256_of_folder
 from entailment.model.head import build_head
 from entailment.model.training import TrainedHead
 from entailment.records.manifest import RecordsFolder
 from entailment.records.reading import read_rows
-from entailment.records.writing import RecordsSpec, write_records
+from entailment.records.writing import write_records
 from materializers.head import HeadMaterializer
 from materializers.pairs import PairsMaterializer
 from materializers.records import RecordsMaterializer
@@ -66,7 +67,13 @@ def records(tmp_path):
             "split": ["train", "validation", "test"],
         }
     )
-    write_records(frame, tmp_path / "written", RecordsSpec(32, 10_000, 2, "mask", False))
+    write_records(
+        frame,
+        tmp_path / "written",
+        ModelConfiguration.model_validate(
+            {"inputs": "text", "images": {"size": 32, "max_pixels": 10_000}, "records": {"rows_per_shard": 2}}
+        ),
+    )
     return RecordsFolder.at(tmp_path / "written")
 
 

@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from entailment.configuration.loading import load_configuration
+from entailment.configuration.model import ModelConfiguration
 from entailment.encoders.handles import load_module
 from entailment.encoders.trainable import TrainableEncoder
 from entailment.errors import EncoderError, EntailmentError
@@ -14,7 +15,7 @@ from entailment.model.end_to_end import Workplace, train_model, tuned_featurizer
 from entailment.model.features import configured_featurizer
 from entailment.model.head import logits_model, temperature_of
 from entailment.model.training import configured_loss, load_trained, predict, save_trained
-from entailment.records.writing import RecordsSpec, write_records
+from entailment.records.writing import write_records
 from entailment.serving.package import write_package
 from entailment.serving.predictor import Predictor
 from entailment.task import LABELS
@@ -61,7 +62,13 @@ def records(tmp_path_factory):
             "split": SPLITS,
         }
     )
-    write_records(frame, folder / "records", RecordsSpec(SIZE, 10_000, 10, "mask", True))
+    write_records(
+        frame,
+        folder / "records",
+        ModelConfiguration.model_validate(
+            {"images": {"size": SIZE, "max_pixels": 10_000}, "records": {"rows_per_shard": 10}}
+        ),
+    )
     return folder / "records"
 
 
@@ -82,9 +89,7 @@ def configured(modules, inputs, **settings):
 
 
 def trained_with(records, config, folder):
-    featurizer = configured_featurizer(
-        config.encoders, config.inputs, config.images.size, folder, folder / "features"
-    )
+    featurizer = configured_featurizer(config, folder, folder / "features")
     (folder / "tuned").mkdir(parents=True)
     features = [featurizer.split(records, split) for split in ("train", "validation")]
     return train_model(*features, config, Workplace(records, folder, folder / "tuned"))

@@ -24,9 +24,7 @@ def made(tmp_path_factory):
     encoders = {"text": text, "image": {"encoder": modules["image"]}}
     config = ModelConfiguration.model_validate({"encoders": encoders, "images": {"size": 32}})
     write_records(table(folder), folder / "records", spec())
-    featurizer = configured_featurizer(
-        config.encoders, config.inputs, config.images.size, folder / "modules", folder / "store"
-    )
+    featurizer = configured_featurizer(config, folder / "modules", folder / "store")
     (folder / "index").mkdir()
     write_feature_index(featurizer, folder / "records", folder / "index")
     return folder, config, featurizer

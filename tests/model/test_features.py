@@ -5,6 +5,8 @@ import pandas as pd
 import pytest
 
 from entailment.configuration.loading import load_configuration
+from entailment.inputs.image import image_channel
+from entailment.inputs.text import text_channel
 from entailment.model.features import Featurizer, SplitFeatures, _index_of, configured_featurizer
 from entailment.records.reading import Row
 from tests.encoders.random_modules import write_random_modules
@@ -43,16 +45,16 @@ def image(value):
 
 
 ROWS = [
-    Row(("1", "2"), ("aa", "b"), (image(1), image(2)), 0),
-    Row(("3", "4"), ("b", "aa"), (image(2), None), 1),
-    Row(("5", "6"), ("", "cccc"), (None, None), 2),
+    Row(("1", "2"), {"text": ("aa", "b"), "image": (image(1), image(2))}, 0),
+    Row(("3", "4"), {"text": ("b", "aa"), "image": (image(2), None)}, 1),
+    Row(("5", "6"), {"text": ("", "cccc"), "image": (None, None)}, 2),
 ]
 
 
 def test_each_distinct_input_is_encoded_once_ever(tmp_path):
     texts, images = Texts(), Images()
     for _ in range(2):
-        featurizer = Featurizer(texts, images, pair=False, store=tmp_path)
+        featurizer = Featurizer([text_channel(texts), image_channel(images)], store=tmp_path)
         featurizer.rows(ROWS)
         featurizer.rows(ROWS[::-1])
     assert sorted(texts.seen) == ["aa", "b", "cccc"]
@@ -64,12 +66,10 @@ def test_no_encoder_is_loaded_where_all_is_stored(tmp_path, monkeypatch):
     settings = {f"encoders.{key}": random_modules[role] for key, role in ENCODERS.items()}
     overrides = settings | {"encoders.text.sequence_length": 16, "images.size": 32}
     config = load_configuration(None, overrides=overrides)
-    rows = [Row(("1", "2"), ("aa", "b"), (np.full((32, 32, 3), 9, np.uint8), None), 0)]
+    rows = [Row(("1", "2"), {"text": ("aa", "b"), "image": (np.full((32, 32, 3), 9, np.uint8), None)}, 0)]
 
     def features():
-        return configured_featurizer(
-            config.encoders, config.inputs, config.images.size, tmp_path / "none", tmp_path / "features"
-        ).rows(rows)
+        return configured_featurizer(config, tmp_path / "none", tmp_path / "features").rows(rows)
 
     first = features()
     monkeypatch.setattr("entailment.encoders.text.load_module", None)
@@ -82,12 +82,12 @@ def test_another_encoder_shares_nothing(tmp_path):
     other = Texts()
     other.fingerprint = "u" * 64
     for texts in (Texts(), other):
-        Featurizer(texts, None, pair=False, store=tmp_path).rows(ROWS)
+        Featurizer([text_channel(texts)], store=tmp_path).rows(ROWS)
     assert len(other.seen) == 3
 
 
 def test_inputs_are_in_order_and_absent_ones_zero(tmp_path):
-    inputs = Featurizer(Texts(), Images(), pair=False, store=tmp_path).rows(ROWS)
+    inputs = Featurizer([text_channel(Texts()), image_channel(Images())], store=tmp_path).rows(ROWS)
     assert inputs["text_1"].tolist() == [[2, 1], [1, 1], [0, 0]]
     assert inputs["text_2"].tolist() == [[1, 1], [2, 1], [4, 1]]
     assert inputs["text_1_present"].tolist() == [[1], [1], [0]]
@@ -99,7 +99,7 @@ def test_inputs_are_in_order_and_absent_ones_zero(tmp_path):
 @pytest.mark.parametrize("stored", [True, False])
 def test_pairs_are_packed_and_their_order_matters(tmp_path, stored):
     texts = Texts()
-    inputs = Featurizer(texts, None, pair=True, store=tmp_path if stored else None).rows(ROWS)
+    inputs = Featurizer([text_channel(texts, pair=True)], store=tmp_path if stored else None).rows(ROWS)
     assert texts.seen == [("aa", "b"), ("b", "aa")]
     assert inputs["text"].tolist() == [[2, 1], [1, 2], [0, 0]]
     assert set(inputs) == {"text", "text_present"}
@@ -107,7 +107,7 @@ def test_pairs_are_packed_and_their_order_matters(tmp_path, stored):
 
 @pytest.mark.parametrize("stored", [True, False])
 def test_selected_rows_are_those_rows_in_that_order(tmp_path, stored):
-    featurizer = Featurizer(Texts(), None, pair=False, store=tmp_path if stored else None)
+    featurizer = Featurizer([text_channel(Texts())], store=tmp_path if stored else None)
     inputs = featurizer._inputs(_index_of(ROWS), lambda numbers: [ROWS[n] for n in numbers])
     ids = pd.DataFrame({"id_1": ["1", "3", "5"], "id_2": ["2", "4", "6"]})
     whole = SplitFeatures(inputs, np.array([0, 1, 2]), ids)

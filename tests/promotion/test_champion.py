@@ -55,7 +55,7 @@ def test_rows_keep_their_order_and_those_learned_from_are_marked(tmp_path):
     order = [5, 0, 3, 2]
     ids = frame.loc[order, ["id_1", "id_2"]].reset_index(drop=True)
     keys = np.full((4, 2), b"x" * 16)
-    index = RecordsIndex(ids, np.array([0, 0, 2, 2]), keys, keys)
+    index = RecordsIndex(ids, np.array([0, 0, 2, 2]), {"text": keys, "image": keys})
     best = champion(frame, train=[0], validation=[3], test=[2])
     said = np.full((4, 3), 1 / 3, np.float32)
     found = gather_evidence(index, said, frame, 2, NAMES, best, version="4")

@@ -52,13 +52,11 @@ def predictor(folder, modules, inputs="multimodal", encode="each"):
             "encoders.image.encoder": modules["image"],
         },
     )
-    featurizer = configured_featurizer(
-        configuration.encoders, configuration.inputs, configuration.images.size, folder, folder / "features"
-    )
+    featurizer = configured_featurizer(configuration, folder, folder / "features")
     from entailment.records.reading import Row
 
     black = np.zeros((SIZE, SIZE, 3), np.uint8)
-    sample = featurizer.rows([Row(("", ""), ("a", "b"), (black, black), 0)])
+    sample = featurizer.rows([Row(("", ""), {"text": ("a", "b"), "image": (black, black)}, 0)])
     head = build_head({name: array.shape[1] for name, array in sample.items()}, configuration.head, 3)
     return Predictor(write_package(folder / "package", TrainedHead(head, 0), configuration, folder))
 
@@ -105,7 +103,7 @@ def test_a_faulty_row_costs_only_itself(multimodal):
     assert mixed["error"].tolist()[0] == ""
     assert (
         mixed["error"].iloc[1].startswith("image_1: ")
-        and "text_2 is longer than 50 bytes" in mixed["error"].iloc[2]
+        and "text_2: longer than 50 bytes" in mixed["error"].iloc[2]
     )
     assert mixed["label"].tolist()[1:] == ["", ""]
     assert mixed[list(PROBABILITY)].iloc[1:].isna().all(axis=None)
@@ -233,6 +231,6 @@ def test_two_packages_in_one_process_answer_each_with_its_own_reader(tmp_path, m
 def test_a_package_of_a_newer_format_is_refused_in_words(tmp_path, modules):
     predictor(tmp_path, modules)
     settings = tmp_path / "package" / "package.json"
-    write_json(settings, read_json(settings) | {"format": 3})
-    with pytest.raises(DataError, match=r"package\.json is of format 3, and this version reads up to 2"):
+    write_json(settings, read_json(settings) | {"format": 4})
+    with pytest.raises(DataError, match=r"package\.json is of format 4, and this version reads up to 3"):
         Predictor(tmp_path / "package")

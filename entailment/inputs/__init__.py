@@ -1,0 +1,30 @@
+"""The kinds of input: one file each, found by its name; another kind is another file here."""
+
+import importlib
+import inspect
+from functools import cache
+
+from entailment.data.pairs import ColumnRule
+from entailment.inputs.kind import Kind
+from entailment.task import KINDS
+
+
+@cache
+def kind(name: str) -> Kind:
+    """The kind of input in the file of that name, one of KINDS.
+
+    >>> kind("text").columns
+    ('text_1', 'text_2')
+    """
+    module = importlib.import_module(f"{__name__}.{name}")
+    (found,) = (
+        thing
+        for thing in vars(module).values()
+        if inspect.isclass(thing) and issubclass(thing, Kind) and thing.__module__ == module.__name__
+    )
+    return found(name)
+
+
+def column_rules() -> dict[str, ColumnRule]:
+    """What a table's columns must hold, by kind of input; of texts and images `read_pairs` knows it."""
+    return {name: rule for name in KINDS if (rule := kind(name).rule)}
