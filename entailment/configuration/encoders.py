@@ -1,8 +1,8 @@
 """The networks that turn inputs into features, one section for each kind of input."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Field, create_model
+from pydantic import Field, create_model, model_validator
 
 from entailment.configuration.section import Section
 from entailment.task import KINDS, kinds_of
@@ -19,6 +19,12 @@ class TextEncoder(Section):
     sequence_length: Annotated[int, Field(ge=8, le=512)] = 128
     encode: Literal["each", "pair"] = "each"
     trainable: Trainable = 0
+
+    @model_validator(mode="after")
+    def _check_pair(self) -> Self:
+        if self.encode == "pair" and self.preprocessor is None:
+            raise ValueError("encode: pair packs tokens, and without a preprocessor (null) there are none")
+        return self
 
 
 class ImageEncoder(Section):

@@ -16,6 +16,7 @@ from entailment.encoders.handles import (
     output_width,
     resolve_handle,
 )
+from entailment.errors import EncoderError
 from entailment.files import read_json
 
 if TYPE_CHECKING:
@@ -197,8 +198,15 @@ class StringEncoder:
 
     @cached_property
     def width(self) -> int:
-        """That of a text's vector: the module is tried on an empty text."""
-        return output_width(self._path, lambda: self._vectors([b""]))
+        """That of a text's vector: the module is tried on an empty text, and on a short one beside a long one."""
+        width = output_width(self._path, lambda: self._vectors([b""]))
+        short = b"a word"
+        if not np.allclose(self._vectors([short])[0], self._vectors([short, short * 50])[0], atol=1e-4):
+            raise EncoderError(
+                f"{self._path}: the module gives a text another vector when a longer text shares its batch, so no"
+                " vector could be kept. Name another encoder, or one that masks its padding."
+            )
+        return width
 
     @cached_property
     def _module(self) -> Any:

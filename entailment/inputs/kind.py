@@ -92,15 +92,16 @@ class Served:
 class Kind:
     """One kind of input.
 
-    What it must say: `plural`, `rule`, and how it is encoded. The class as it stands takes texts that follow `rule`
-    and encodes them with `vectors`, a function of its own; a kind with an encoder to be loaded overrides `channel`
-    and `server`, one that is not made of texts `stored`, `value` and `data`.
+    What it must say: `plural`, `rule`, `example`, and how it is encoded. The class as it stands takes texts that
+    follow `rule` and encodes them with `vectors`, a function of its own; a kind with an encoder to be loaded has
+    another `channel` and `server`, one that is not made of texts another `stored`, `value` and `data`.
 
     Example, columns `numbers_1` and `numbers_2` in a file `numbers.py`:
 
         class Numbers(Kind):
             plural = "numbers"
             rule = r"-?\\d+( -?\\d+)*", "whole numbers with one blank between"
+            example = "1 -2"
 
             def vectors(self, values):
                 return np.array([[len(value.split())] for value in values], np.float32)
@@ -111,6 +112,8 @@ class Kind:
     rule: "ClassVar[ColumnRule | None]" = None
     """A regular expression that each value in a table follows unless it is empty (absent), and in words what it asks
     for; None: other code looks at the column."""
+    example: ClassVar[str] = ""
+    """A value that follows `rule`."""
     optional: ClassVar[bool] = True
     """Whether a row of the table may lack one side."""
     served_type: ClassVar[str] = "string"
@@ -186,8 +189,8 @@ class _OwnFile:
 
     @property
     def width(self) -> int:
-        """That of the vector of an empty text."""
-        return int(self._kind.vectors([""]).shape[1])
+        """That of the example's vector."""
+        return int(self._kind.vectors([self._kind.example]).shape[1])
 
 
 class _ServedTexts(Served):

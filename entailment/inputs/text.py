@@ -40,7 +40,6 @@ class Text(Kind):
 
         text = config.encoders.text
         if text.preprocessor is None:
-            self._check_each(config)
             strings = StringEncoder(text.encoder, folder, text.output)
             return Channel(self.name, strings, strings.encode, "text-each")
         modules = text.encoder, text.preprocessor, folder
@@ -49,7 +48,6 @@ class Text(Kind):
 
     def trained_channel(self, config: "ModelConfiguration", folder: Path) -> TrainedChannel:
         """With the configured encoder, trained."""
-        self._check_each(config)
         return _TrainedTexts(config, folder, self.columns)
 
     def settings(self, config: "ModelConfiguration") -> dict[str, Any]:
@@ -71,15 +69,6 @@ class Text(Kind):
         if config["encoders.text.preprocessor"] is None:
             return ""
         return f"Texts are cut after {config['encoders.text.sequence_length']} tokens."
-
-    def _check_each(self, config: "ModelConfiguration") -> None:
-        from ..errors import ConfigurationError
-
-        if config.encoders.text.preprocessor is None and config.encoders.text.encode == "pair":
-            raise ConfigurationError(
-                "encoders.text.encode: pair packs tokens, and encoders.text.preprocessor is null, so there are none."
-                " Set encoders.text.encode to each, or name a preprocessor."
-            )
 
 
 class _TrainedTexts:

@@ -6,6 +6,7 @@ import os
 import signal
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from entailment.configuration.dataset import Dataset, Tweets
@@ -205,3 +206,23 @@ def test_two_processes_lose_nothing(tmp_path):
         process.join()
     assert len(current(tmp_path)) == 20
     assert find_version(tmp_path / "datasets", "own").number == 4
+
+
+def test_columns_of_further_kinds_of_input_are_kept(tmp_path):
+    rule = {"numbers": (r"\d+", "a number")}
+
+    def added(name, **columns):
+        file = tmp_path / f"{name}.csv"
+        row = [f"{name}1", f"text {name}", "", f"{name}2", "other", "", "Implies"]
+        pd.DataFrame([row], columns=list(PAIR_COLUMNS)).assign(**columns).to_csv(file, index=False)
+        return add_pairs(file, None, tmp_path / "datasets", "own", Task(), **LIMITS, further=rule)
+
+    added("a")
+    added("b", numbers_1="4", numbers_2="")
+    third = added("b", numbers_1="5", numbers_2="")
+    assert [(c.what, c.held, c.given) for c in third.conflicting] == [("numbers_1", "4", "5")]
+    added("c")
+    held = find_version(tmp_path / "datasets", "own")
+    assert held.number == 3
+    table = read_pairs(held.csv, Task(), max_text_bytes=1000, further=rule)
+    assert table["numbers_1"].tolist() == ["", "4", ""]
