@@ -9,7 +9,7 @@ The log is written last: what a killed addition left behind is in no version, an
 
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ from entailment.data.image_paths import MISSING, OK, UNREADABLE, resolve_image_p
 from entailment.data.pairs import ColumnRule, content_hash, read_pairs
 from entailment.errors import ConfigurationError, DataError
 from entailment.files import check_format, locked, read_json, sha256_of_file, write_json, written_aside
-from entailment.task import ID, IMAGE_PATH, IMAGE_STATUS, KINDS, LABEL, PAIR_COLUMNS, TEXT, columns_of
+from entailment.task import ID, IMAGE_PATH, IMAGE_STATUS, LABEL, PAIR_COLUMNS, TEXT, columns_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -132,7 +132,7 @@ def add_pairs(
         current = _number_of(log)
         held = _read_table(place, current)
         _clear_leftovers(place, held)
-        sorted_out = _sort_out(held, _with_hashes(resolved))
+        sorted_out = _sort_out(held, _with_hashes(resolved), further or ())
         copied = _copy_images(sorted_out.files, place / "images")
         if sorted_out.accepted:
             current += 1
@@ -258,14 +258,10 @@ class _Held:
         return _values(row, ID) in self.pairs or _values(row, self._content) in self.contents
 
 
-def _sort_out(held_table: "pd.DataFrame", new: "pd.DataFrame") -> _SortedOut:
+def _sort_out(held_table: "pd.DataFrame", new: "pd.DataFrame", further_kinds: Iterable[str]) -> _SortedOut:
     """Decides row by row; a row counts as held for the rows after it."""
-    further = [
-        column
-        for kind in KINDS
-        for column in columns_of(kind)
-        if column not in _COLUMNS and column in (*held_table.columns, *new.columns)
-    ]
+    known = [column for kind in further_kinds for column in columns_of(kind) if column in new.columns]
+    further = [name for name in dict.fromkeys([*held_table.columns, *known]) if name not in _COLUMNS]
     names = (*_COLUMNS, *further)
     rows = [{name: row.get(name, "") for name in names} for row in held_table.to_dict("records")]
     held, result = _Held(rows, further), _SortedOut()
