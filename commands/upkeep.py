@@ -50,8 +50,9 @@ def add(file: Path, name: str, images: Path | None, config: Path | None, as_json
             "max_pixels": settings.images.max_pixels,
             "max_decoded_bytes": settings.images.max_decoded_bytes,
         }
+        places, given = workspace(), {"further": column_rules()}
         addition = add_pairs(
-            file, images, workspace().datasets, name, settings.task, **limits, further=column_rules()
+            file, images, places.datasets, name, settings.task, **limits, **given, shared=places.shared
         )
         if as_json:
             print_json(results, {"dataset": name, **asdict(addition)})
@@ -154,10 +155,7 @@ def env(config: Path | None, assignments: tuple[str, ...]) -> None:
         from stacks.local import use_local_stack
 
         use_local_stack(model_name(config, assignments))
-        changed |= {
-            "ENTAILMENT_HOME": str(workspace().home),
-            "PYTHONPATH": _with_project(before.get("PYTHONPATH")),
-        }
+        changed |= workspace().variables | {"PYTHONPATH": _with_project(before.get("PYTHONPATH"))}
         changed["ZENML_ACTIVE_STACK_ID"] = os.environ["ZENML_ACTIVE_STACK_ID"]
         for name, value in sorted(changed.items()):
             print(f"export {name}={shlex.quote(value)}", file=results)

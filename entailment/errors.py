@@ -34,6 +34,10 @@ class EncoderError(EntailmentError):
     """An encoder could not be found, built or loaded."""
 
 
+class StoreError(EntailmentError):
+    """The shared store cannot be reached, read or written."""
+
+
 class RegistryError(EntailmentError):
     """A model version or alias is not there, or cannot be moved as asked."""
 

@@ -1,9 +1,17 @@
-"""Where the program keeps everything: below `$ENTAILMENT_HOME`, by default `.entailment/` beside the code."""
+"""Where the program keeps everything: below `$ENTAILMENT_HOME`, by default `.entailment/` beside the code.
+
+What machines can share, `$ENTAILMENT_STORE` keeps besides, if it is set: a folder or `s3://bucket/prefix` with the
+encoders that were built, the features of all inputs, and the versions of data sets of our own.
+"""
 
 import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from entailment.shared_store import SharedStore
 
 PROJECT: Final = Path(__file__).resolve().parent.parent
 
@@ -13,6 +21,53 @@ class Workspace:
     """The folders of a home, absolute; made by whoever writes there, but for `scratch`."""
 
     home: Path
+    store: str = ""
+    """The address of the shared store, "" where there is none."""
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What tells another process of this machine that this is its workspace."""
+        return {"ENTAILMENT_HOME": str(self.home)} | ({"ENTAILMENT_STORE": self.store} if self.store else {})
+
+    @property
+    def shared(self) -> SharedStore | None:
+        """The store that machines share."""
+        return SharedStore(self.store) if self.store else None
+
+    @contextmanager
+    def sharing_encoders(self, kind_of_graph: str) -> Iterator[None]:
+        """Encoders that others built are here in the block; what it builds is there for others after it.
+
+        `kind_of_graph` says which builds are alike: those of another program are not looked at.
+        """
+        shared, modules, folder = self.shared, self.encoders / "modules", f"encoders/{kind_of_graph}"
+        if not shared:
+            yield
+            return
+        for name in shared.names(folder):
+            module = modules / name.removesuffix(".tar")
+            if not module.exists():
+                shared.fetch_packed(f"{folder}/{name}", module)
+        yield
+        there = shared.names(folder)
+        for module in sorted(modules.glob("[!.]*")):
+            if module.is_dir() and f"{module.name}.tar" not in there:
+                files = {path.name: path for path in sorted(module.iterdir())}
+                shared.publish_packed(files, f"{folder}/{module.name}.tar", self.scratch)
+
+    @contextmanager
+    def sharing_features(self, folders: Iterable[str]) -> Iterator[None]:
+        """The same for the features in these folders of the store of features."""
+        shared = self.shared
+        if not shared:
+            yield
+            return
+        names = list(folders)
+        for name in names:
+            shared.fetch_files(f"features/{name}", self.features / name)
+        yield
+        for name in names:
+            shared.publish_files(sorted((self.features / name).glob("[!.]*")), f"features/{name}")
 
     @property
     def datasets(self) -> Path:
@@ -40,4 +95,8 @@ class Workspace:
 def workspace() -> Workspace:
     """The workspace of this process. Steps and commands ask for it once; nothing in `entailment/` does."""
     named = os.environ.get("ENTAILMENT_HOME") or PROJECT / ".entailment"
-    return Workspace(Path(named).expanduser().resolve())
+    return Workspace(Path(named).expanduser().resolve(), _address(os.environ.get("ENTAILMENT_STORE", "")))
+
+
+def _address(store: str) -> str:
+    return store if not store or "://" in store else str(Path(store).expanduser().resolve())

@@ -11,6 +11,7 @@ from zenml.enums import ExecutionStatus
 
 from entailment.configuration.configuration import Configuration
 from entailment.configuration.loading import RunConfiguration, as_yaml, with_values
+from entailment.data.additions import fetch_versions
 from entailment.data.sources import is_path
 from entailment.encoders.feature_store import Usage
 from entailment.errors import EntailmentError
@@ -299,7 +300,9 @@ def with_absolute_paths(configuration: Configuration) -> Configuration:
     """The same words typed in another folder mean another data set: what is kept of them must say which."""
     dataset = configuration.dataset
     update = {"images": str(Path(dataset.images).expanduser().resolve())} if dataset.images else {}
-    if is_path(dataset.source, workspace().datasets):
+    places = workspace()
+    fetch_versions(places.shared, places.datasets, dataset.source)
+    if is_path(dataset.source, places.datasets):
         update["source"] = str(Path(dataset.source).expanduser().resolve())
     return configuration.model_copy(update={"dataset": dataset.model_copy(update=update)})
 

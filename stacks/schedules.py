@@ -143,7 +143,7 @@ def _submit(
         command=[sys.executable, "-m", "stacks.step_entrypoint"],
         check=list(check),
         folder=str(PROJECT),
-        environment={"ENTAILMENT_HOME": str(workspace().home)}
+        environment=workspace().variables
         | {variable: os.environ[variable] for variable in _KEPT if os.environ.get(variable)},
         retries=settings.retries,
         retry_delay_seconds=settings.retry_delay,

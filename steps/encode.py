@@ -8,7 +8,7 @@ from zenml import get_step_context, step
 
 from entailment.configuration.model import ModelConfiguration
 from entailment.model.feature_index import FeatureIndex, write_feature_index
-from entailment.model.features import configured_featurizer
+from entailment.model.features import configured_featurizer, feature_folders
 from entailment.records.manifest import RecordsFolder
 from entailment.workspace import workspace
 from materializers.feature_index import FeatureIndexMaterializer
@@ -27,7 +27,8 @@ def encode(
     """Keeps the vectors of frozen encoders in the feature store and gives their keys; others are not run."""
     places = workspace()
     config = configuration.with_image_size(records.image_size)
-    featurizer = configured_featurizer(config, places.encoders, places.features)
     folder = Path(tempfile.mkdtemp(dir=places.scratch))
-    write_feature_index(featurizer, records.path, folder, get_step_context().pipeline_run.name)
+    with places.sharing_features(feature_folders(config, places.encoders)):
+        featurizer = configured_featurizer(config, places.encoders, places.features)
+        write_feature_index(featurizer, records.path, folder, get_step_context().pipeline_run.name)
     return FeatureIndex.at(folder)

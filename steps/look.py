@@ -8,9 +8,10 @@ from zenml import step
 from zenml.client import Client
 
 from entailment.configuration.model import ModelConfiguration
+from entailment.data.additions import fetch_versions
 from entailment.data.image_paths import folder_fingerprint
 from entailment.data.sources import current_content, locate
-from entailment.encoders.handles import module_fingerprints
+from entailment.encoders.handles import GRAPHS, module_fingerprints
 from entailment.errors import NothingNewError
 from entailment.files import sha256_of_file
 from entailment.inputs import column_rules
@@ -44,6 +45,7 @@ def look(
     Client().active_stack.experiment_tracker.configure_mlflow()
     config, model = configuration, configuration.task.name
     ensure_experiment(model)
+    fetch_versions(places.shared, places.datasets, config.dataset.source)
     with_images = "image" in kinds_of(config.inputs)
     source = locate(config.dataset, config.tweets, places.datasets, with_images=with_images)
     if only_new:
@@ -52,7 +54,8 @@ def look(
     found["images"] = str(source.images) if source.images else None
     images = {"fingerprint": folder_fingerprint(source.images) if source.images and with_images else ""}
     found["further"] = column_rules()
-    encoders = module_fingerprints(config.encoders.handles(config.inputs), places.encoders)
+    with places.sharing_encoders(GRAPHS):
+        encoders = module_fingerprints(config.encoders.handles(config.inputs), places.encoders)
     return found, images, encoders, champion_version(model)
 
 

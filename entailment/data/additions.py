@@ -9,6 +9,7 @@ The log is written last: what a killed addition left behind is in no version, an
 
 import re
 import shutil
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from entailment.data.image_paths import MISSING, OK, UNREADABLE, resolve_image_p
 from entailment.data.pairs import ColumnRule, content_hash, read_pairs
 from entailment.errors import ConfigurationError, DataError
 from entailment.files import check_format, locked, read_json, sha256_of_file, write_json, written_aside
+from entailment.shared_store import SharedStore
 from entailment.task import ID, IMAGE_PATH, IMAGE_STATUS, LABEL, PAIR_COLUMNS, TEXT, columns_of
 
 if TYPE_CHECKING:
@@ -105,18 +107,20 @@ def add_pairs(
     max_pixels: int,
     max_decoded_bytes: int = MAX_DECODED_BYTES,
     further: Mapping[str, ColumnRule] | None = None,
+    shared: SharedStore | None = None,
 ) -> Addition:
     """Adds the rows of a CSV file, and their images, to the data set `name` below `folder`; made when absent.
 
     Rows that are there already are skipped; rows that contradict what is there (another label, text or image) are
     not added and come back as conflicts. An image that is missing or unreadable does not keep its row out. Without a
     new row there is no new version. Two processes that add at the same time wait for each other. `further` is as in
-    `read_pairs`.
+    `read_pairs`. With a store the new version is `shared` with all machines, or refused there, before it counts here.
 
     Raises:
         ConfigurationError: `name` is not fit for a data set.
         DataError: the file is not as `read_pairs` wants it, or changed while it was read.
         ImageError: the folder of images cannot be listed.
+        StoreError: the shared store cannot be used.
     """
     check_name(name)
     place = folder / name
@@ -127,6 +131,7 @@ def add_pairs(
     resolved, report = resolve_image_paths(
         pairs, images, missing="mask", max_pixels=max_pixels, max_decoded_bytes=max_decoded_bytes
     )
+    fetch_versions(shared, folder, name)
     with locked(folder / f"{name}.lock", f"Another addition to {name} is going on: waiting for its end."):
         log = _read_log(place)
         current = _number_of(log)
@@ -152,8 +157,49 @@ def add_pairs(
             images_unreadable=sum(side[UNREADABLE] for side in report.counts.values()),
             total=len(held),
         )
-        write_json(place / _LOG_FILE, {"format": _FORMAT, "additions": [*log, asdict(addition)]})
+        told = {"format": _FORMAT, "additions": [*log, asdict(addition)]}
+        if shared and sorted_out.accepted:
+            _share(shared, place, current, told, sorted_out.files)
+        write_json(place / _LOG_FILE, told)
     return addition
+
+
+def fetch_versions(shared: SharedStore | None, folder: Path, source: str) -> None:
+    """Brings the versions of the data set that `source` names here that the store has and this machine lacks.
+
+    Raises StoreError when the store cannot be used.
+    """
+    name = source.partition("@")[0]
+    if not shared or not _NAME.fullmatch(name) or _TAKEN.fullmatch(name):
+        return
+    place, there = folder / name, shared.names(f"datasets/{name}")
+    with locked(folder / f"{name}.lock"):
+        for number in range(_number_of(_read_log(place)) + 1, len(there) + 1):
+            with tempfile.TemporaryDirectory(prefix=".", dir=folder) as scratch:
+                new = Path(scratch) / "version"
+                shared.fetch_packed(f"datasets/{name}/{_packed_name(number)}", new)
+                (place / "images").mkdir(parents=True, exist_ok=True)
+                for path in [*sorted(new.glob("images/*")), new / _table_name(number), new / _LOG_FILE]:
+                    path.replace(place / path.relative_to(new))
+
+
+def _share(
+    shared: SharedStore, place: Path, number: int, log: dict[str, Any], images: Mapping[str, Any]
+) -> None:
+    """Puts what is new in a version into the store. Raises DataError where another machine was first."""
+    with tempfile.TemporaryDirectory(prefix=".", dir=place.parent) as scratch:
+        write_json(Path(scratch) / _LOG_FILE, log)
+        files = {_LOG_FILE: Path(scratch) / _LOG_FILE, _table_name(number): place / _table_name(number)}
+        files |= {f"images/{name}": place / "images" / name for name in images}
+        if not shared.publish_packed(files, f"datasets/{place.name}/{_packed_name(number)}", Path(scratch)):
+            raise DataError(
+                f"Another machine has just made version {number} of {place.name} in {shared.url}. Nothing was added:"
+                " run the command again."
+            )
+
+
+def _packed_name(number: int) -> str:
+    return f"{number:05d}.tar"
 
 
 def find_version(folder: Path, source: str) -> Version | None:

@@ -10,11 +10,14 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from entailment.encoders import build, keras_applications
 from entailment.encoders.build import BUILT_IN, build_module
 from entailment.encoders.keras_applications import PREFIX, build_network
 from entailment.errors import EncoderError
 from entailment.files import locked, sha256_of_folder
 
+GRAPHS: Final = f"graphs-{build.GRAPH_VERSION}-{keras_applications.GRAPH_VERSION}"
+"""Versions of the graphs that are built here; modules of other versions are built anew."""
 FORMAT: Final = "float32"
 """The number format that encoders compute in; part of the fingerprint."""
 STALLED_SECONDS = 30

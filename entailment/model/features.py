@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -217,6 +217,11 @@ class _Pool:
         rows, sides = zip(*self._places, strict=True)
         self._store.add(self._keys[list(rows), list(sides)], vectors, time.monotonic() - start)
         self._places, self._values = [], []
+
+
+def feature_folders(config: ModelConfiguration, folder: Path) -> Iterator[str]:
+    """The folders in a store that have the features of `configured_featurizer`'s encoders."""
+    yield from configured_featurizer(config, folder, None).store_keys.values()
 
 
 def configured_featurizer(config: ModelConfiguration, folder: Path, store: Path | None) -> Featurizer:

@@ -1,0 +1,133 @@
+"""The store that machines share, in a folder and on S3: who writes a name first wins, and all is whole or absent."""
+
+import pytest
+
+from entailment.configuration.task import Task
+from entailment.data.additions import add_pairs, fetch_versions, find_version
+from entailment.data.pairs import read_pairs
+from entailment.errors import DataError, StoreError
+from entailment.shared_store import SharedStore
+from entailment.workspace import Workspace, workspace
+from tests.s3 import s3_server
+
+LIMITS = {"max_text_bytes": 1000, "max_pixels": 10_000}
+PNG = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c49444154789c63606060000000040001f61738"
+    "550000000049454e44ae426082"
+)
+
+
+@pytest.fixture(scope="module")
+def server():
+    with s3_server() as variables:
+        yield variables
+
+
+@pytest.fixture(params=["folder", "s3"])
+def url(request, server, tmp_path, monkeypatch):
+    for name, value in server.items():
+        monkeypatch.setenv(name, value)
+    return f"s3://bucket/{tmp_path.name}" if request.param == "s3" else str(tmp_path / "store")
+
+
+def test_the_first_writer_wins_and_names_are_seen_by_all(url, tmp_path):
+    first, second = SharedStore(url), SharedStore(url)
+    assert first.names("a") == []
+    for number, store in enumerate((first, second)):
+        (tmp_path / "file").write_text(str(number))
+        assert store.publish(tmp_path / "file", "a/b/name") is (number == 0)
+    assert second.names("a") == ["b/name"]
+    second.fetch("a/b/name", tmp_path / "here" / "file")
+    assert (tmp_path / "here" / "file").read_text() == "0"
+    assert [path.name for path in (tmp_path / "here").iterdir()] == ["file"]
+
+
+def test_folders_travel_packed(url, tmp_path):
+    module = tmp_path / "module"
+    (module / "variables").mkdir(parents=True)
+    (module / "variables" / "data").write_bytes(b"\0" * 3_000_000)
+    (module / "saved_model.pb").write_text("graph")
+    homes = [Workspace(tmp_path / name, url) for name in ("one", "two", "older")]
+    with homes[0].sharing_encoders("graphs-1"):
+        module.rename(
+            homes[0].encoders.joinpath("modules").mkdir(parents=True) or homes[0].encoders / "modules/m"
+        )
+    with homes[1].sharing_encoders("graphs-1"):
+        there = homes[1].encoders / "modules" / "m"
+        assert (there / "saved_model.pb").read_text() == "graph"
+        assert (there / "variables" / "data").stat().st_size == 3_000_000
+    with homes[2].sharing_encoders("graphs-0"):
+        assert not (homes[2].encoders / "modules").exists()
+
+
+def test_features_go_both_ways(url, tmp_path):
+    one, two = (Workspace(tmp_path / name, url) for name in ("one", "two"))
+    for place, name in ((one, "a"), (two, "b")):
+        (place.features / "text-each-1").mkdir(parents=True)
+        with place.sharing_features(["text-each-1"]):
+            (place.features / "text-each-1" / f"{name}.arrow").write_text(name)
+    with one.sharing_features(iter(["text-each-1"])):
+        assert {path.name for path in (one.features / "text-each-1").iterdir()} == {"a.arrow", "b.arrow"}
+
+
+def addition(tmp_path, url, home, number, **options):
+    file = tmp_path / f"{number}.csv"
+    file.write_text(
+        f"id_1,text_1,image_1,id_2,text_2,image_2,label\n{number}1,text {number},,{number}2,other,,Implies\n"
+    )
+    images = tmp_path / f"images-{number}"
+    images.mkdir(exist_ok=True)
+    (images / f"{number}1.png").write_bytes(PNG)
+    store = SharedStore(url) if url else None
+    return add_pairs(file, images, tmp_path / home, "own", Task(), **LIMITS, shared=store, **options)
+
+
+def rows(tmp_path, home, source="own"):
+    found = find_version(tmp_path / home, source)
+    return found.number, read_pairs(found.csv, Task(), max_text_bytes=1000)["id_1"].tolist(), found.images
+
+
+def test_a_data_set_grows_on_two_machines(url, tmp_path):
+    assert addition(tmp_path, url, "one", 1).version == 1
+    assert addition(tmp_path, url, "two", 2).version == 2
+    fetch_versions(SharedStore(url), tmp_path / "one", "own@2")
+    assert rows(tmp_path, "one")[:2] == (2, ["11", "21"]) == rows(tmp_path, "two")[:2]
+    assert {path.name for path in rows(tmp_path, "one")[2].iterdir()} == {"11.png", "21.png"}
+    assert rows(tmp_path, "two", "own@1")[1] == ["11"]
+    assert not list((tmp_path / "one").glob(".*"))
+
+
+def test_of_two_additions_at_once_one_is_told_to_run_again(url, tmp_path, monkeypatch):
+    addition(tmp_path, url, "one", 1)
+    # The other machine's version appears after this one has looked for what is new.
+    monkeypatch.setattr("entailment.data.additions.fetch_versions", lambda *_: None)
+    with pytest.raises(
+        DataError, match=r"Another machine has just made version 1 of own .* run the command again"
+    ):
+        addition(tmp_path, url, "two", 2)
+    assert find_version(tmp_path / "two", "own") is None
+    monkeypatch.undo()
+    assert addition(tmp_path, url, "two", 2).version == 2
+
+
+def test_a_store_that_cannot_be_used_is_named(tmp_path, monkeypatch, server):
+    for name, value in server.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match=r"s3://nowhere/x cannot be used: .*bucket does not exist"):
+        SharedStore("s3://nowhere/x").publish(tmp_path / "file", "name")
+    with pytest.raises(StoreError, match=r"what://x cannot be used"):
+        SharedStore("what://x")
+    (tmp_path / "no folder").touch()
+    with pytest.raises(StoreError, match="no folder cannot be used"):
+        SharedStore(str(tmp_path / "no folder")).publish(tmp_path / "file", "name")
+
+
+def test_where_the_store_is_comes_from_the_environment(tmp_path, monkeypatch):
+    monkeypatch.delenv("ENTAILMENT_STORE", raising=False)
+    assert workspace().shared is None and "ENTAILMENT_STORE" not in workspace().variables
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ENTAILMENT_STORE", "store")
+    assert workspace().variables["ENTAILMENT_STORE"] == str(tmp_path / "store")
+    monkeypatch.setenv("ENTAILMENT_STORE", "s3://bucket/prefix")
+    assert workspace().variables["ENTAILMENT_STORE"] == "s3://bucket/prefix"
