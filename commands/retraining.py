@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from commands.examples import examples
-from commands.options import configuration_from, model_name, run_configuration_from, run_options, use_stack
+from commands.options import model_name, run_configuration_from, run_options, use_stack
 from commands.output import print_json, results_or_failure
 from entailment.errors import ConfigurationError, EntailmentError, NothingNewError
 from stacks.environment import prepare_environment
@@ -105,20 +105,20 @@ def _schedule_action(options: dict[str, Any]) -> Callable[[], tuple[list[Any], E
         raise ConfigurationError(
             "schedule needs exactly one of --cron, --list, --delete, --pause and --resume, and --stack airflow."
         )
-    configuration = None
+    run = None
     if options["cron"]:
         from stacks.cron import checked_cron
 
         checked_cron(options["cron"])
-        configuration = configuration_from(options)
+        run = run_configuration_from(options)
 
     def act() -> tuple[list[Any], EntailmentError | None]:
         from stacks import schedules
 
-        if configuration is not None:
+        if run is not None:
             from pipelines.scheduled import schedule_retraining
 
-            made = schedule_retraining(configuration, options["name"], options["cron"], options["no_cache"])
+            made = schedule_retraining(run, options["name"], options["cron"], options["no_cache"])
             return [made], None
         if options["delete"]:
             schedules.delete_schedule(options["delete"])

@@ -2,8 +2,7 @@
 
 import sys
 
-from entailment.configuration.configuration import Configuration
-from entailment.configuration.loading import as_yaml
+from entailment.configuration.loading import RunConfiguration, as_yaml
 from entailment.configuration.schedule import Schedule
 from entailment.workspace import PROJECT
 from pipelines.retraining import retraining
@@ -11,16 +10,19 @@ from pipelines.runner import with_absolute_paths
 from stacks.schedules import ScheduleState, create_schedule
 
 
-def schedule_retraining(configuration: Configuration, name: str, cron: str, force: bool) -> ScheduleState:
+def schedule_retraining(run: RunConfiguration, name: str, cron: str, force: bool) -> ScheduleState:
     """Makes `retraining` run by `cron` on the active stack, where there is something new, or always with `force`.
 
-    Each run looks at the data when it begins.
+    Each run looks at the data when it begins. ZenML is told what the file says of tags, settings, steps and model.
 
     Raises:
         EntailmentError: as `create_schedule`.
     """
     # The steps need not know how they are scheduled, nor the webhook's address.
+    configuration = run.configuration
     inputs = with_absolute_paths(configuration).model_copy(update={"schedule": Schedule()})
     check = [] if force else [sys.executable, str(PROJECT / "run_pipeline.py"), "retrain", "--check"]
     told = as_yaml(inputs, f"What the schedule {name} looks at before each run.")
-    return create_schedule(name, cron, retraining, (inputs, force), configuration.schedule, check, told)
+    return create_schedule(
+        name, cron, retraining, (inputs, force), configuration.schedule, check, told, run.options
+    )

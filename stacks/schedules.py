@@ -6,7 +6,7 @@ import shutil
 import sys
 import time
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -65,11 +65,13 @@ def create_schedule(
     settings: Schedule,
     check: Sequence[str] = (),
     configuration: str = "",
+    options: Mapping[str, Any] | None = None,
 ) -> ScheduleState:
     """Makes Airflow run `pipeline(*arguments)` by `cron` (UTC) on the active stack, from its next time on.
 
     `check` is a command that is run before; where it exits with 3 the run is skipped. It gets `--config FILE` with
-    the text `configuration` in the file.
+    the text `configuration` in the file. `options` are ZenML's own for the run (tags, settings, steps, model); what a
+    schedule needs wins over them.
 
     Raises:
         ConfigurationError: the name, the cron expression or the webhook's address is wrong, or the name is taken.
@@ -92,7 +94,7 @@ def create_schedule(
             with written_aside(_configuration_file(name)) as aside:
                 aside.write_text(configuration, encoding="utf-8")
             check = [*check, "--config", str(_configuration_file(name))]
-        _submit(name, cron, pipeline, arguments, settings, check, api.server)
+        _submit(name, cron, pipeline, arguments, settings, check, api.server, options or {})
         _wait_until_seen(api, name)
     except BaseException:
         _remove(api, name)
@@ -138,6 +140,7 @@ def _submit(
     settings: Schedule,
     check: Sequence[str],
     server: str,
+    options: Mapping[str, Any],
 ) -> None:
     execution = Execution(
         command=[sys.executable, "-m", "stacks.step_entrypoint"],
@@ -160,13 +163,15 @@ def _submit(
     }
     # No image is built; ZenML wants one named all the same.
     docker = DockerSettings(skip_build=True, parent_image="none", allow_download_from_artifact_store=False)
-    scheduled = pipeline.with_options(
+    ours: dict[str, Any] = dict(
+        enable_cache=False,
         schedule=ZenmlSchedule(name=_full(name), cron_expression=cron, start_time=datetime.now(UTC)),
         retry=StepRetryConfig(max_retries=settings.retries) if settings.retries else None,
         # Airflow knows no other; steps after a failed one are not run all the same.
         execution_mode=ExecutionMode.CONTINUE_ON_FAILURE,
-        settings={"docker": docker, "orchestrator": orchestrator},
+        settings={**options.get("settings", {}), "docker": docker, "orchestrator": orchestrator},
     )
+    scheduled = pipeline.with_options(**{**options, **ours})
     with _store_accepted():
         scheduled(*arguments)
     # Airflow cannot call back into a zip, and may not see half a schedule.

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from zenml import get_step_context, step
 
-from entailment.configuration.model import ModelConfiguration
+from entailment.configuration.inputs import InputsConfiguration
 from entailment.model.feature_index import FeatureIndex, write_feature_index
 from entailment.model.features import configured_featurizer, feature_folders
 from entailment.records.manifest import RecordsFolder
@@ -22,7 +22,7 @@ def code() -> str:
 
 @step(output_materializers={"features": FeatureIndexMaterializer}, cache_policy=cached_by(code))
 def encode(
-    records: RecordsFolder, configuration: ModelConfiguration, encoder_state: dict[str, str]
+    records: RecordsFolder, configuration: InputsConfiguration, encoder_state: dict[str, str]
 ) -> Annotated[FeatureIndex, "features"]:
     """Keeps the vectors of frozen encoders in the feature store and gives their keys; others are not run."""
     places = workspace()

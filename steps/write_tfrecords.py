@@ -7,7 +7,7 @@ from typing import Annotated
 import pandas as pd
 from zenml import step
 
-from entailment.configuration.model import ModelConfiguration
+from entailment.configuration.inputs import InputsConfiguration
 from entailment.records.manifest import RecordsFolder
 from entailment.records.writing import write_records
 from entailment.workspace import workspace
@@ -22,7 +22,7 @@ def code() -> str:
 
 @step(output_materializers={"records": RecordsMaterializer}, cache_policy=cached_by(code))
 def write_tfrecords(
-    splits: pd.DataFrame, configuration: ModelConfiguration, found_images: dict[str, str]
+    splits: pd.DataFrame, configuration: InputsConfiguration, found_images: dict[str, str]
 ) -> Annotated[RecordsFolder, "records"]:
     """Writes every kind of input, images resized; `found_images` makes changed files run anew."""
     places = workspace()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import tensorflow as tf
 
-    from entailment.configuration.model import ModelConfiguration
+    from entailment.configuration.inputs import InputsConfiguration
     from entailment.encoders.image import ImageEncoder
 
 INPUTS_AT_ONCE: Final = 32
@@ -53,7 +53,7 @@ class Image(Kind):
         return [_read(path) for path in _paths(pairs, side)]
 
     def stored(
-        self, pairs: "pd.DataFrame", side: int, config: "ModelConfiguration"
+        self, pairs: "pd.DataFrame", side: int, config: "InputsConfiguration"
     ) -> tuple[list[bytes], list[Fault | None]]:
         """The pixels of each resized image."""
         images = config.images
@@ -78,17 +78,17 @@ class Image(Kind):
         """Its pixels."""
         return b"" if value is None else value.tobytes()
 
-    def channel(self, config: "ModelConfiguration", folder: Path) -> Channel:
+    def channel(self, config: "InputsConfiguration", folder: Path) -> Channel:
         """With the configured encoder."""
         from entailment.encoders.image import ImageEncoder
 
         return image_channel(ImageEncoder(config.encoders.image.encoder, folder, config.images.size))
 
-    def trained_channel(self, config: "ModelConfiguration", folder: Path) -> TrainedChannel:
+    def trained_channel(self, config: "InputsConfiguration", folder: Path) -> TrainedChannel:
         """With the configured encoder, trained."""
         return _TrainedImages(config, folder, self.columns)
 
-    def settings(self, config: "ModelConfiguration") -> dict[str, Any]:
+    def settings(self, config: "InputsConfiguration") -> dict[str, Any]:
         """How images are decoded."""
         return config.images.model_dump(include={"size", "max_pixels", "max_decoded_bytes"})
 
@@ -105,7 +105,7 @@ class Image(Kind):
 class _TrainedImages:
     """Images in the graph of a training."""
 
-    def __init__(self, config: "ModelConfiguration", folder: Path, columns: tuple[str, str]) -> None:
+    def __init__(self, config: "InputsConfiguration", folder: Path, columns: tuple[str, str]) -> None:
         from entailment.encoders.trainable import TrainableEncoder
 
         image, self._columns, self._size = config.encoders.image, columns, config.images.size

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import tensorflow as tf
 
-    from entailment.configuration.model import ModelConfiguration
+    from entailment.configuration.inputs import InputsConfiguration
     from entailment.data.pairs import ColumnRule
     from entailment.encoders.trainable import TrainableEncoder
 
@@ -137,7 +137,7 @@ class Kind:
         return pairs[self.columns[side]].tolist()
 
     def stored(
-        self, pairs: "pd.DataFrame", side: int, config: "ModelConfiguration"
+        self, pairs: "pd.DataFrame", side: int, config: "InputsConfiguration"
     ) -> tuple[list[bytes], list[Fault | None]]:
         """What the records hold of each row, empty where it is absent or faulty, and what is wrong with it."""
         return [self.data(value) for value in self.raw(pairs, side)], [None] * len(pairs)
@@ -154,11 +154,11 @@ class Kind:
         """float32 [n, width] of n values; each must depend on its value alone."""
         raise NotImplementedError
 
-    def channel(self, config: "ModelConfiguration", folder: Path) -> Channel:
+    def channel(self, config: "InputsConfiguration", folder: Path) -> Channel:
         """How it is encoded; modules are found or built in `folder`."""
         return Channel(self.name, _OwnFile(self), lambda values, _: self.vectors(values), self.name)
 
-    def trained_channel(self, config: "ModelConfiguration", folder: Path) -> TrainedChannel:
+    def trained_channel(self, config: "InputsConfiguration", folder: Path) -> TrainedChannel:
         """The same with an encoder that is trained. Raises ConfigurationError where it cannot be."""
         from ..errors import ConfigurationError
 
@@ -166,7 +166,7 @@ class Kind:
             f"encoders.{self.name}.trainable: its encoder cannot be trained. Set it to 0."
         )
 
-    def settings(self, config: "ModelConfiguration") -> dict[str, Any]:
+    def settings(self, config: "InputsConfiguration") -> dict[str, Any]:
         """What a registered model must know of the configuration, as JSON."""
         return {}
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     import tensorflow as tf
 
-    from entailment.configuration.model import ModelConfiguration
+    from entailment.configuration.inputs import InputsConfiguration
     from entailment.encoders.text import TextEncoder
 
 INPUTS_AT_ONCE: Final = 32
@@ -34,7 +34,7 @@ class Text(Kind):
     plural = "texts"
     optional = False
 
-    def channel(self, config: "ModelConfiguration", folder: Path) -> Channel:
+    def channel(self, config: "InputsConfiguration", folder: Path) -> Channel:
         """With the configured encoder."""
         from entailment.encoders.text import StringEncoder, TextEncoder
 
@@ -46,11 +46,11 @@ class Text(Kind):
         encoder = TextEncoder(*modules, text.sequence_length, text.output)
         return text_channel(encoder, pair=text.encode == "pair")
 
-    def trained_channel(self, config: "ModelConfiguration", folder: Path) -> TrainedChannel:
+    def trained_channel(self, config: "InputsConfiguration", folder: Path) -> TrainedChannel:
         """With the configured encoder, trained."""
         return _TrainedTexts(config, folder, self.columns)
 
-    def settings(self, config: "ModelConfiguration") -> dict[str, Any]:
+    def settings(self, config: "InputsConfiguration") -> dict[str, Any]:
         """Limits, and how the encoder is called."""
         text = config.encoders.text
         return {
@@ -74,7 +74,7 @@ class Text(Kind):
 class _TrainedTexts:
     """Texts in the graph of a training; the encoder sees as many tokens as the longest of a batch has."""
 
-    def __init__(self, config: "ModelConfiguration", folder: Path, columns: tuple[str, str]) -> None:
+    def __init__(self, config: "InputsConfiguration", folder: Path, columns: tuple[str, str]) -> None:
         from entailment.encoders.text import TextPacker
         from entailment.encoders.trainable import TrainableEncoder
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from entailment.configuration.model import ModelConfiguration
+from entailment.configuration.inputs import InputsConfiguration
 from entailment.encoders.feature_store import FeatureStore, StoredFeatures, Usage
 from entailment.inputs import kind
 from entailment.inputs.kind import Channel
@@ -219,12 +219,12 @@ class _Pool:
         self._places, self._values = [], []
 
 
-def feature_folders(config: ModelConfiguration, folder: Path) -> Iterator[str]:
+def feature_folders(config: InputsConfiguration, folder: Path) -> Iterator[str]:
     """The folders in a store that have the features of `configured_featurizer`'s encoders."""
     yield from configured_featurizer(config, folder, None).store_keys.values()
 
 
-def configured_featurizer(config: ModelConfiguration, folder: Path, store: Path | None) -> Featurizer:
+def configured_featurizer(config: InputsConfiguration, folder: Path, store: Path | None) -> Featurizer:
     """The featurizer of a training: of the encoders that the model needs and that are not trained.
 
     They are found or built in `folder`; what they give is kept below `store`.

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from entailment.configuration.model import ModelConfiguration
+from entailment.configuration.inputs import InputsConfiguration
 from entailment.data.split import SPLIT_COLUMN
 from entailment.errors import DataError, ImageError
 from entailment.files import write_json, written_aside
@@ -26,14 +26,14 @@ _CHUNK: Final = 256
 _LOG = logging.getLogger(__name__)
 
 
-def write_records(frame: "pd.DataFrame", folder: Path, config: ModelConfiguration) -> dict[str, Any]:
+def write_records(frame: "pd.DataFrame", folder: Path, config: InputsConfiguration) -> dict[str, Any]:
     """Writes every split there is as sharded TFRecord files and a manifest; the folder appears whole or not at all.
 
     Args:
         frame: pairs with resolved image paths and the column `split`.
         folder: is replaced when there.
         config: what the model sees, sizes, labels, and the policy for images that cannot be decoded
-            (`ModelConfiguration.of_records`).
+            (`InputsConfiguration.of_records`).
 
     Returns:
         The manifest: kinds of input, counts, files with their sizes and SHA-256, images that failed.
@@ -72,7 +72,7 @@ def write_records(frame: "pd.DataFrame", folder: Path, config: ModelConfiguratio
     return manifest
 
 
-def _kinds(frame: "pd.DataFrame", config: ModelConfiguration) -> list[str]:
+def _kinds(frame: "pd.DataFrame", config: InputsConfiguration) -> list[str]:
     """The kinds of input that the rows have and the model sees; texts always, because samples show them."""
     there = [name for name in KINDS if kind(name).is_in(frame)]
     seen = set(there) & set(kinds_of(config.inputs))
@@ -100,7 +100,11 @@ def _taken(frame: "pd.DataFrame", rows: "np.ndarray") -> "pd.DataFrame":
 
 
 def _write_shard(
-    path: Path, rows: "pd.DataFrame", config: ModelConfiguration, index: IndexWriter, manifest: dict[str, Any]
+    path: Path,
+    rows: "pd.DataFrame",
+    config: InputsConfiguration,
+    index: IndexWriter,
+    manifest: dict[str, Any],
 ) -> int:
     import tensorflow as tf
 
@@ -117,7 +121,7 @@ def _write_shard(
 
 
 def _examples(
-    chunk: "pd.DataFrame", config: ModelConfiguration, index: IndexWriter, manifest: dict[str, Any]
+    chunk: "pd.DataFrame", config: InputsConfiguration, index: IndexWriter, manifest: dict[str, Any]
 ) -> list[bytes]:
     """The serialized examples of a chunk; its rows are added to the index."""
     inputs: dict[str, list[bytes]] = {}
@@ -154,7 +158,7 @@ def _example(strings: Mapping[str, Sequence[bytes]], label: int, row: int) -> by
     return serialized
 
 
-def _report(fault: Fault, config: ModelConfiguration, unreadable: list[list[str]]) -> None:
+def _report(fault: Fault, config: InputsConfiguration, unreadable: list[list[str]]) -> None:
     path, reason = fault
     if config.images.missing == "error":
         raise ImageError(

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from entailment.configuration.model import ModelConfiguration
+from entailment.configuration.inputs import InputsConfiguration
 from entailment.encoders.feature_store import Usage
 from entailment.inputs import kind
 from entailment.model.features import Featurizer
@@ -69,5 +69,5 @@ def _featurizer(folder: Path, store: Path) -> Featurizer:
         }
     if "image" in told:
         nested["images"] = {"size": told["image"]["size"]}
-    config = ModelConfiguration.model_validate(nested)
+    config = InputsConfiguration.model_validate(nested)
     return Featurizer([kind(name).channel(config, folder) for name in told], store=store)

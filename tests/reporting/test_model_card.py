@@ -171,9 +171,9 @@ def test_command_run_and_settings_are_there():
 def test_limits_speak_of_what_the_model_sees():
     configuration = dotted(load_configuration(None))
     only_text = chapter(card(configuration=configuration | {"inputs": "text"}), "Limits")
-    assert "does not look at images" in only_text and "pixels" not in only_text
+    assert "does not see images" in only_text and "pixels" not in only_text
     only_images = chapter(card(configuration=configuration | {"inputs": "image"}), "Limits")
-    assert "does not read the texts" in only_images and "tokens" not in only_images
+    assert "does not see texts" in only_images and "tokens" not in only_images
 
 
 def test_an_encoder_s_record_is_its_module_s(tmp_path):

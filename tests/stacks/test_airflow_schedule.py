@@ -38,6 +38,8 @@ def venv(request):
 def workspace(tmp_path):
     modules = write_random_modules(tmp_path / "modules")
     write_settings(tmp_path / "small.yaml", SETTINGS.format(**modules))
+    with (tmp_path / "small.yaml").open("a") as file:
+        file.write("tags: [nightly]\n")
     return Workspace(tmp_path)
 
 
@@ -160,6 +162,7 @@ def the_champion_has_moved(workspace):
     assert run.info.status == "FINISHED" and run.data.tags["dataset.version"] == "2"
     history = client.get_metric_history(run.info.run_id, "train_loss")
     assert [point.step for point in history] == list(range(60))
+    assert ("nightly",) in zenml_rows(workspace, "select name from tag")
     listed = schedule(workspace, "--list")["schedules"][0]
     assert [run["status"] for run in listed["runs"]] == ["completed"]
     assert listed["last_state"] in ("success", "running")
