@@ -140,7 +140,9 @@ def test_a_configuration_written_as_yaml_is_read_back(tmp_path):
     assert (
         (tmp_path / "c.yaml")
         .read_text()
-        .startswith("# How it was made:\n# by hand\n\nparameters:\n  configuration:\n    inputs: multimodal\n")
+        .startswith(
+            "# How it was made:\n# by hand\n\nparameters:\n  configuration:\n    inputs: multimodal\n"
+        )
     )
 
 

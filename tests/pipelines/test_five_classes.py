@@ -101,3 +101,19 @@ def test_a_label_that_is_none_of_them_is_named(workspace, tmp_path):
     done = workspace.run("--dataset", str(tmp_path / "wrong.csv"))
     assert done.returncode == 1
     assert "row 4, column label: must be one of Strongly agrees, agrees" in done.stderr
+
+
+def test_a_data_set_of_them_grows_is_retrained_on_and_its_champion_moved(trained, workspace):
+    table = pd.read_csv(workspace.folder / "pairs.csv", dtype=str, keep_default_na=False)
+    more = table.assign(id_1="c" + table["id_1"], text_1=table["text_1"] + " again")
+    pd.concat([table, more]).to_csv(workspace.folder / "more.csv", index=False)
+    added = workspace.run("add", str(workspace.folder / "more.csv"), "--to", "stances")
+    assert added.returncode == 0, added.stderr
+    retrained = workspace.run("retrain", "--dataset", "stances", "--json")
+    assert retrained.returncode == 0, retrained.stderr
+    told = json.loads(retrained.stdout)
+    assert {f"test_f1_{name}" for name in NAMES} <= set(told["metrics"])
+    assert told["decision"]["champion_version"] == trained["model_version"]
+    moved = workspace.run("promote", told["model_version"])
+    assert moved.returncode == 0, moved.stderr
+    assert workspace.run("rollback").returncode == 0
