@@ -127,11 +127,9 @@ def _overrides(options: dict[str, Any]) -> dict[str, Any]:
 def use_stack(name: str | None, configuration: "Configuration") -> None:
     """Selects the stack for this process, without a name the local one; raises ConfigurationError if absent."""
     prepare_environment()
-    from stacks.logs import quiet_libraries
-    from stacks.shortcuts import take_shortcuts
+    from stacks.libraries import prepare_libraries
 
-    quiet_libraries()
-    take_shortcuts()
+    prepare_libraries()
     if name is None:
         from stacks.local import use_local_stack
 

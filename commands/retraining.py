@@ -81,9 +81,9 @@ def schedule(as_json: bool, **options: Any) -> None:
         action = _schedule_action(options)
         prepare_environment()
         from stacks.airflow_stack import use_airflow_stack
-        from stacks.logs import quiet_libraries
+        from stacks.libraries import prepare_libraries
 
-        quiet_libraries()
+        prepare_libraries()
         use_airflow_stack(model_name(options["config"], options["assignments"]))
         from summaries.runs import schedules_table
 

@@ -2,15 +2,13 @@
 
 from stacks.cache import forget_lost_results
 from stacks.home_lock import hold_home, release_home
-from stacks.logs import quiet_libraries
-from stacks.shortcuts import take_shortcuts
+from stacks.libraries import prepare_libraries
 from stacks.tracker import use_stack_s_tracker
 
 
 def begin_run() -> None:
     """Waits for its turn in the home and sees to it that nothing which is gone is taken from the cache."""
-    quiet_libraries()
-    take_shortcuts()
+    prepare_libraries()
     hold_home()
     use_stack_s_tracker()
     forget_lost_results()

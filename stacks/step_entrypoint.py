@@ -14,13 +14,11 @@ def main(arguments: list[str]) -> int:
     _end_with_parent()
     prepare_environment()
     from stacks.home_lock import hold_home
+    from stacks.libraries import prepare_libraries
     from stacks.local import make_local_stack
-    from stacks.logs import quiet_libraries
     from stacks.scheduled_step import ScheduledStep
-    from stacks.shortcuts import take_shortcuts
 
-    quiet_libraries()
-    take_shortcuts()
+    prepare_libraries()
     try:
         hold_home()
         # An update may have changed what the stacks of this home are made of.

@@ -1,10 +1,18 @@
-"""Work of ZenML and MLflow that no run of ours needs, left out."""
+"""ZenML and MLflow as every process of ours has them: quiet, and without work that no run needs."""
 
 import importlib.metadata
 from functools import cache
 
+from stacks.logs import quiet_libraries
 
-def take_shortcuts() -> None:
+
+def prepare_libraries() -> None:
+    """Sets up what the libraries log and spares this process what they need not do; to be called before a run."""
+    quiet_libraries()
+    _take_shortcuts()
+
+
+def _take_shortcuts() -> None:
     """Spares this process what a run would be seconds in.
 
     ZenML lists all installed packages for each table among the artifacts, MLflow for each model: once is enough.
