@@ -27,6 +27,10 @@ IMAGE_REASON: Final = ("image_reason_1", "image_reason_2")
 SPLITS: Final = ("train", "validation", "test")
 
 _FILES: Final = {path.stem for path in (Path(__file__).parent / "inputs").glob("*.py")} - {"__init__", "kind"}
+if _wrong := [name for name in _FILES if not re.fullmatch("[a-z]+", name) or name in ("id", "label")]:
+    raise ImportError(
+        f"entailment/inputs/{_wrong[0]}.py: a kind of input is called by small letters alone, not id."
+    )
 KINDS: Final = ("text", "image", *sorted(_FILES - {"text", "image"}))
 """The kinds of input: one for each file in `entailment/inputs/`, called as the file is."""
 MULTIMODAL: Final = "multimodal"

@@ -5,7 +5,7 @@ encoders that were built, the features of all inputs, and the versions of data s
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,23 +35,24 @@ class Workspace:
         return SharedStore(self.store) if self.store else None
 
     @contextmanager
-    def sharing_encoders(self, kind_of_graph: str) -> Iterator[None]:
+    def sharing_encoders(self, graphs: str, is_current: Callable[[Path], bool]) -> Iterator[None]:
         """Encoders that others built are here in the block; what it builds is there for others after it.
 
-        `kind_of_graph` says which builds are alike: those of another program are not looked at.
+        `graphs` says which builds are alike: those of another program are not looked at. `is_current` tells whether
+        the folder of a module is such a build.
         """
-        shared, modules, folder = self.shared, self.encoders / "modules", f"encoders/{kind_of_graph}"
+        shared, modules, folder = self.shared, self.encoders / "modules", f"encoders/{graphs}"
         if not shared:
             yield
             return
         for name in shared.names(folder):
             module = modules / name.removesuffix(".tar")
-            if not module.exists():
+            if not is_current(module):
                 shared.fetch_packed(f"{folder}/{name}", module)
         yield
         there = shared.names(folder)
         for module in sorted(modules.glob("[!.]*")):
-            if module.is_dir() and f"{module.name}.tar" not in there:
+            if is_current(module) and f"{module.name}.tar" not in there:
                 files = {path.name: path for path in sorted(module.iterdir())}
                 shared.publish_packed(files, f"{folder}/{module.name}.tar", self.scratch)
 

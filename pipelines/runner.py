@@ -11,8 +11,8 @@ from zenml.enums import ExecutionStatus
 
 from entailment.configuration.configuration import Configuration
 from entailment.configuration.loading import RunConfiguration, as_yaml, with_values
-from entailment.data.additions import fetch_versions
 from entailment.data.sources import is_path
+from entailment.data.versions import fetch_versions
 from entailment.encoders.feature_store import Usage
 from entailment.errors import EntailmentError
 from entailment.files import written_aside
@@ -293,7 +293,9 @@ def run_retraining(run_configuration: RunConfiguration, *, force: bool = False) 
 def check_for_new_data(configuration: Configuration) -> None:
     """Raises NothingNewError when the champion or a retraining's version was trained on just what there is now."""
     use_stack_s_tracker()
-    check_data(configuration, workspace().datasets)
+    places = workspace()
+    fetch_versions(places.shared, places.datasets, configuration.dataset.source)
+    check_data(configuration, places.datasets)
 
 
 def with_absolute_paths(configuration: Configuration) -> Configuration:

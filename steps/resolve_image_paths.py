@@ -11,7 +11,7 @@ from entailment.configuration.images import MissingImages
 from entailment.configuration.task import Inputs
 from entailment.data.image_paths import resolve_image_paths as resolve
 from entailment.errors import ImageError
-from entailment.task import kinds_of
+from entailment.task import KINDS, MULTIMODAL, PAIR_COLUMNS, columns_of, kinds_of
 from materializers.pairs import PairsMaterializer
 from materializers.report import ReportMaterializer
 from steps.fingerprint import cached_by, fingerprint
@@ -46,7 +46,8 @@ def resolve_image_paths(
     if folder:
         for problem in report.problems:
             _LOG.warning("%s", problem)
-    if seen and report.usable == 0:
+    further = [name for name in KINDS if set(columns_of(name)) <= set(pairs.columns) - set(PAIR_COLUMNS)]
+    if seen and report.usable == 0 and not (inputs == MULTIMODAL and further):
         raise ImageError(
             f"No image of {source['file']} can be used, and --inputs {inputs} needs images. Give their folder with"
             " --images FOLDER (files named <id>.<ext>), or train on texts alone with --inputs text."

@@ -1,10 +1,14 @@
 """The store that machines share, in a folder and on S3: who writes a name first wins, and all is whole or absent."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 from entailment.configuration.task import Task
-from entailment.data.additions import add_pairs, fetch_versions, find_version
+from entailment.data.additions import add_pairs
 from entailment.data.pairs import read_pairs
+from entailment.data.versions import fetch_versions, find_version
 from entailment.errors import DataError, StoreError
 from entailment.shared_store import SharedStore
 from entailment.workspace import Workspace, workspace
@@ -48,15 +52,15 @@ def test_folders_travel_packed(url, tmp_path):
     (module / "variables" / "data").write_bytes(b"\0" * 3_000_000)
     (module / "saved_model.pb").write_text("graph")
     homes = [Workspace(tmp_path / name, url) for name in ("one", "two", "older")]
-    with homes[0].sharing_encoders("graphs-1"):
+    with homes[0].sharing_encoders("graphs-1", Path.is_dir):
         module.rename(
             homes[0].encoders.joinpath("modules").mkdir(parents=True) or homes[0].encoders / "modules/m"
         )
-    with homes[1].sharing_encoders("graphs-1"):
+    with homes[1].sharing_encoders("graphs-1", Path.is_dir):
         there = homes[1].encoders / "modules" / "m"
         assert (there / "saved_model.pb").read_text() == "graph"
         assert (there / "variables" / "data").stat().st_size == 3_000_000
-    with homes[2].sharing_encoders("graphs-0"):
+    with homes[2].sharing_encoders("graphs-0", Path.is_dir):
         assert not (homes[2].encoders / "modules").exists()
 
 
@@ -108,6 +112,25 @@ def test_of_two_additions_at_once_one_is_told_to_run_again(url, tmp_path, monkey
     assert find_version(tmp_path / "two", "own") is None
     monkeypatch.undo()
     assert addition(tmp_path, url, "two", 2).version == 2
+
+
+def test_versions_from_before_the_store_are_shared_by_the_next_addition(url, tmp_path):
+    addition(tmp_path, None, "one", 1)
+    addition(tmp_path, url, "one", 2)
+    fetch_versions(SharedStore(url), tmp_path / "two", "own")
+    assert rows(tmp_path, "two")[:2] == (2, ["11", "21"])
+    assert rows(tmp_path, "two", "own@1")[1] == ["11"]
+    assert not json.loads((tmp_path / "two" / "own" / "log.json").read_text())["additions"][0]["file"].count(
+        "/"
+    )
+
+
+def test_two_data_sets_of_one_name_are_kept_apart(url, tmp_path):
+    addition(tmp_path, url, "one", 1)
+    addition(tmp_path, None, "two", 2)
+    with pytest.raises(DataError, match=r"'own' of this home is not the one in .*: version 1 differs"):
+        addition(tmp_path, url, "two", 3)
+    assert rows(tmp_path, "two")[:2] == (1, ["21"]) and rows(tmp_path, "one")[:2] == (1, ["11"])
 
 
 def test_a_store_that_cannot_be_used_is_named(tmp_path, monkeypatch, server):

@@ -1,53 +1,46 @@
-"""A data set of our own: it grows by additions, each of which makes a new version and changes none.
+"""Adding rows to a data set of our own: each addition makes a new version and changes none (`versions.py`).
 
-    <folder>/<name>/log.json             what each addition brought; the last version in it is the current one
-    <folder>/<name>/pairs-00001.csv      the whole table of a version, also the rows of those before it
-    <folder>/<name>/images/<id>.<ext>    the images of all versions
-
-The log is written last: what a killed addition left behind is in no version, and the next one clears it away.
+What a killed addition left behind is in no version, and the next one clears it away.
 """
 
 import re
 import shutil
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from entailment.configuration.images import MAX_DECODED_BYTES
 from entailment.configuration.task import Task
 from entailment.data.image_paths import MISSING, OK, UNREADABLE, resolve_image_paths
 from entailment.data.pairs import ColumnRule, content_hash, read_pairs
+from entailment.data.versions import (
+    COLUMNS,
+    FORMAT,
+    IMAGE_FILE,
+    IMAGE_SHA256,
+    LOG_FILE,
+    NAME,
+    fetch_versions,
+    number_of,
+    read_csv,
+    read_log,
+    read_table,
+    share_versions,
+    table_name,
+)
 from entailment.errors import ConfigurationError, DataError
-from entailment.files import check_format, locked, read_json, sha256_of_file, write_json, written_aside
+from entailment.files import locked, sha256_of_file, write_json, written_aside
 from entailment.shared_store import SharedStore
-from entailment.task import ID, IMAGE_PATH, IMAGE_STATUS, LABEL, PAIR_COLUMNS, TEXT, columns_of
+from entailment.task import ID, IMAGE_PATH, IMAGE_STATUS, LABEL, TEXT, columns_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-IMAGE_FILE: Final = ("image_file_1", "image_file_2")
-"""Columns of a version's table beside the pairs': the stored file's name, empty where there is none."""
-IMAGE_SHA256: Final = ("image_sha256_1", "image_sha256_2")
-_COLUMNS: Final = (*PAIR_COLUMNS, *IMAGE_FILE, *IMAGE_SHA256)
-_LOG_FILE: Final = "log.json"
-_FORMAT: Final = 2
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _TAKEN: Final = re.compile(r"sample(-.*)?|tweets", re.IGNORECASE)
 _CONFLICTS_LOGGED: Final = 100
 _CONFLICTS_SHOWN: Final = 20
-
-
-@dataclass(frozen=True)
-class Version:
-    """One version of a data set of our own."""
-
-    name: str
-    number: int
-    csv: Path
-    images: Path
 
 
 @dataclass(frozen=True)
@@ -133,9 +126,9 @@ def add_pairs(
     )
     fetch_versions(shared, folder, name)
     with locked(folder / f"{name}.lock", f"Another addition to {name} is going on: waiting for its end."):
-        log = _read_log(place)
-        current = _number_of(log)
-        held = _read_table(place, current)
+        log = read_log(place)
+        current = number_of(log)
+        held = read_table(place, current)
         _clear_leftovers(place, held)
         sorted_out = _sort_out(held, _with_hashes(resolved), further or ())
         copied = _copy_images(sorted_out.files, place / "images")
@@ -145,7 +138,7 @@ def add_pairs(
         addition = Addition(
             version=current,
             at=datetime.now(UTC).isoformat(timespec="seconds"),
-            file=str(file.resolve()),
+            file=file.name,
             sha256=digest,
             rows=len(pairs),
             rows_added=len(sorted_out.accepted),
@@ -157,73 +150,11 @@ def add_pairs(
             images_unreadable=sum(side[UNREADABLE] for side in report.counts.values()),
             total=len(held),
         )
-        told = {"format": _FORMAT, "additions": [*log, asdict(addition)]}
-        if shared and sorted_out.accepted:
-            _share(shared, place, current, told, sorted_out.files)
-        write_json(place / _LOG_FILE, told)
+        log = [*log, asdict(addition)]
+        if shared:
+            share_versions(shared, place, log)
+        write_json(place / LOG_FILE, {"format": FORMAT, "additions": log})
     return addition
-
-
-def fetch_versions(shared: SharedStore | None, folder: Path, source: str) -> None:
-    """Brings the versions of the data set that `source` names here that the store has and this machine lacks.
-
-    Raises StoreError when the store cannot be used.
-    """
-    name = source.partition("@")[0]
-    if not shared or not _NAME.fullmatch(name) or _TAKEN.fullmatch(name):
-        return
-    place, there = folder / name, shared.names(f"datasets/{name}")
-    with locked(folder / f"{name}.lock"):
-        for number in range(_number_of(_read_log(place)) + 1, len(there) + 1):
-            with tempfile.TemporaryDirectory(prefix=".", dir=folder) as scratch:
-                new = Path(scratch) / "version"
-                shared.fetch_packed(f"datasets/{name}/{_packed_name(number)}", new)
-                (place / "images").mkdir(parents=True, exist_ok=True)
-                for path in [*sorted(new.glob("images/*")), new / _table_name(number), new / _LOG_FILE]:
-                    path.replace(place / path.relative_to(new))
-
-
-def _share(
-    shared: SharedStore, place: Path, number: int, log: dict[str, Any], images: Mapping[str, Any]
-) -> None:
-    """Puts what is new in a version into the store. Raises DataError where another machine was first."""
-    with tempfile.TemporaryDirectory(prefix=".", dir=place.parent) as scratch:
-        write_json(Path(scratch) / _LOG_FILE, log)
-        files = {_LOG_FILE: Path(scratch) / _LOG_FILE, _table_name(number): place / _table_name(number)}
-        files |= {f"images/{name}": place / "images" / name for name in images}
-        if not shared.publish_packed(files, f"datasets/{place.name}/{_packed_name(number)}", Path(scratch)):
-            raise DataError(
-                f"Another machine has just made version {number} of {place.name} in {shared.url}. Nothing was added:"
-                " run the command again."
-            )
-
-
-def _packed_name(number: int) -> str:
-    return f"{number:05d}.tar"
-
-
-def find_version(folder: Path, source: str) -> Version | None:
-    """The version that `source` names: `NAME` (the current one) or `NAME@2`; None where there is no such data set.
-
-    Raises DataError when the data set has no such version.
-    """
-    name, at, number = source.partition("@")
-    place = folder / name
-    if not _NAME.fullmatch(name) or not (place / _LOG_FILE).is_file():
-        return None
-    current = _number_of(_read_log(place))
-    if at and not (number.isdecimal() and 1 <= int(number) <= current):
-        raise DataError(
-            f"The data set '{name}' has no version '{number}'. It has versions 1 to {current}; '{name}' alone is"
-            " the last."
-        )
-    chosen = int(number) if at else current
-    return Version(name, chosen, place / _table_name(chosen), place / "images")
-
-
-def dataset_names(folder: Path) -> list[str]:
-    """Names of the data sets of our own below `folder`, in order."""
-    return sorted(path.parent.name for path in folder.glob(f"*/{_LOG_FILE}"))
 
 
 def addition_summary(name: str, addition: Addition) -> str:
@@ -245,7 +176,7 @@ def addition_summary(name: str, addition: Addition) -> str:
 
 def check_name(name: str) -> None:
     """Raises ConfigurationError unless `name` can be that of a data set of our own."""
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise ConfigurationError(
             f"--to must be a name of letters, digits, '-' and '_', at most 64, not a path. Received: {name!r}"
         )
@@ -307,8 +238,8 @@ class _Held:
 def _sort_out(held_table: "pd.DataFrame", new: "pd.DataFrame", further_kinds: Iterable[str]) -> _SortedOut:
     """Decides row by row; a row counts as held for the rows after it."""
     known = [column for kind in further_kinds for column in columns_of(kind) if column in new.columns]
-    further = [name for name in dict.fromkeys([*held_table.columns, *known]) if name not in _COLUMNS]
-    names = (*_COLUMNS, *further)
+    further = [name for name in dict.fromkeys([*held_table.columns, *known]) if name not in COLUMNS]
+    names = (*COLUMNS, *further)
     rows = [{name: row.get(name, "") for name in names} for row in held_table.to_dict("records")]
     held, result = _Held(rows, further), _SortedOut()
     for number, given in enumerate(new.to_dict("records"), start=1):
@@ -386,49 +317,14 @@ def _write_version(
     import pandas as pd
 
     table = pd.concat([held, pd.DataFrame(accepted, dtype="str")], ignore_index=True).fillna("")
-    with written_aside(place / _table_name(number)) as aside:
+    with written_aside(place / table_name(number)) as aside:
         table.to_csv(aside, index=False, quoting=csv.QUOTE_ALL, lineterminator="\n")
-        if content_hash(_read_csv(aside)) != content_hash(table):
+        if content_hash(read_csv(aside)) != content_hash(table):
             raise DataError(
                 "A text holds characters that a CSV file does not keep (such as NUL). Nothing was added: remove"
                 " them and run the command again."
             )
     return table
-
-
-def _read_table(place: Path, number: int) -> "pd.DataFrame":
-    """The table of a version; of version 0, which is none, an empty one."""
-    import pandas as pd
-
-    if number == 0:
-        return pd.DataFrame({name: pd.Series([], dtype="str") for name in _COLUMNS})
-    return _read_csv(place / _table_name(number))
-
-
-def _read_csv(path: Path) -> "pd.DataFrame":
-    import pandas as pd
-
-    return pd.read_csv(path, dtype="str", keep_default_na=False, encoding="utf-8")
-
-
-def _read_log(place: Path) -> list[dict[str, Any]]:
-    path = place / _LOG_FILE
-    if not path.is_file():
-        return []
-    log = read_json(path)
-    if isinstance(log, list):  # format 1
-        return log
-    check_format(path, log["format"], _FORMAT)
-    additions: list[dict[str, Any]] = log["additions"]
-    return additions
-
-
-def _number_of(log: list[dict[str, Any]]) -> int:
-    return int(log[-1]["version"]) if log else 0
-
-
-def _table_name(number: int) -> str:
-    return f"pairs-{number:05d}.csv"
 
 
 def _values(row: Mapping[str, str], columns: tuple[str, ...]) -> tuple[str, ...]:

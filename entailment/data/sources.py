@@ -7,8 +7,8 @@ from typing import Final
 
 from entailment.configuration.dataset import Dataset, Ingest, Tweets
 from entailment.configuration.task import Task
-from entailment.data.additions import dataset_names, find_version
 from entailment.data.pairs import ColumnRule, content_hash, read_pairs
+from entailment.data.versions import dataset_names, find_version
 from entailment.errors import ConfigurationError, DataError
 from entailment.files import locked
 

@@ -71,13 +71,13 @@ def built_once(target: Path, graph: int, write: Callable[[Path], None]) -> Path:
     `graph` is the version that `save_module` was given. One process builds, another waits for it; the folder is
     whole or absent. Raises EncoderError when it cannot be written.
     """
-    if _is_built(target, graph):
+    if is_built(target, graph):
         return target
     import tensorflow as tf
 
     try:
         with locked(target.parent.with_suffix(".lock")):
-            if not _is_built(target, graph):
+            if not is_built(target, graph):
                 with written_aside(target) as aside:
                     write(aside)
     except (OSError, tf.errors.OpError) as error:
@@ -100,7 +100,8 @@ def save_module(
     write_json(folder / "module.json", {**described, "graph": graph})
 
 
-def _is_built(target: Path, graph: int) -> bool:
+def is_built(target: Path, graph: int) -> bool:
+    """Whether the module folder `target` is there and of this version of its graph."""
     record = target / "module.json"
     return record.is_file() and read_json(record).get("graph") == graph
 

@@ -78,6 +78,12 @@ def module_fingerprints(handles: Mapping[str, str], folder: Path) -> dict[str, s
     return {role: fingerprint(resolve_handle(handle, folder)) for role, handle in handles.items()}
 
 
+def is_current_module(path: Path) -> bool:
+    """Whether the folder is that of a module which this program built, or would build alike."""
+    version = build.GRAPH_VERSION if path.name in BUILT_IN else keras_applications.GRAPH_VERSION
+    return build.is_built(path, version)
+
+
 def device_kind() -> Literal["cpu", "gpu"]:
     """The kind of device that TensorFlow computes on here."""
     import tensorflow as tf

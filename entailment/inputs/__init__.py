@@ -6,7 +6,7 @@ from functools import cache
 
 from entailment.data.pairs import ColumnRule
 from entailment.inputs.kind import Kind
-from entailment.task import KINDS
+from entailment.task import KINDS, PAIR_COLUMNS, columns_of
 
 
 @cache
@@ -27,4 +27,4 @@ def kind(name: str) -> Kind:
 
 def column_rules() -> dict[str, ColumnRule]:
     """What a table's columns must hold, by kind of input; of texts and images `read_pairs` knows it."""
-    return {name: rule for name in KINDS if (rule := kind(name).rule)}
+    return {name: kind(name).rule for name in KINDS if not set(columns_of(name)) <= set(PAIR_COLUMNS)}

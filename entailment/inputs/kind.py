@@ -104,14 +104,16 @@ class Kind:
             example = "1 -2"
 
             def vectors(self, values):
+                import numpy as np
+
                 return np.array([[len(value.split())] for value in values], np.float32)
     """
 
     plural: ClassVar[str]
     """What several of them are called."""
-    rule: "ClassVar[ColumnRule | None]" = None
+    rule: "ClassVar[ColumnRule]" = r"(?s).*", "a text"
     """A regular expression that each value in a table follows unless it is empty (absent), and in words what it asks
-    for; None: other code looks at the column."""
+    for; texts and images have rules of their own."""
     example: ClassVar[str] = ""
     """A value that follows `rule`."""
     optional: ClassVar[bool] = True
@@ -203,7 +205,6 @@ class _ServedTexts(Served):
     def values(self, raw: Sequence[Any]) -> tuple[list[Any], list[str]]:
         import re
 
-        assert self._kind.rule
         pattern, what = self._kind.rule
         texts = [str(value) if value else None for value in raw]
         return texts, ["" if not text or re.fullmatch(pattern, text) else f"must be {what}" for text in texts]

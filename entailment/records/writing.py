@@ -131,7 +131,7 @@ def _examples(
             inputs[column], faults = kind(name).stored(chunk, side, config)
             for row, fault in enumerate(faults):
                 if fault:
-                    _report(fault, config, manifest["unreadable"])
+                    _report(name, fault, config, manifest["unreadable"])
                     faulty.add(row)
     dropped = faulty if config.images.missing == "drop" else set()
     kept = [row for row in range(len(chunk)) if row not in dropped]
@@ -158,11 +158,11 @@ def _example(strings: Mapping[str, Sequence[bytes]], label: int, row: int) -> by
     return serialized
 
 
-def _report(fault: Fault, config: InputsConfiguration, unreadable: list[list[str]]) -> None:
+def _report(name: str, fault: Fault, config: InputsConfiguration, unreadable: list[list[str]]) -> None:
     path, reason = fault
     if config.images.missing == "error":
         raise ImageError(
-            f"The image {path} cannot be decoded: {reason}. Mend it or use --missing-images mask or drop."
+            f"The {name} {path} cannot be decoded: {reason}. Mend it or use --missing-images mask or drop."
         )
-    _LOG.warning("The image %s cannot be decoded: %s.", path, reason)
+    _LOG.warning("The %s %s cannot be decoded: %s.", name, path, reason)
     unreadable.append([Path(path).name, reason])

@@ -12,9 +12,10 @@ import pytest
 from entailment.configuration.dataset import Dataset, Tweets
 from entailment.configuration.task import Task
 from entailment.data import additions
-from entailment.data.additions import add_pairs, dataset_names, find_version
+from entailment.data.additions import add_pairs
 from entailment.data.pairs import read_pairs
 from entailment.data.sources import is_path, locate
+from entailment.data.versions import dataset_names, find_version
 from entailment.errors import ConfigurationError, DataError
 from entailment.task import PAIR_COLUMNS
 
@@ -134,7 +135,7 @@ def test_bad_rows_are_refused_by_number_and_leave_nothing(add, tmp_path):
 
 
 def test_a_text_that_a_csv_file_does_not_keep_is_refused(add, tmp_path, monkeypatch):
-    monkeypatch.setattr(additions, "_read_csv", lambda path: add_nothing(path))
+    monkeypatch.setattr(additions, "read_csv", lambda path: add_nothing(path))
     with pytest.raises(DataError, match="Nothing was added"):
         add([row(1)])
     assert find_version(tmp_path / "datasets", "own") is None

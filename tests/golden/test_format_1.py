@@ -14,8 +14,8 @@ import pytest
 from entailment.configuration.configuration import Configuration
 from entailment.configuration.loading import load_configuration
 from entailment.configuration.task import Task
-from entailment.data.additions import find_version
 from entailment.data.pairs import read_pairs
+from entailment.data.versions import find_version
 from entailment.model.features import configured_featurizer
 from entailment.records.index import read_index
 from entailment.records.reading import read_rows

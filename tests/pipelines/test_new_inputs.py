@@ -129,6 +129,11 @@ def test_it_can_be_all_that_a_model_sees_and_is_cached_as_others_are(trained, wo
     assert workspace.steps_run("--inputs", "numbers", "--epochs", "30") == set()
 
 
+def test_texts_and_it_need_no_images(workspace, tmp_path):
+    alone = workspace.result("--dataset", str(workspace.folder / "pairs.csv"), "--set", "dataset.images=null")
+    assert "test_macro_f1_numbers_missing" in alone["metrics"]
+
+
 def test_wrong_values_and_half_a_pair_of_columns_are_named(workspace, tmp_path):
     table = pd.read_csv(workspace.folder / "pairs.csv", dtype=str, keep_default_na=False)
     table.assign(numbers_1=["1 2", *table["numbers_1"][1:]]).to_csv(tmp_path / "wrong.csv", index=False)

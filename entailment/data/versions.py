@@ -1,0 +1,207 @@
+"""Data sets of our own, which grow by additions: their versions here and in the store that machines share.
+
+    <folder>/<name>/log.json             what each addition brought; the last version in it is the current one
+    <folder>/<name>/pairs-00001.csv      the whole table of a version, also the rows of those before it
+    <folder>/<name>/images/<id>.<ext>    the images of all versions
+
+    datasets/<name>/00001-<hash>.tar     in the store: what a version brought, its table and log
+    datasets/<name>/00001.json           that this is version 1: who writes it first wins
+
+The log, and in the store the JSON, is written last: what a killed addition left behind is in no version.
+"""
+
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from entailment.errors import DataError
+from entailment.files import check_format, locked, read_json, sha256_of_file, write_json
+from entailment.shared_store import SharedStore
+from entailment.task import PAIR_COLUMNS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+IMAGE_FILE: Final = ("image_file_1", "image_file_2")
+"""Columns of a version's table beside the pairs': the stored file's name, empty where there is none."""
+IMAGE_SHA256: Final = ("image_sha256_1", "image_sha256_2")
+COLUMNS: Final = (*PAIR_COLUMNS, *IMAGE_FILE, *IMAGE_SHA256)
+LOG_FILE: Final = "log.json"
+FORMAT: Final = 2
+"""Of the log."""
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_SHARED_FORMAT: Final = 1
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of a data set of our own."""
+
+    name: str
+    number: int
+    csv: Path
+    images: Path
+
+
+def find_version(folder: Path, source: str) -> Version | None:
+    """The version that `source` names: `NAME` (the current one) or `NAME@2`; None where there is no such data set.
+
+    Raises DataError when the data set has no such version.
+    """
+    name, at, number = source.partition("@")
+    place = folder / name
+    if not NAME.fullmatch(name) or not (place / LOG_FILE).is_file():
+        return None
+    current = number_of(read_log(place))
+    if at and not (number.isdecimal() and 1 <= int(number) <= current):
+        raise DataError(
+            f"The data set '{name}' has no version '{number}'. It has versions 1 to {current}; '{name}' alone is"
+            " the last."
+        )
+    chosen = int(number) if at else current
+    return Version(name, chosen, place / table_name(chosen), place / "images")
+
+
+def dataset_names(folder: Path) -> list[str]:
+    """Names of the data sets of our own below `folder`, in order."""
+    return sorted(path.parent.name for path in folder.glob(f"*/{LOG_FILE}"))
+
+
+def fetch_versions(shared: SharedStore | None, folder: Path, source: str) -> None:
+    """Brings the versions here that the store has of the data set which `source` names, and this machine lacks.
+
+    Raises:
+        DataError: the store has another data set of that name.
+        StoreError: the store cannot be used.
+    """
+    name = source.partition("@")[0]
+    if not shared or not NAME.fullmatch(name):
+        return
+    place, numbers = folder / name, _shared_numbers(shared, name)
+    if not numbers:
+        return
+    with locked(folder / f"{name}.lock"):
+        current = number_of(read_log(place))
+        common = min(current, len(numbers))
+        if common and not _is_the_same(shared, place, common):
+            raise DataError(
+                f"The data set '{name}' of this home is not the one in {shared.url}: version {common} differs. Move"
+                f" the folder {place} away and add its last table again; or name another store (ENTAILMENT_STORE)."
+            )
+        for number in numbers[current:]:
+            _fetch(shared, place, number)
+
+
+def share_versions(shared: SharedStore, place: Path, log: list[dict[str, Any]]) -> None:
+    """Puts the versions of `log`, whose tables and images are in `place`, into the store: those that it lacks.
+
+    Raises:
+        DataError: another machine was first.
+        StoreError: the store cannot be used.
+    """
+    current, there = number_of(log), len(_shared_numbers(shared, place.name))
+    if there >= current and not _is_the_same(shared, place, current):
+        raise _another_was_first(shared, place, current)
+    for number in range(there + 1, current + 1):
+        table = place / table_name(number)
+        told = {"format": _SHARED_FORMAT, "table": sha256_of_file(table)}
+        told["packed"] = f"{number:05d}-{str(told['table'])[:16]}.tar"
+        with tempfile.TemporaryDirectory(prefix=".", dir=place.parent) as scratch:
+            until, version = Path(scratch) / LOG_FILE, Path(scratch) / "version.json"
+            additions = [addition for addition in log if addition["version"] <= number]
+            write_json(until, {"format": FORMAT, "additions": additions})
+            write_json(version, told)
+            new = _images(place, number) - _images(place, number - 1)
+            files = {LOG_FILE: until, table.name: table}
+            files |= {f"images/{name}": place / "images" / name for name in sorted(new)}
+            folder = f"datasets/{place.name}"
+            shared.publish_packed(files, f"{folder}/{told['packed']}", Path(scratch))
+            if not shared.publish(version, f"{folder}/{number:05d}.json"):
+                raise _another_was_first(shared, place, number)
+
+
+def read_table(place: Path, number: int) -> "pd.DataFrame":
+    """The table of a version; of version 0, which is none, an empty one."""
+    import pandas as pd
+
+    if number == 0:
+        return pd.DataFrame({name: pd.Series([], dtype="str") for name in COLUMNS})
+    return read_csv(place / table_name(number))
+
+
+def read_csv(path: Path) -> "pd.DataFrame":
+    """A table as versions keep it, all strings."""
+    import pandas as pd
+
+    return pd.read_csv(path, dtype="str", keep_default_na=False, encoding="utf-8")
+
+
+def read_log(place: Path) -> list[dict[str, Any]]:
+    """What each addition to the data set in `place` brought, the oldest first."""
+    path = place / LOG_FILE
+    if not path.is_file():
+        return []
+    log = read_json(path)
+    if isinstance(log, list):  # format 1
+        return log
+    check_format(path, log["format"], FORMAT)
+    additions: list[dict[str, Any]] = log["additions"]
+    return additions
+
+
+def number_of(log: list[dict[str, Any]]) -> int:
+    """The current version, 0 where there is none."""
+    return int(log[-1]["version"]) if log else 0
+
+
+def table_name(number: int) -> str:
+    """The file of a version's table."""
+    return f"pairs-{number:05d}.csv"
+
+
+def _shared_numbers(shared: SharedStore, name: str) -> list[int]:
+    """The versions that the store has, from 1 on."""
+    found = {
+        file.removesuffix(".json") for file in shared.names(f"datasets/{name}") if file.endswith(".json")
+    }
+    return list(range(1, len(found) + 1))
+
+
+def _told(shared: SharedStore, place: Path, number: int) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(prefix=".", dir=place.parent) as scratch:
+        file, name = Path(scratch) / "version.json", f"datasets/{place.name}/{number:05d}.json"
+        shared.fetch(name, file)
+        told: dict[str, Any] = read_json(file)
+    check_format(f"{shared.url}/{name}", told["format"], _SHARED_FORMAT)
+    return told
+
+
+def _is_the_same(shared: SharedStore, place: Path, number: int) -> bool:
+    """Whether version `number` here is the store's; each holds those before it."""
+    table: str = _told(shared, place, number)["table"]
+    return table == sha256_of_file(place / table_name(number))
+
+
+def _another_was_first(shared: SharedStore, place: Path, number: int) -> DataError:
+    return DataError(
+        f"Another machine has just made version {number} of {place.name} in {shared.url}. Nothing was added: run the"
+        " command again."
+    )
+
+
+def _fetch(shared: SharedStore, place: Path, number: int) -> None:
+    packed = _told(shared, place, number)["packed"]
+    with tempfile.TemporaryDirectory(prefix=".", dir=place.parent) as scratch:
+        new = Path(scratch) / "version"
+        shared.fetch_packed(f"datasets/{place.name}/{packed}", new)
+        (place / "images").mkdir(parents=True, exist_ok=True)
+        for path in [*sorted(new.glob("images/*")), new / table_name(number), new / LOG_FILE]:
+            path.replace(place / path.relative_to(new))
+
+
+def _images(place: Path, number: int) -> set[str]:
+    """The image files of a version."""
+    table = read_table(place, number)
+    return {name for column in IMAGE_FILE for name in table[column].tolist()} - {""}
