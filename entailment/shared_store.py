@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from entailment.errors import StoreError
-from entailment.files import written_aside
+from entailment.files import DISK_FAULTS, written_aside
 
 
 class SharedStore:
@@ -24,7 +24,7 @@ class SharedStore:
     """
 
     def __init__(self, url: str) -> None:
-        """`url` is a folder or an address that fsspec knows; of S3 the variables `AWS_...` say where and who."""
+        """`url` is a folder or `s3://bucket/prefix`; of S3 the variables `AWS_...` say where and who."""
         import fsspec
 
         self.url = url
@@ -42,7 +42,9 @@ class SharedStore:
             except FileNotFoundError:
                 return []
         start = len(f"{self._root}/{folder}/")
-        return sorted(path[start:] for path in found if not Path(path).name.startswith("."))
+        # A file that is being written lies in a folder of its own with a dot before its name.
+        names = (path[start:] for path in found)
+        return sorted(name for name in names if not name.startswith(".") and "/." not in name)
 
     def fetch(self, name: str, to: Path) -> None:
         """Copies a file to the path `to`."""
@@ -54,10 +56,15 @@ class SharedStore:
         with self._plain_errors():
             if self._local:
                 return _copied_anew(file, Path(f"{self._root}/{name}"))
+            path = f"{self._root}/{name}"
             try:
-                self._files.put_file(str(file), f"{self._root}/{name}", mode="create")
-            except FileExistsError:
-                return False
+                self._files.put_file(str(file), path, mode="create")
+            except Exception:
+                # Servers refuse the second writer with errors of several kinds.
+                self._files.invalidate_cache()
+                if self._files.exists(path):
+                    return False
+                raise
             return True
 
     def fetch_files(self, folder: str, to: Path) -> None:
@@ -75,15 +82,19 @@ class SharedStore:
 
     def fetch_packed(self, name: str, to: Path) -> None:
         """Makes the folder `to` of what `publish_packed` put there."""
-        with tempfile.TemporaryDirectory(dir=_made(to.parent)) as scratch, written_aside(to) as aside:
+        with (
+            self._plain_errors(),
+            tempfile.TemporaryDirectory(prefix=".", dir=_made(to.parent)) as scratch,
+            written_aside(to) as aside,
+        ):
             packed = Path(scratch) / "packed.tar"
             self.fetch(name, packed)
-            with self._plain_errors(), tarfile.open(packed) as tar:
+            with tarfile.open(packed) as tar:
                 tar.extractall(aside, filter="data")
 
     def publish_packed(self, files: dict[str, Path], name: str, scratch: Path) -> bool:
         """Copies files and folders, by their names in it, as one tar file; as `publish`."""
-        with tempfile.TemporaryDirectory(dir=scratch) as folder:
+        with self._plain_errors(), tempfile.TemporaryDirectory(dir=scratch) as folder:
             packed = Path(folder) / "packed.tar"
             with tarfile.open(packed, "w") as tar:
                 for inside, path in files.items():
@@ -97,6 +108,10 @@ class SharedStore:
         except StoreError:
             raise
         except Exception as error:  # each kind of store has its own
+            file = str(getattr(error, "filename", None) or "")
+            of_home = bool(file) and not file.startswith(self._root)
+            if of_home and isinstance(error, OSError) and error.errno in DISK_FAULTS:
+                raise
             said = str(error).strip() or type(error).__name__
             raise StoreError(
                 f"The shared store {self.url} cannot be used: {said}. Look at ENTAILMENT_STORE, at the network and,"

@@ -26,10 +26,12 @@ IMAGE_REASON: Final = ("image_reason_1", "image_reason_2")
 
 SPLITS: Final = ("train", "validation", "test")
 
+_TAKEN: Final = ("id", "label", "texts", "images", "multimodal", "preprocessor", "head", "reader")
+"""Names that a column, a choice or a file of a registered model has."""
 _FILES: Final = {path.stem for path in (Path(__file__).parent / "inputs").glob("*.py")} - {"__init__", "kind"}
-if _wrong := [name for name in _FILES if not re.fullmatch("[a-z]+", name) or name in ("id", "label")]:
+if _wrong := [name for name in _FILES if not re.fullmatch("[a-z]+", name) or name in _TAKEN]:
     raise ImportError(
-        f"entailment/inputs/{_wrong[0]}.py: a kind of input is called by small letters alone, not id."
+        f"entailment/inputs/{_wrong[0]}.py: a kind of input is named in small letters, and not {', '.join(_TAKEN)}."
     )
 KINDS: Final = ("text", "image", *sorted(_FILES - {"text", "image"}))
 """The kinds of input: one for each file in `entailment/inputs/`, called as the file is."""

@@ -4,6 +4,7 @@ What machines can share, `$ENTAILMENT_STORE` keeps besides, if it is set: a fold
 encoders that were built, the features of all inputs, and the versions of data sets of our own.
 """
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from typing import Final
 
 from entailment.shared_store import SharedStore
 
+_LOG = logging.getLogger(__name__)
 PROJECT: Final = Path(__file__).resolve().parent.parent
 
 
@@ -35,8 +37,10 @@ class Workspace:
         return SharedStore(self.store) if self.store else None
 
     @contextmanager
-    def sharing_encoders(self, graphs: str, is_current: Callable[[Path], bool]) -> Iterator[None]:
-        """Encoders that others built are here in the block; what it builds is there for others after it.
+    def sharing_encoders(
+        self, names: Iterable[str], graphs: str, is_current: Callable[[Path], bool]
+    ) -> Iterator[None]:
+        """Encoders of these names that others built are here in the block; what it builds others have after it.
 
         `graphs` says which builds are alike: those of another program are not looked at. `is_current` tells whether
         the folder of a module is such a build.
@@ -45,14 +49,13 @@ class Workspace:
         if not shared:
             yield
             return
-        for name in shared.names(folder):
-            module = modules / name.removesuffix(".tar")
-            if not is_current(module):
-                shared.fetch_packed(f"{folder}/{name}", module)
+        wanted, there = [modules / name for name in sorted(names)], shared.names(folder)
+        for module in wanted:
+            if f"{module.name}.tar" in there and not is_current(module):
+                shared.fetch_packed(f"{folder}/{module.name}.tar", module)
         yield
-        there = shared.names(folder)
-        for module in sorted(modules.glob("[!.]*")):
-            if is_current(module) and f"{module.name}.tar" not in there:
+        for module in wanted:
+            if f"{module.name}.tar" not in there and is_current(module):
                 files = {path.name: path for path in sorted(module.iterdir())}
                 shared.publish_packed(files, f"{folder}/{module.name}.tar", self.scratch)
 
@@ -64,8 +67,11 @@ class Workspace:
             yield
             return
         names = list(folders)
-        for name in names:
-            shared.fetch_files(f"features/{name}", self.features / name)
+        try:
+            for name in names:
+                shared.fetch_files(f"features/{name}", self.features / name)
+        except OSError as error:
+            _LOG.warning("Features of the shared store cannot be kept here (%s): they are encoded.", error)
         yield
         for name in names:
             shared.publish_files(sorted((self.features / name).glob("[!.]*")), f"features/{name}")

@@ -13,7 +13,7 @@ from stacks.schedules import ScheduleState, create_schedule
 def schedule_retraining(run: RunConfiguration, name: str, cron: str, force: bool) -> ScheduleState:
     """Makes `retraining` run by `cron` on the active stack, where there is something new, or always with `force`.
 
-    Each run looks at the data when it begins. ZenML is told what the file says of tags, settings, steps and model.
+    Each run looks at the data when it begins. ZenML is told what the file says of tags, settings and model.
 
     Raises:
         EntailmentError: as `create_schedule`.

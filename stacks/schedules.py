@@ -70,8 +70,7 @@ def create_schedule(
     """Makes Airflow run `pipeline(*arguments)` by `cron` (UTC) on the active stack, from its next time on.
 
     `check` is a command that is run before; where it exits with 3 the run is skipped. It gets `--config FILE` with
-    the text `configuration` in the file. `options` are ZenML's own for the run (tags, settings, steps, model); what a
-    schedule needs wins over them.
+    the text `configuration` in the file. `options` are ZenML's own for a run: its tags, settings and model hold.
 
     Raises:
         ConfigurationError: the name, the cron expression or the webhook's address is wrong, or the name is taken.
@@ -163,15 +162,16 @@ def _submit(
     }
     # No image is built; ZenML wants one named all the same.
     docker = DockerSettings(skip_build=True, parent_image="none", allow_download_from_artifact_store=False)
-    ours: dict[str, Any] = dict(
+    told = {name: options[name] for name in ("tags", "model") if options.get(name)}
+    scheduled = pipeline.with_options(
+        **told,
         enable_cache=False,
         schedule=ZenmlSchedule(name=_full(name), cron_expression=cron, start_time=datetime.now(UTC)),
         retry=StepRetryConfig(max_retries=settings.retries) if settings.retries else None,
         # Airflow knows no other; steps after a failed one are not run all the same.
         execution_mode=ExecutionMode.CONTINUE_ON_FAILURE,
-        settings={**options.get("settings", {}), "docker": docker, "orchestrator": orchestrator},
+        settings={**(options.get("settings") or {}), "docker": docker, "orchestrator": orchestrator},
     )
-    scheduled = pipeline.with_options(**{**options, **ours})
     with _store_accepted():
         scheduled(*arguments)
     # Airflow cannot call back into a zip, and may not see half a schedule.

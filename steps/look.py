@@ -11,7 +11,7 @@ from entailment.configuration.model import ModelConfiguration
 from entailment.data.image_paths import folder_fingerprint
 from entailment.data.sources import current_content, locate
 from entailment.data.versions import fetch_versions
-from entailment.encoders.handles import GRAPHS, is_current_module, module_fingerprints
+from entailment.encoders.handles import GRAPHS, is_current_module, module_fingerprints, shared_modules
 from entailment.errors import NothingNewError
 from entailment.files import sha256_of_file
 from entailment.inputs import column_rules
@@ -54,8 +54,9 @@ def look(
     found["images"] = str(source.images) if source.images else None
     images = {"fingerprint": folder_fingerprint(source.images) if source.images and with_images else ""}
     found["further"] = column_rules()
-    with places.sharing_encoders(GRAPHS, is_current_module):
-        encoders = module_fingerprints(config.encoders.handles(config.inputs), places.encoders)
+    handles = config.encoders.handles(config.inputs)
+    with places.sharing_encoders(shared_modules(handles.values()), GRAPHS, is_current_module):
+        encoders = module_fingerprints(handles, places.encoders)
     return found, images, encoders, champion_version(model)
 
 

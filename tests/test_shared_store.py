@@ -46,21 +46,28 @@ def test_the_first_writer_wins_and_names_are_seen_by_all(url, tmp_path):
     assert [path.name for path in (tmp_path / "here").iterdir()] == ["file"]
 
 
+def test_what_is_being_written_is_no_file_yet(tmp_path):
+    store = SharedStore(str(tmp_path / "store"))
+    (tmp_path / "store" / "a" / ".tmp1").mkdir(parents=True)
+    (tmp_path / "store" / "a" / ".tmp1" / "half").touch()
+    assert store.names("a") == []
+
+
 def test_folders_travel_packed(url, tmp_path):
     module = tmp_path / "module"
     (module / "variables").mkdir(parents=True)
     (module / "variables" / "data").write_bytes(b"\0" * 3_000_000)
     (module / "saved_model.pb").write_text("graph")
     homes = [Workspace(tmp_path / name, url) for name in ("one", "two", "older")]
-    with homes[0].sharing_encoders("graphs-1", Path.is_dir):
+    with homes[0].sharing_encoders(["m"], "graphs-1", Path.is_dir):
         module.rename(
             homes[0].encoders.joinpath("modules").mkdir(parents=True) or homes[0].encoders / "modules/m"
         )
-    with homes[1].sharing_encoders("graphs-1", Path.is_dir):
+    with homes[1].sharing_encoders(["m"], "graphs-1", Path.is_dir):
         there = homes[1].encoders / "modules" / "m"
         assert (there / "saved_model.pb").read_text() == "graph"
         assert (there / "variables" / "data").stat().st_size == 3_000_000
-    with homes[2].sharing_encoders("graphs-0", Path.is_dir):
+    with homes[2].sharing_encoders(["m"], "graphs-0", Path.is_dir):
         assert not (homes[2].encoders / "modules").exists()
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from entailment.configuration.configuration import Configuration
 from entailment.promotion.champion import Champion
 from entailment.serving.predictor import Predictor
+from entailment.task import kinds_of
 from entailment.workspace import workspace
 from tracking.registry import trained_pairs, version_files, version_tags
 
@@ -27,7 +28,9 @@ def load_champion(
     predictor = Predictor(version_files(model, version) / "package", workspace().features)
     if set(predictor.labels) != set(labels):
         return None, f"version {version} answers with other labels ({', '.join(predictor.labels)})"
-    folder = Path(source["images"]) if source["images"] and configuration.inputs == "text" else None
+    folder = (
+        Path(source["images"]) if source["images"] and "image" not in kinds_of(configuration.inputs) else None
+    )
     images = folder if folder and folder.is_dir() else None
     return Champion(
         version, predictor, labels, trained_pairs(model, version), images, configuration.images.max_pixels

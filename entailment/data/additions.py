@@ -219,7 +219,8 @@ class _Held:
         """What of `row` contradicts what is held: its column, both values, and the row that holds the other."""
         if same := self.pairs.get(_values(row, ID)):
             for column in (LABEL, *self._said):
-                if row[column] != same[column]:
+                # A further input that a table lacks contradicts none.
+                if row[column] != same[column] and (row[column] or column in TEXT):
                     return column, same[column], row[column], same
         for side in range(2):
             given, held = row[IMAGE_SHA256[side]], self.images.get(row[ID[side]], ("", ""))[1]

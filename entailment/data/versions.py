@@ -66,7 +66,7 @@ def find_version(folder: Path, source: str) -> Version | None:
 
 def dataset_names(folder: Path) -> list[str]:
     """Names of the data sets of our own below `folder`, in order."""
-    return sorted(path.parent.name for path in folder.glob(f"*/{LOG_FILE}"))
+    return sorted(path.parent.name for path in folder.glob(f"[!.]*/{LOG_FILE}"))
 
 
 def fetch_versions(shared: SharedStore | None, folder: Path, source: str) -> None:
@@ -82,7 +82,7 @@ def fetch_versions(shared: SharedStore | None, folder: Path, source: str) -> Non
     place, numbers = folder / name, _shared_numbers(shared, name)
     if not numbers:
         return
-    with locked(folder / f"{name}.lock"):
+    with locked(folder / f"{name}.lock", f"An addition to {name} is going on: waiting for its end."):
         current = number_of(read_log(place))
         common = min(current, len(numbers))
         if common and not _is_the_same(shared, place, common):
@@ -118,7 +118,9 @@ def share_versions(shared: SharedStore, place: Path, log: list[dict[str, Any]]) 
             files |= {f"images/{name}": place / "images" / name for name in sorted(new)}
             folder = f"datasets/{place.name}"
             shared.publish_packed(files, f"{folder}/{told['packed']}", Path(scratch))
-            if not shared.publish(version, f"{folder}/{number:05d}.json"):
+            made = shared.publish(version, f"{folder}/{number:05d}.json")
+            # It is ours also where the network repeated a request that had arrived.
+            if not made and not _is_the_same(shared, place, number):
                 raise _another_was_first(shared, place, number)
 
 
@@ -173,7 +175,13 @@ def _told(shared: SharedStore, place: Path, number: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix=".", dir=place.parent) as scratch:
         file, name = Path(scratch) / "version.json", f"datasets/{place.name}/{number:05d}.json"
         shared.fetch(name, file)
-        told: dict[str, Any] = read_json(file)
+        try:
+            told = read_json(file)
+            told = {key: told[key] for key in ("format", "table", "packed")}
+        except (ValueError, KeyError, TypeError):
+            raise DataError(
+                f"{shared.url}/{name} is damaged: it must tell format, table and packed."
+            ) from None
     check_format(f"{shared.url}/{name}", told["format"], _SHARED_FORMAT)
     return told
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 import socket
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
@@ -76,6 +76,15 @@ def fingerprint(path: Path) -> str:
 def module_fingerprints(handles: Mapping[str, str], folder: Path) -> dict[str, str]:
     """The fingerprint of each module by its role, building or downloading below `folder` what is not there yet."""
     return {role: fingerprint(resolve_handle(handle, folder)) for role, handle in handles.items()}
+
+
+def shared_modules(handles: Collection[str]) -> set[str]:
+    """The folders of the modules that are built here from what all have: built-in ones and Keras's own weights."""
+    names = {handle for handle in handles if handle in BUILT_IN}
+    keras = (
+        handle.removeprefix(PREFIX) for handle in handles if handle.startswith(PREFIX) and "@" not in handle
+    )
+    return names | {f"keras-{name}" for name in keras}
 
 
 def is_current_module(path: Path) -> bool:

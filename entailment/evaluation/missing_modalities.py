@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from entailment.inputs import kind
 from entailment.model.features import SplitFeatures
-from entailment.model.head import modalities
+from entailment.model.head import kind_of, modalities
 from entailment.statistics.metrics import confusion_counts, interval, resampled_counts, scores
 from entailment.statistics.paired_bootstrap import paired_bootstrap
 from entailment.task import KINDS
@@ -42,10 +42,10 @@ def absences(inputs: Iterable[str]) -> dict[str, list[str]]:
     """
     names = list(inputs)
     kinds = [kind(name) for name in KINDS if name in modalities(names)]
-    hidden = {f"{one.plural}_missing": one.name for one in kinds}
-    hidden |= {f"{side}_missing": side for one in kinds if one.optional for side in one.columns}
-    found = {row: [name for name in names if name.startswith(start)] for row, start in hidden.items()}
-    return {row: group for row, group in found.items() if 0 < len(group) < len(names)}
+    hidden = {f"{one.plural}_missing": [n for n in names if kind_of(n) == one.name] for one in kinds}
+    sides = [side for one in kinds if one.optional for side in one.columns]
+    hidden |= {f"{side}_missing": [n for n in names if n in (side, f"{side}_present")] for side in sides}
+    return {row: group for row, group in hidden.items() if 0 < len(group) < len(names)}
 
 
 def without(features: SplitFeatures, hidden: Collection[str]) -> SplitFeatures:

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import re
 from functools import cache
 
 from entailment.data.pairs import ColumnRule
@@ -22,6 +23,8 @@ def kind(name: str) -> Kind:
         for thing in vars(module).values()
         if inspect.isclass(thing) and issubclass(thing, Kind) and thing.__module__ == module.__name__
     )
+    if not re.fullmatch(found.rule[0], found.example):
+        raise ImportError(f"entailment/inputs/{name}.py: example must follow the rule: {found.rule[1]}.")
     return found(name)
 
 

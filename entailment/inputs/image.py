@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 INPUTS_AT_ONCE: Final = 32
 LITE: Final = "network.tflite"
+THREADS: Final = 8
+"""At most, in a registered model: each has the packed weights to itself, 40 MB."""
 
 
 def image_channel(encoder: "ImageEncoder") -> Channel:
@@ -43,27 +45,28 @@ class Image(Kind):
     served_type = "binary"
 
     def is_in(self, pairs: "pd.DataFrame") -> bool:
-        """Whether images were looked for."""
-        from entailment.task import IMAGE_PATH
+        """Whether an image was found that can be used."""
+        from entailment.data.image_paths import OK
+        from entailment.task import IMAGE_STATUS
 
-        return set(IMAGE_PATH) <= set(pairs.columns)
+        return any(name in pairs.columns and (pairs[name] == OK).any() for name in IMAGE_STATUS)
 
     def raw(self, pairs: "pd.DataFrame", side: int) -> list[Any]:
-        """The bytes of each file; one that is gone since it was found is absent."""
-        return [_read(path) for path in _paths(pairs, side)]
+        """The bytes of each file; one that cannot be read any more is absent."""
+        return [_read(path)[0] for path in _paths(pairs, side)]
 
     def stored(
         self, pairs: "pd.DataFrame", side: int, config: "InputsConfiguration"
     ) -> tuple[list[bytes], list[Fault | None]]:
         """The pixels of each resized image."""
         images = config.images
-        pixels, reasons = decode_images(
-            self.raw(pairs, side), images.size, images.max_pixels, images.max_decoded_bytes
-        )
+        paths = _paths(pairs, side)
+        files, unread = zip(*map(_read, paths), strict=True)
+        pixels, reasons = decode_images(files, images.size, images.max_pixels, images.max_decoded_bytes)
         data = [b"" if reason else image.tobytes() for image, reason in zip(pixels, reasons, strict=True)]
         faults = [
-            (path, reason) if path and reason else None
-            for path, reason in zip(_paths(pairs, side), reasons, strict=True)
+            (path, fault or reason) if path and reason else None
+            for path, reason, fault in zip(paths, reasons, unread, strict=True)
         ]
         return data, faults
 
@@ -136,11 +139,17 @@ class _TrainedImages:
 class _ServedImages(Served):
     def values(self, raw: Sequence[Any]) -> tuple[list[Any], list[str]]:
         # A text here is the empty one, or no picture, which its row will say.
-        data = [v.encode("utf-8", "replace") if isinstance(v, str) else bytes(v or b"") for v in raw]
+        data = [v.encode("utf-8", "replace") if isinstance(v, str) else v for v in raw]
+        wrong = [v is not None and not isinstance(v, bytes | bytearray | memoryview) for v in data]
+        data = [b"" if bad or v is None else bytes(v) for v, bad in zip(data, wrong, strict=True)]
         limits = (self.settings[name] for name in ("size", "max_pixels", "max_decoded_bytes"))
         pixels, reasons = decode_images(data, *limits)
         values = [None if reason else image for image, reason in zip(pixels, reasons, strict=True)]
-        return values, [reason if given else "" for given, reason in zip(data, reasons, strict=True)]
+        faults = [reason if given else "" for given, reason in zip(data, reasons, strict=True)]
+        for row, bad in enumerate(wrong):
+            if bad:
+                faults[row] = f"must be the bytes of an image file. Received: {type(raw[row]).__name__}"
+        return values, faults
 
     def load(self) -> "Callable[[list[np.ndarray]], np.ndarray]":
         """On XNNPACK where the module brings a file for it."""
@@ -175,7 +184,7 @@ class _ServedImages(Served):
             ]
             return vector
 
-        pool = ThreadPoolExecutor(os.cpu_count())
+        pool = ThreadPoolExecutor(min(_cores(), THREADS))
         return lambda images: np.stack(list(pool.map(one, images)))
 
 
@@ -188,8 +197,13 @@ def _paths(pairs: "pd.DataFrame", side: int) -> list[str]:
     return [path if status == OK else "" for path, status in found]
 
 
-def _read(path: str) -> bytes:
+def _read(path: str) -> tuple[bytes, str]:
+    """A file's bytes, and why there are none."""
     try:
-        return Path(path).read_bytes() if path else b""
-    except OSError:
-        return b""
+        return (Path(path).read_bytes() if path else b""), ""
+    except OSError as error:
+        return b"", f"{error.strerror} since it was found"
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

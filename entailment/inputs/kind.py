@@ -9,6 +9,7 @@ import hashlib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -181,6 +182,13 @@ class Kind:
         return ""
 
 
+def as_text(value: Any) -> str:
+    """A raw value as text: bytes are UTF-8, None is the empty text."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return "" if value is None else str(value)
+
+
 class _OwnFile:
     """The encoder of a kind that computes its vectors itself: known by its file."""
 
@@ -189,7 +197,7 @@ class _OwnFile:
         self._kind, self.handle = kind, file.name
         self.fingerprint = hashlib.sha256(file.read_bytes()).hexdigest()
 
-    @property
+    @cached_property
     def width(self) -> int:
         """That of the example's vector."""
         return int(self._kind.vectors([self._kind.example]).shape[1])
@@ -206,7 +214,7 @@ class _ServedTexts(Served):
         import re
 
         pattern, what = self._kind.rule
-        texts = [str(value) if value else None for value in raw]
+        texts = [as_text(value) or None for value in raw]
         return texts, ["" if not text or re.fullmatch(pattern, text) else f"must be {what}" for text in texts]
 
     def load(self) -> "Callable[[list[Any]], np.ndarray]":

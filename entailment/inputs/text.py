@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from .kind import Channel, Kind, Served, TrainedChannel
+from .kind import Channel, Kind, Served, TrainedChannel, as_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -114,7 +114,7 @@ class _ServedTexts(Served):
     def values(self, raw: Sequence[Any]) -> tuple[list[Any], list[str]]:
         limit = self.settings["max_text_bytes"]
         # JSON lets half of a surrogate pair through, which UTF-8 cannot hold.
-        texts = [str(value or "").encode("utf-8", "replace").decode() for value in raw]
+        texts = [as_text(value).encode("utf-8", "replace").decode() for value in raw]
         faults = [f"longer than {limit} bytes" if len(text.encode()) > limit else "" for text in texts]
         return [text or None for text in texts], faults
 

@@ -22,7 +22,7 @@ from entailment.model.training import (
     train_head,
     training_step,
 )
-from entailment.records.manifest import ROW
+from entailment.records.manifest import ROW, kinds_in, read_manifest
 from entailment.records.reading import records_dataset
 from entailment.statistics.calibration import fit_temperature
 from entailment.task import LABEL, columns_of, kinds_of
@@ -99,6 +99,7 @@ class _Network:
         self._channels = {
             name: kind(name).trained_channel(config, place.encoders)
             for name in config.encoders.trained(config.inputs)
+            if name in kinds_in(read_manifest(place.records))
         }
 
     @property

@@ -253,7 +253,7 @@ def _limits(
     seen = kinds_of(configuration["inputs"])
     limits += filter(None, (kind(name).limit(configuration) for name in seen))
     if hidden := [kind(name).plural for name in ("text", "image") if name not in seen]:
-        limits.append(f"It does not see {hidden[0]}.")
+        limits.append(f"It does not see {' or '.join(hidden)}.")
     lacking = [row for row in report["missing_modalities"] if row["difference"] is not None]
     if lacking:
         worst = min(lacking, key=lambda row: float(row["difference"]))

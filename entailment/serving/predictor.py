@@ -11,6 +11,7 @@ from entailment.model.features import Featurizer
 from entailment.records.reading import Row
 from entailment.serving.package import open_package, read_settings
 from entailment.serving.reader import SETTINGS
+from entailment.task import KINDS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,9 +53,12 @@ class Predictor:
         return self._featurizer.rows(rows)
 
 
-def _featurizer(folder: Path, store: Path) -> Featurizer:
-    """With the encoders in the package, called as they were when it was written."""
-    told = dict(read_settings(folder)["kinds"])
+def _featurizer(folder: Path, store: Path) -> Featurizer | None:
+    """With the encoders in the package, called as they were when it was written; None where they no longer are."""
+    settings = read_settings(folder)
+    told = dict(settings["kinds"])
+    if not set(told) <= set(KINDS):
+        return None
     sections: dict[str, dict[str, Any]] = {
         name: {"encoder": str(folder / name)} for name in told if (folder / name).is_dir()
     }
@@ -70,4 +74,7 @@ def _featurizer(folder: Path, store: Path) -> Featurizer:
     if "image" in told:
         nested["images"] = {"size": told["image"]["size"]}
     config = InputsConfiguration.model_validate(nested)
-    return Featurizer([kind(name).channel(config, folder) for name in told], store=store)
+    featurizer = Featurizer([kind(name).channel(config, folder) for name in told], store=store)
+    # A kind without a module is computed by its file: another key says that the file is another one today.
+    own = [name for name in told if name not in sections]
+    return featurizer if all(featurizer.store_keys[n] == settings["store_keys"][n] for n in own) else None

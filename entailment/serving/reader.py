@@ -95,11 +95,14 @@ class Reader:
                     if fault:
                         errors[row] = errors[row] or f"{column}: {fault}"
             values[kind] = list(zip(*sides, strict=True))
-            says = [
-                before or any(map(served.says, pair)) for before, pair in zip(says, values[kind], strict=True)
-            ]
+            # Packed as one input, a side alone is none.
+            needed = all if kind in self.settings["widths"] else any
+            said = (needed(map(served.says, pair)) for pair in values[kind])
+            says = [before or now for before, now in zip(says, said, strict=True)]
         names = ", ".join(column for kind in self._kinds for column in _columns(kind))
+        packed = [kind for kind in self._kinds if kind in self.settings["widths"]]
         nothing = f"nothing to judge: {names} are absent or blank"
+        nothing += "".join(f" (both of {' and '.join(_columns(kind))} are needed)" for kind in packed)
         return values, [error or ("" if said else nothing) for error, said in zip(errors, says, strict=True)]
 
 
@@ -139,9 +142,10 @@ class _Encoders:
 
 def _served(kind: str, folder: Path, settings: Mapping[str, Any]) -> Served:
     module = importlib.import_module(f"..inputs.{kind}", __package__)
-    found = next(
-        t for t in vars(module).values() if isinstance(t, type) and issubclass(t, Kind) and t is not Kind
-    )
+    classes = [
+        thing for thing in vars(module).values() if isinstance(thing, type) and issubclass(thing, Kind)
+    ]
+    (found,) = (thing for thing in classes if thing.__module__ == module.__name__)
     return found(kind).server(folder, settings)
 
 
@@ -162,8 +166,13 @@ def _check_columns(names: Sequence[str], known: Sequence[str]) -> None:
 
 def _column(frame: "pd.DataFrame", name: str) -> list[Any]:
     """The values of a column, None where one is absent."""
-    import pandas as pd
-
     if name not in frame.columns:
         return [None] * len(frame)
-    return [None if value is None or value is pd.NA or value != value else value for value in frame[name]]
+    return [None if _is_absent(value) else value for value in frame[name]]
+
+
+def _is_absent(value: Any) -> bool:
+    """Whether it is None, not a number, or pandas' NA; any other thing is for its kind to judge."""
+    import pandas as pd
+
+    return value is None or (pd.api.types.is_scalar(value) and bool(pd.isna(value)))

@@ -159,8 +159,26 @@ def test_text_alone_ignores_images(tmp_path, modules):
 @pytest.mark.parametrize("inputs", ["multimodal", "text"])
 def test_packed_pairs_as_in_the_example(tmp_path, modules, inputs):
     answers = predictor(tmp_path, modules, inputs, "pair").predict(rows(text_1=["one", "one", None]))
-    assert (answers["error"] == "").all()
-    assert answers[list(PROBABILITY)].notna().all(axis=None)
+    # Texts alone that lack one have nothing that the encoder could see.
+    lacking = "both of text_1 and text_2 are needed" if inputs == "text" else ""
+    assert (answers["error"].iloc[:2] == "").all() and lacking in answers["error"].iloc[2]
+    assert answers[list(PROBABILITY)].notna().all(axis=1).tolist() == [True, True, inputs == "multimodal"]
+
+
+def test_whatever_is_in_one_row_the_others_are_answered(multimodal):
+    odd = [np.zeros(3), 3.5, b"one", object(), True, float("nan"), None, "9" * 400]
+    images = [picture(1), *odd[:7], ""]
+    frame = pd.DataFrame(
+        {"text_1": ["one", *odd], "text_2": "two", "image_1": images, "image_2": [picture(2)] * 9}
+    )
+    answers = multimodal.predict(frame)
+    alone = multimodal.predict(frame.iloc[:1])
+    np.testing.assert_allclose(
+        answers[list(PROBABILITY)].iloc[0], alone[list(PROBABILITY)].iloc[0], atol=1e-6
+    )
+    assert answers["error"].iloc[2] == "image_1: must be the bytes of an image file. Received: float"
+    assert answers["error"].iloc[8] == "text_1: longer than 50 bytes"
+    assert (answers["error"].iloc[[0, 6, 7]] == "").all()
 
 
 def test_with_a_store_nothing_is_encoded_twice_and_the_answers_are_the_same(tmp_path, modules):
