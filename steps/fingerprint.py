@@ -18,7 +18,7 @@ _ROOMS: Final = ("entailment", "steps", "materializers")
 """Where code that computes lies; how a result is logged makes no other result."""
 _WHERE: Final = "entailment.workspace"
 """Where things lie makes no other result."""
-_LIBRARIES: Final = ("tensorflow", "tensorflow-text", "keras", "pandas", "scikit-learn", "pillow")
+_LIBRARIES: Final = ("tensorflow", "tensorflow-text", "keras", "numpy", "pandas", "scikit-learn", "pillow")
 
 
 def cached_by(code: Callable[[], str]) -> CachePolicy:

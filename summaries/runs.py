@@ -99,7 +99,7 @@ def retraining_json(result: RetrainingResult | None) -> dict[str, Any]:
 
 
 def comparison_summary(result: ComparisonResult) -> str:
-    """The table of variants, what it says of the baseline, and how to see it in the browser."""
+    """The table of variants with the baseline as one of them, and how to see it in the browser."""
     initials = [label[0] for label in result.labels]
     by_class = ">F1 by class" if len(set(initials)) < len(initials) else f">F1 {'/'.join(initials)}"
     heads = ["variant", ">accuracy", ">macro-F1", ">+-", ">interval", ">balanced", by_class]

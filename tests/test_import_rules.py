@@ -16,7 +16,7 @@ FORBIDDEN = {
     "entailment": {"zenml", "mlflow", "click", *ABOVE_THE_CORE},
     "tracking": {"zenml", "click", *ABOVE_THE_CORE} - {"tracking"},
     "materializers": {"mlflow", "click", *ABOVE_THE_CORE} - {"materializers"},
-    "steps": {"pipelines", "stacks", "summaries", "click"},
+    "steps": {"mlflow", "pipelines", "stacks", "summaries", "click"},
     "pipelines": {"mlflow", "materializers", "summaries", "click"},
     "stacks": {"steps", "pipelines", "materializers", "summaries"},
 }

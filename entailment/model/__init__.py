@@ -1,1 +1,1 @@
-"""The model: heads, losses and training."""
+"""The model: features, head and training."""

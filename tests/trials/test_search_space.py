@@ -25,6 +25,14 @@ class Extremes:
     suggest_int = suggest_float
 
 
+def test_a_loss_has_its_settings_only():
+    for loss, asked in (("focal", True), ("cross_entropy", False)):
+        trial = Extremes(False)
+        start = with_values(Configuration(), {"training.loss": loss})
+        suggested(trial, start, fixed=["training.loss"])
+        assert ("training.focal_gamma" in trial.asked) == asked
+
+
 @pytest.mark.parametrize("inputs", ["multimodal", "text", "image"])
 @pytest.mark.parametrize("last", [False, True])
 def test_both_ends_of_every_key_are_valid(inputs, last):
