@@ -157,6 +157,8 @@ def env(config: Path | None, assignments: tuple[str, ...]) -> None:
         use_local_stack(model_name(config, assignments))
         changed |= workspace().variables | {"PYTHONPATH": _with_project(before.get("PYTHONPATH"))}
         changed["ZENML_ACTIVE_STACK_ID"] = os.environ["ZENML_ACTIVE_STACK_ID"]
+        for name in sorted(before.keys() - os.environ.keys()):
+            print(f"unset {name}", file=results)
         for name, value in sorted(changed.items()):
             print(f"export {name}={shlex.quote(value)}", file=results)
 

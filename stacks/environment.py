@@ -1,52 +1,81 @@
-"""Environment variables that must be set before ZenML, MLflow or TensorFlow is imported."""
+"""Environment variables that must be set before ZenML, MLflow or TensorFlow is imported.
+
+What the user has set for other projects steers nothing of ours: his tracking server, active stack, Keras backend.
+What he sets for this one counts; the documents name those variables.
+"""
 
 import os
 import sys
 import tempfile
 from pathlib import Path
+from typing import Final
 
 from entailment.workspace import PROJECT, workspace
 
-_DEFAULTS = {
+_DEFAULTS: Final = {
     # Telemetry is off unless the user turned it on.
     "ZENML_ANALYTICS_OPT_IN": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
     "HF_HUB_DISABLE_TELEMETRY": "1",
-    # Steps are found from here, whatever the working folder is.
-    "ZENML_CUSTOM_SOURCE_ROOT": str(PROJECT),
-    "ZENML_ENABLE_REPO_INIT_WARNINGS": "false",
     "ZENML_LOGGING_VERBOSITY": "INFO",
-    "ZENML_ENABLE_RICH_TRACEBACK": "false",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "TF_CPP_MIN_LOG_LEVEL": "3",
-    "TF_ENABLE_ONEDNN_OPTS": "1",
-    "KERAS_BACKEND": "tensorflow",
     # MLflow asks git for the commit, and does without where there is no git.
     "GIT_PYTHON_REFRESH": "quiet",
 }
+"""Set where the user has not set them."""
+_FIXED: Final = {
+    # Steps are found from here, whatever the working folder is.
+    "ZENML_CUSTOM_SOURCE_ROOT": str(PROJECT),
+    "ZENML_ENABLE_REPO_INIT_WARNINGS": "false",
+    "ZENML_ENABLE_RICH_TRACEBACK": "false",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    # What computes, and how: other values give other numbers or do not run.
+    "KERAS_BACKEND": "tensorflow",
+    "TF_ENABLE_ONEDNN_OPTS": "1",
+}
+"""Set whatever the user has set."""
+_STEERING: Final = ("TF_USE_LEGACY_KERAS", "TF_XLA_FLAGS", "TF_DETERMINISTIC_OPS", "XLA_FLAGS")
+"""Taken away: they change what is computed."""
+_OF_STORES: Final = ("MLFLOW_", "ZENML_")
+"""Taken away with all that begins so, where the local stack is used: they name other stores, runs and stacks."""
+_KEPT: Final = ("ZENML_CONFIG_PATH", "ZENML_LOGGING_COLORS_DISABLED", *_DEFAULTS, *_FIXED)
 
 
-def prepare_environment() -> None:
-    """Sets what the user has not set; gives libraries a place in our home where theirs cannot be written."""
+def prepare_environment(*, named_stack: bool = False) -> None:
+    """Sets what our process needs, and takes away what would steer it elsewhere.
+
+    With a `named_stack` the user means his own ZenML and MLflow: their variables stay. Everything that libraries keep
+    lies in the home, unless ZENML_CONFIG_PATH, MPLCONFIGDIR or KERAS_HOME name another folder.
+    """
+    for name in list(os.environ):
+        of_stores = name.startswith(_OF_STORES) and name not in _KEPT and not named_stack
+        if name in _STEERING or of_stores:
+            del os.environ[name]
+    os.environ.update(_FIXED)
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
     if not sys.stderr.isatty():
         os.environ.setdefault("ZENML_LOGGING_COLORS_DISABLED", "true")
-    # ZenML reads HOME through click, whose folder is ~/.config/zenml on Linux.
-    if not os.environ.get("ZENML_CONFIG_PATH") and not _writable(_zenml_default()):
-        os.environ["ZENML_CONFIG_PATH"] = str(workspace().home / "zenml-config")
+    home = workspace().home
+    # His own database may be of another ZenML, which ours would change for good.
+    os.environ["ZENML_CONFIG_PATH"] = os.environ.get("ZENML_CONFIG_PATH") or str(home / "zenml-config")
     if not os.environ.get("MPLCONFIGDIR") and not _writable(Path.home() / ".config" / "matplotlib"):
-        os.environ["MPLCONFIGDIR"] = str(workspace().home / "matplotlib")
-    if not os.environ.get("KERAS_HOME") and not _writable(Path.home() / ".keras"):
-        os.environ["KERAS_HOME"] = str(workspace().home / "keras")
+        os.environ["MPLCONFIGDIR"] = str(home / "matplotlib")
+    if not os.environ.get("KERAS_HOME"):
+        os.environ["KERAS_HOME"] = str(_keras_home(home))
 
 
-def _zenml_default() -> Path:
-    import click
-
-    return Path(click.get_app_dir("zenml"))
+def _keras_home(home: Path) -> Path:
+    """A folder for Keras without the user's settings (`keras.json`), but with the weights that he has."""
+    folder, his = home / "keras", Path.home() / ".keras" / "models"
+    models = folder / "models"
+    if his.is_dir() and not models.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        models.unlink(missing_ok=True)
+        models.symlink_to(his)
+    return folder
 
 
 def _writable(folder: Path) -> bool:

@@ -12,6 +12,7 @@ from entailment.errors import ConfigurationError
 from entailment.files import check_format, locked, written_aside
 from entailment.workspace import workspace
 from stacks.tracker import use_stack_s_tracker
+from stacks.zenml_database import zenml_client
 from tracking.experiment import prepare_experiment, tracking_uri
 
 _FORMAT: Final = 1
@@ -39,7 +40,7 @@ def make_local_stack() -> tuple[str, str]:
     """
     with locked(workspace().home / "stack.lock"):
         name = f"entailment-{_home_id()}"
-        return name, _find_or_make(Client(), name)
+        return name, _find_or_make(zenml_client(), name)
 
 
 def _home_id() -> str:

@@ -27,6 +27,7 @@ from entailment.workspace import PROJECT, workspace
 from stacks.airflow_api import AirflowApi, airflow_home, dags_folder
 from stacks.airflow_dag import ENV_ZENML_LOCAL_STORES_PATH, Execution
 from stacks.cron import checked_cron, next_time
+from stacks.earlier_schedules import earlier_schedules
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _PATIENCE: Final = 120
@@ -46,7 +47,8 @@ class ScheduleState:
     pipeline: str
     cron: str
     state: str
-    """active | paused | lost (Airflow does not know it) | unknown (Airflow does not answer)."""
+    """active | paused | lost (Airflow does not know it) | unknown (Airflow does not answer) | earlier (an earlier
+    version made it; its runs fail: delete it and make it anew)."""
     next_run: str | None
     """None while it is paused or lost."""
     last_run: str | None
@@ -79,6 +81,8 @@ def create_schedule(
     cron, alert_url = checked_cron(cron), _checked_alert_url(settings)
     if not _NAME.fullmatch(name):
         raise ConfigurationError(f"--name must be letters, digits, '.', '-' and '_'. Received: {name!r}.")
+    if name in _earlier():
+        _existing(name)
     if found := _find(name):
         raise ConfigurationError(
             f"There is a schedule '{name}' already ({found.cron_expression}). Remove it with schedule --delete"
@@ -107,7 +111,8 @@ def list_schedules() -> tuple[list[ScheduleState], ScheduleError | None]:
         api, fault = AirflowApi(), None
     except ScheduleError as error:
         api, fault = None, error
-    return [_state(schedule, api) for schedule in _all()], fault
+    earlier = [_earlier_state(name, cron) for name, cron in sorted(_earlier().items())]
+    return [*(_state(schedule, api) for schedule in _all()), *earlier], fault
 
 
 def delete_schedule(name: str) -> None:
@@ -116,7 +121,8 @@ def delete_schedule(name: str) -> None:
     Raises:
         ScheduleError: there is no such schedule, or Airflow does not answer.
     """
-    _existing(name)
+    if name not in _earlier():
+        _existing(name)
     _remove(AirflowApi(), name)
 
 
@@ -266,6 +272,17 @@ def _state(schedule: Any, api: AirflowApi | None) -> ScheduleState:
     )
 
 
+def _earlier() -> dict[str, str]:
+    """Schedules of an earlier version that are still in Airflow's folder: name and cron expression."""
+    ours = {schedule.name for schedule in _all()}
+    found = earlier_schedules(_full(""))
+    return {n: cron for n, cron in found.items() if _full(n) not in ours and (dags_folder() / n).is_dir()}
+
+
+def _earlier_state(name: str, cron: str) -> ScheduleState:
+    return ScheduleState(name, "retraining", cron, "earlier", None, None, None, [])
+
+
 def _next_run(cron: str, dag: dict[str, Any] | None) -> str | None:
     """What Airflow says; where it does not, the next time by the cron expression."""
     told = _seconds(dag["next_dagrun_run_after"]) if dag else None
@@ -295,6 +312,11 @@ def _find(name: str) -> Any:
 def _existing(name: str) -> Any:
     if found := _find(name):
         return found
+    if name in _earlier():
+        raise ScheduleError(
+            f"An earlier version made '{name}' in your own ZenML. Make it anew: schedule --delete {name}, then"
+            " schedule --cron."
+        )
     known = ", ".join(schedule.name.removeprefix(_full("")) for schedule in _all()) or "none"
     raise ScheduleError(f"There is no schedule '{name}'. There are: {known}.")
 

@@ -12,7 +12,8 @@ from stacks.environment import prepare_environment
 def main(arguments: list[str]) -> int:
     """Runs the step that the arguments name; gives the exit code."""
     _end_with_parent()
-    prepare_environment()
+    # What ZenML tells a step through variables stays.
+    prepare_environment(named_stack=True)
     from stacks.home_lock import hold_home
     from stacks.libraries import prepare_libraries
     from stacks.local import make_local_stack

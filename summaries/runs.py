@@ -180,6 +180,12 @@ def schedules_table(states: list[ScheduleState]) -> str:
     rows = [[one.name, one.cron, one.state, *found] for one, found in zip(states, times, strict=True)]
     table = text_table(("schedule", "cron (UTC)", "state", "next run", "last run", "ended"), rows)
     runs = [[one.name, run["name"], run["status"]] for one in states for run in one.runs]
+    for one in states:
+        if one.state == "earlier":
+            table += (
+                f"\n{one.name}: an earlier version made it, in your own ZenML, and its runs fail now. Make it anew:"
+                f" schedule --delete {one.name}, then schedule --cron '{one.cron}' --name {one.name}"
+            )
     return f"{table}\n\n{text_table(('schedule', 'run', 'status'), runs)}" if runs else table
 
 

@@ -3,6 +3,7 @@
 from entailment.errors import RegistryError
 from entailment.files import locked
 from entailment.workspace import workspace
+from tracking.database import is_of_another_version, upgrade
 
 
 def tracking_uri() -> str:
@@ -21,17 +22,23 @@ def prepare_experiment(name: str) -> None:
 def ensure_experiment(name: str) -> None:
     """Creates the experiment `name` when it is absent; in the home's database with its artifacts beside that.
 
-    An experiment that was deleted in the UI is restored: MLflow refuses to log to it or to make it anew.
+    An experiment that was deleted in the UI is restored: MLflow refuses to log to it or to make it anew. The home's
+    database is upgraded where an older MLflow wrote it. Raises RegistryError where a newer one did.
     """
     import mlflow
+    from mlflow.exceptions import MlflowException
 
-    with locked(workspace().home / "experiment.lock"):
-        location = (
-            (workspace().home / "mlartifacts").as_uri()
-            if mlflow.get_tracking_uri() == tracking_uri()
-            else None
-        )
-        experiment = mlflow.get_experiment_by_name(name)
+    home = workspace().home
+    ours = mlflow.get_tracking_uri() == tracking_uri()
+    with locked(home / "experiment.lock"):
+        location = (home / "mlartifacts").as_uri() if ours else None
+        try:
+            experiment = mlflow.get_experiment_by_name(name)
+        except MlflowException as error:
+            if not ours or not is_of_another_version(error):
+                raise
+            upgrade(home / "mlflow.db")
+            experiment = mlflow.get_experiment_by_name(name)
         if experiment is None:
             mlflow.create_experiment(name, artifact_location=location)
         elif experiment.lifecycle_stage == "deleted":

@@ -28,7 +28,8 @@ def build_network(handle: str, folder: Path) -> Path:
     """The folder of the module that `handle` names, in `<folder>/modules`; built when it is not there.
 
     `keras:NAME` is a network of `keras.applications` with the ImageNet weights that Keras keeps in its own folder
-    (`$KERAS_HOME` or `~/.keras`) and downloads when they are not there; `keras:NAME@FILE` has the weights of a file
+    and downloads when they are not there (`$KERAS_HOME` or `~/.keras`; commands set it to a folder of the home that
+    has the models of `~/.keras`); `keras:NAME@FILE` has the weights of a file
     that `save_weights` wrote for the network without its top. A file of other content gives another module.
     `module.json` says which Keras made it and the sha256 of its weights. Raises EncoderError when there is no such
     network or file, or when its weights cannot be had or do not fit.

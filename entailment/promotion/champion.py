@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from entailment.configuration.configuration import Configuration
+from entailment.configuration.images import MAX_DECODED_BYTES
 from entailment.data.image_paths import OK, resolve_image_paths
 from entailment.data.images import read_header
 from entailment.data.pairs import pair_hashes
@@ -49,6 +50,8 @@ class Champion:
     """Where it finds images, if the challenger reads texts alone and its pairs name none."""
     max_pixels: int = 0
     """Limit of an image there."""
+    max_decoded_bytes: int = MAX_DECODED_BYTES
+    """What is decoded at once there."""
 
     def probabilities(self, pairs: "pd.DataFrame") -> "np.ndarray":
         """Its answers from the raw texts and image files: float [n, classes], NaN in rows that it cannot answer.
@@ -58,7 +61,8 @@ class Champion:
         import numpy as np
 
         if self.images:
-            pairs, _ = resolve_image_paths(pairs, self.images, missing="mask", max_pixels=self.max_pixels)
+            limits = {"max_pixels": self.max_pixels, "max_decoded_bytes": self.max_decoded_bytes}
+            pairs, _ = resolve_image_paths(pairs, self.images, missing="mask", **limits)
         columns = list(probability_columns(self.labels))
         answers = np.full((len(pairs), len(self.labels)), np.nan)
         for start in range(0, len(pairs), _ROWS_AT_ONCE):

@@ -333,6 +333,45 @@ def test_home_may_be_unwritable_and_the_user_s_stack_stays_his(workspace):
     assert f"entailment-{(workspace.folder / 'another' / 'id').read_text().split()[0]}" in names.values()
 
 
+def test_what_the_user_set_for_other_projects_steers_nothing(first, workspace, tmp_path):
+    (tmp_path / ".keras").mkdir()
+    keras = {"backend": "jax", "floatx": "float16", "epsilon": 0.1, "image_data_format": "channels_first"}
+    (tmp_path / ".keras" / "keras.json").write_text(json.dumps(keras))
+    nowhere = "http://127.0.0.1:9"
+    his = {
+        "HOME": str(tmp_path),
+        **{
+            "KERAS_BACKEND": "jax",
+            "KERAS_HOME": "",
+            "TF_USE_LEGACY_KERAS": "1",
+            "TF_ENABLE_ONEDNN_OPTS": "0",
+        },
+        **{"MLFLOW_TRACKING_URI": nowhere, "MLFLOW_REGISTRY_URI": nowhere, "MLFLOW_RUN_ID": "0" * 32},
+        **{"MLFLOW_EXPERIMENT_NAME": "his", "MLFLOW_EXPERIMENT_ID": "7"},
+        **{"ZENML_STORE_URL": nowhere, "ZENML_ACTIVE_STACK_ID": "0" * 32, "ZENML_CONFIG_PATH": ""},
+        "ENTAILMENT_HOME": str(tmp_path / "home"),
+    }
+    again = workspace.result(**his)
+    assert again["metrics"] == first["metrics"]
+    assert not (tmp_path / ".config" / "zenml").exists() and (tmp_path / "home" / "zenml-config").is_dir()
+    assert [path.name for path in (tmp_path / ".keras").iterdir()] == ["keras.json"]
+
+
+def test_databases_of_another_version_are_refused_in_words(workspace, tmp_path):
+    home = {"ENTAILMENT_HOME": str(tmp_path), "ZENML_CONFIG_PATH": ""}
+    assert workspace.run("env", config=False, **home).returncode == 0
+    database = next((tmp_path / "zenml-config").rglob("zenml.db"))
+    with sqlite3.connect(database) as connection:
+        connection.execute("update alembic_version set version_num = '9.9.9'")
+    done = workspace.run(**home)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert f"The ZenML database in {tmp_path / 'zenml-config'} is of another version" in done.stderr
+    stack = workspace.run("--stack", "his")
+    assert (
+        stack.returncode == 2 and "For a stack in another ZenML folder set ZENML_CONFIG_PATH" in stack.stderr
+    )
+
+
 def test_a_changed_evaluation_key_makes_a_whole_new_run_while_the_ui_is_open(first, workspace, client):
     import socket
     import urllib.request
