@@ -93,9 +93,9 @@ class Served:
 class Kind:
     """One kind of input.
 
-    What it must say: `plural`, and how it is encoded; `rule` and `example` where not any text will do. The class as it
-    stands takes texts and encodes them with `vectors`, a function of its own; a kind with an encoder to be loaded has
-    another `channel` and `server`, one that is not made of texts another `stored`, `value` and `data`.
+    What it must say: `plural`, and how it is encoded; `rule` and `example` where not any text will do. The class as
+    it stands takes texts and encodes them with `vectors`, a function of its own; a kind with an encoder to be loaded
+    has another `channel` and `server`, one that is not made of texts another `stored`, `value` and `data`.
 
     Example, columns `numbers_1` and `numbers_2` in a file `numbers.py`:
 
