@@ -128,8 +128,10 @@ def ui(port: int, run_id: str | None, config: Path | None, assignments: tuple[st
     """Open the MLflow UI on the runs of this project, also while a run is going (Ctrl-C ends it)."""
     with results_or_failure(as_json=False) as results:
         prepare_environment()
+        from stacks.ports import check_port
         from tracking.experiment import page_of, prepare_experiment, ui_command
 
+        check_port(port, "ui --port N")
         prepare_experiment(model_name(config, assignments))
         page = page_of(run_id) if run_id else ""
         print(f"http://127.0.0.1:{port}{page}", file=results, flush=True)

@@ -42,6 +42,10 @@ class RegistryError(EntailmentError):
     """A model version or alias is not there, or cannot be moved as asked."""
 
 
+class ServerError(EntailmentError):
+    """A server of ours cannot be started."""
+
+
 class NothingNewError(EntailmentError):
     """There is nothing to retrain on; a scheduler reads the exit code as: leave out what follows."""
 

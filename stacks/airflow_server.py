@@ -9,7 +9,6 @@ import json
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from entailment.errors import EntailmentError, ScheduleError
 from entailment.files import written_aside
 from entailment.workspace import PROJECT
 from stacks.airflow_api import SERVER_FORMAT, USER, airflow_home, dags_folder, password_file, server_file
+from stacks.ports import check_port
 
 PORT: Final = 8080
 PARTS: Final = (("api-server", "--workers", "1"), ("scheduler", "--skip-serve-logs"), ("dag-processor",))
@@ -58,12 +58,13 @@ def serve(venv: Path, port: int) -> None:
     """Starts Airflow's parts and watches them until a signal ends this process.
 
     Raises:
-        ScheduleError: Airflow is not installed in `venv`, the port is taken, or the database cannot be prepared.
+        ScheduleError: Airflow is not installed in `venv`, or the database cannot be prepared.
+        ServerError: the port is taken.
     """
     airflow = venv / "bin" / "airflow"
     if not airflow.is_file():
         raise ScheduleError(f"There is no Airflow in {venv}. Install it with: make airflow")
-    _check_port(port)
+    check_port(port, "make airflow PORT=N")
     _prepare_home()
     environment = os.environ | settings(port) | {"PATH": f"{venv / 'bin'}{os.pathsep}{os.environ['PATH']}"}
     if subprocess.run([airflow, "db", "migrate"], env=environment, stdout=subprocess.DEVNULL).returncode:
@@ -85,18 +86,6 @@ def serve(venv: Path, port: int) -> None:
             time.sleep(2)
     finally:
         _end(started)
-
-
-def _check_port(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise ScheduleError(
-                f"Port {port} on 127.0.0.1 cannot be used ({error.strerror}): is Airflow running already? Take"
-                " another one with: make airflow PORT=N"
-            ) from None
 
 
 def _prepare_home() -> None:

@@ -1,6 +1,7 @@
 """The comparison through the command line: one parent, a child a variant, failures kept, nothing registered."""
 
 import json
+import socket
 import sqlite3
 
 import pandas as pd
@@ -118,5 +119,11 @@ def test_a_variant_that_fails_loses_no_other(first, workspace, client):
 
 
 def test_the_ui_is_told_the_comparison_s_page(first, workspace):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = str(other.getsockname()[1])
+        taken = workspace.run("ui", "--port", port, config=False)
+    assert taken.returncode == 1 and taken.stdout == "" and f"Port {port} on 127.0.0.1" in taken.stderr
     unknown = workspace.run("ui", "--run", "nothing", config=False)
     assert unknown.returncode == 1 and "There is no run nothing" in unknown.stderr
