@@ -4,17 +4,20 @@ What machines can share, `$ENTAILMENT_STORE` keeps besides, if it is set: a fold
 encoders that were built, the features of all inputs, and the versions of data sets of our own.
 """
 
+import hashlib
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from entailment.errors import ConfigurationError
 from entailment.shared_store import SharedStore
 
 _LOG = logging.getLogger(__name__)
+_SPECIAL: Final = frozenset("%?#")
 PROJECT: Final = Path(__file__).resolve().parent.parent
 
 
@@ -102,7 +105,31 @@ class Workspace:
 def workspace() -> Workspace:
     """The workspace of this process. Steps and commands ask for it once; nothing in `entailment/` does."""
     named = os.environ.get("ENTAILMENT_HOME") or PROJECT / ".entailment"
-    return Workspace(Path(named).expanduser().resolve(), _address(os.environ.get("ENTAILMENT_STORE", "")))
+    home = _plainly_spelt(Path(named).expanduser().resolve())
+    return Workspace(home, _address(os.environ.get("ENTAILMENT_STORE", "")))
+
+
+def _plainly_spelt(home: Path) -> Path:
+    """The same folder by a path without the characters that end or encode something in the address of a database.
+
+    Raises ConfigurationError where no such path can be made.
+    """
+    if not _SPECIAL & set(str(home)):
+        return home
+    kept = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "entailment"
+    link = kept / hashlib.sha256(str(home).encode()).hexdigest()[:16]
+    try:
+        for folder in (home, kept):
+            folder.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            link.symlink_to(home)
+    except OSError as error:
+        raise ConfigurationError(
+            f"The path of the home {home} has one of {' '.join(sorted(_SPECIAL))} in it, which SQLite and MLflow take"
+            f" for something else, and a link to it cannot be made in {kept} ({error.strerror}). Set ENTAILMENT_HOME"
+            " to a folder without them."
+        ) from None
+    return link
 
 
 def _address(store: str) -> str:

@@ -61,6 +61,11 @@ def prepare_environment(*, named_stack: bool = False) -> None:
     home = workspace().home
     # His own database may be of another ZenML, which ours would change for good.
     os.environ["ZENML_CONFIG_PATH"] = os.environ.get("ZENML_CONFIG_PATH") or str(home / "zenml-config")
+    if "?" in str(Path(os.environ["ZENML_CONFIG_PATH"]).resolve()):
+        # ZenML resolves its folder, and SQLAlchemy takes what follows for options.
+        database = Path(os.environ["ZENML_CONFIG_PATH"]) / "local_stores" / "default_zen_store" / "zenml.db"
+        database.parent.mkdir(parents=True, exist_ok=True)
+        os.environ |= {"ZENML_STORE_TYPE": "sql", "ZENML_STORE_URL": f"sqlite:///{database}"}
     if not os.environ.get("MPLCONFIGDIR") and not _writable(Path.home() / ".config" / "matplotlib"):
         os.environ["MPLCONFIGDIR"] = str(home / "matplotlib")
     if not os.environ.get("KERAS_HOME"):

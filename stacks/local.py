@@ -45,8 +45,8 @@ def make_local_stack() -> tuple[str, str]:
 
 def _home_id() -> str:
     """Eight characters that tell this home from every other, kept in it with where it was made and its format."""
-    home = workspace().home
-    path = home / "id"
+    path = workspace().home / "id"
+    home = path.parent.resolve()
     if not path.is_file():
         with written_aside(path) as aside:
             aside.write_text(f"{uuid.uuid4().hex[:8]}\n{home}\n{_FORMAT}\n", encoding="utf-8")
@@ -87,8 +87,8 @@ def _find_or_make(client: Client, name: str) -> str:
 
 
 def artifact_folder() -> Path:
-    """Where the local stack keeps artifacts."""
-    return workspace().home / "zenml"
+    """Where the local stack keeps artifacts; as ZenML spells it, which refuses a folder behind a link."""
+    return workspace().home.resolve() / "zenml"
 
 
 def is_active() -> bool:

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 from entailment.configuration.loading import load_configuration
+from entailment.task import LABELS
 from tests.encoders.random_modules import write_network_weights, write_random_modules
 from tests.pipelines.workspace import PROJECT, STEPS, Workspace, logged_settings
 
@@ -210,7 +211,7 @@ def test_a_changed_file_is_seen(first, workspace):
 
 
 def test_a_step_runs_again_where_its_code_does_something_else(first, workspace, tmp_path):
-    copy = tmp_path / "project"
+    copy = tmp_path / "a%2Fb?c#d &+ö"
     ignored = shutil.ignore_patterns(".git", ".venv", ".entailment", "__pycache__", ".*cache")
     shutil.copytree(PROJECT, copy, ignore=ignored)
 
@@ -355,6 +356,29 @@ def test_what_the_user_set_for_other_projects_steers_nothing(first, workspace, t
     assert again["metrics"] == first["metrics"]
     assert not (tmp_path / ".config" / "zenml").exists() and (tmp_path / "home" / "zenml-config").is_dir()
     assert [path.name for path in (tmp_path / ".keras").iterdir()] == ["keras.json"]
+
+
+def test_any_character_may_stand_in_a_path(first, workspace, tmp_path):
+    folder = tmp_path / "feature%2Flogin?a#b &+ö"
+    shutil.copytree(workspace.folder / "data", folder / "data")
+    where = {
+        "ENTAILMENT_HOME": str(folder / "home"),
+        "ZENML_CONFIG_PATH": "",
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+    }
+    data = ("--dataset", str(folder / "data" / "pairs.csv"), "--images", str(folder / "data" / "images"))
+    there = workspace.result(*data, **where)
+    assert there["metrics"] == first["metrics"]
+    assert "nothing changed" in workspace.run(*data, **where).stdout
+    tuned = workspace.run("tune", "--trials", "1", "--folds", "2", *data, **where)
+    assert tuned.returncode == 0, tuned.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {folder.name, "cache"}
+    uri = f"sqlite:///{next((tmp_path / 'cache' / 'entailment').iterdir())}/mlflow.db"
+    loaded = "import mlflow, sys; mlflow.set_tracking_uri(sys.argv[1]); import pandas\n"
+    loaded += "model = mlflow.pyfunc.load_model('models:/multimodal-entailment@champion')\n"
+    loaded += "print(model.predict(pandas.DataFrame({'text_1': ['a'], 'text_2': ['b']}))['label'].item())"
+    answer = subprocess.run([sys.executable, "-c", loaded, uri], capture_output=True, text=True, cwd=tmp_path)
+    assert answer.stdout.strip() in LABELS, answer.stderr
 
 
 def test_databases_of_another_version_are_refused_in_words(workspace, tmp_path):
