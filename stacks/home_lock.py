@@ -1,5 +1,6 @@
 """One process at a time runs steps in a home: a whole run of our command or ZenML's, or one step of a schedule."""
 
+import shutil
 from contextlib import ExitStack
 
 from entailment.files import locked
@@ -8,17 +9,22 @@ from entailment.workspace import workspace
 _held: list[ExitStack] = []
 
 
-def hold_home() -> None:
+def hold_home() -> bool:
     """Waits for other processes' runs in this home and keeps them waiting until `release_home`.
 
-    A process that holds it already goes on: a step's process does before ZenML calls the hooks of the pipeline.
+    What killed processes were writing is removed then: only who holds the home writes there. A process that holds it
+    already goes on, and False is given: a step's process does before ZenML calls the hooks of the pipeline.
     """
-    if not _held:
-        lock = ExitStack()
-        lock.enter_context(
-            locked(workspace().home / "run.lock", "Another run is going in this home: waiting for its end.")
-        )
-        _held.append(lock)
+    if _held:
+        return False
+    lock = ExitStack()
+    lock.enter_context(
+        locked(workspace().home / "run.lock", "Another run is going in this home: waiting for its end.")
+    )
+    _held.append(lock)
+    for left in workspace().scratch.iterdir():
+        shutil.rmtree(left, ignore_errors=True)
+    return True
 
 
 def release_home() -> None:

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -356,6 +357,39 @@ def test_what_the_user_set_for_other_projects_steers_nothing(first, workspace, t
     assert again["metrics"] == first["metrics"]
     assert not (tmp_path / ".config" / "zenml").exists() and (tmp_path / "home" / "zenml-config").is_dir()
     assert [path.name for path in (tmp_path / ".keras").iterdir()] == ["keras.json"]
+
+
+def test_a_killed_run_is_ended_by_the_next_one(first, workspace, client):
+    command = [
+        sys.executable,
+        str(PROJECT / "run_pipeline.py"),
+        "--config",
+        str(workspace.folder / "small.yaml"),
+    ]
+    command += ["--no-cache", "--epochs", "100000"]
+    run = subprocess.Popen(
+        command, env=workspace.environment(), cwd=workspace.folder, stderr=subprocess.DEVNULL
+    )
+    experiment = client.get_experiment_by_name("multimodal-entailment").experiment_id
+
+    def going():
+        return client.search_runs([experiment], "attributes.status = 'RUNNING'")
+
+    deadline = time.monotonic() + 200
+    while not (going() and "train_loss" in going()[0].data.metrics):
+        assert run.poll() is None and time.monotonic() < deadline
+        time.sleep(0.1)
+    killed = going()[0].info
+    run.kill()
+    run.wait()
+    (workspace.home / "scratch" / "half").mkdir()
+    done = workspace.run("--no-cache")
+    assert done.returncode == 0 and f"{killed.run_name} was killed" in done.stderr
+    assert not going() and client.get_run(killed.run_id).info.status == "KILLED"
+    assert not list((workspace.home / "scratch").iterdir())
+    database = sqlite3.connect(next((workspace.folder / "zenml-config").rglob("zenml.db")))
+    states = dict(database.execute("select name, status from pipeline_run").fetchall())
+    assert states[killed.run_name] == "failed" and "running" not in states.values()
 
 
 def test_any_character_may_stand_in_a_path(first, workspace, tmp_path):
