@@ -13,14 +13,14 @@ from stacks.environment import prepare_environment
 
 
 @click.command(epilog=examples("promote 3", 'promote 3 --why "better on Implies"'))
-@click.argument("version")
+@click.argument("version", type=click.IntRange(1))
 @click.option("--why", default="by hand", show_default=True, help="The reason, kept with the version.")
 @model_options
 @json_option
-def promote(version: str, why: str, config: Path | None, assignments: tuple[str, ...], as_json: bool) -> None:
+def promote(version: int, why: str, config: Path | None, assignments: tuple[str, ...], as_json: bool) -> None:
     """Make VERSION of the registered model the champion."""
     _move_champion(
-        lambda registry, model: registry.promote(model, version, why), config, assignments, as_json
+        lambda registry, model: registry.promote(model, str(version), why), config, assignments, as_json
     )
 
 

@@ -154,6 +154,31 @@ def test_a_configuration_written_as_yaml_is_read_back(tmp_path):
     )
 
 
+def test_a_webhook_is_not_written_and_the_file_can_be_read(tmp_path):
+    configuration = with_values(Configuration(), {"schedule.alert_url": "https://hooks.example/secret"})
+    (tmp_path / "c.yaml").write_text(as_yaml(configuration, "made"))
+    written = (tmp_path / "c.yaml").read_text()
+    assert "secret and not in here" in written and "hooks.example" not in written and "***" not in written
+    assert load_configuration(tmp_path / "c.yaml") == Configuration()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "training: {epochs: 3}\nseed: 1\ntraining: {batch_size: 8}",
+            "line 3: 'training' stands in line 1 already",
+        ),
+        ("training:\n  epochs: 3\n  epochs: 4", "line 3: 'training.epochs' stands in line 2 already"),
+        ("tags: []\nparameters:\n  configuration: {}\ntags: [a]", "line 4: 'tags' stands in line 1 already"),
+    ],
+)
+def test_a_key_that_stands_twice_is_named(tmp_path, text, words):
+    (tmp_path / "c.yaml").write_text(text)
+    with pytest.raises(ConfigurationError, match=words):
+        load_configuration(tmp_path / "c.yaml")
+
+
 def test_the_webhook_is_shown_nowhere():
     from entailment.reporting.model_card import training_command
 

@@ -110,7 +110,14 @@ def with_values(configuration: Configuration, values: Mapping[str, Any]) -> Conf
 
 
 def as_yaml(configuration: Configuration, comment: str) -> str:
-    """Every key as YAML that `load_configuration` reads back to an equal configuration, below a comment."""
+    """Every key as YAML that `load_configuration` reads back to an equal configuration, below a comment.
+
+    A webhook is a secret and not written: a run by that file has none.
+    """
+    if configuration.schedule.alert_url:
+        comment += "\nschedule.alert_url is a secret and not in here: set it in a file of your own."
+        schedule = configuration.schedule.model_copy(update={"alert_url": None})
+        configuration = configuration.model_copy(update={"schedule": schedule})
     lines = "".join(f"# {line}".rstrip() + "\n" for line in comment.splitlines())
     content = {"parameters": {"configuration": configuration.model_dump(mode="json")}}
     return f"{lines}\n{yaml.safe_dump(content, sort_keys=False)}"
@@ -129,6 +136,7 @@ def _read(file: Path) -> _File:
         text = file.read_text(encoding="utf-8")
         content = yaml.safe_load(text) or {}
         tree = yaml.compose(text, yaml.SafeLoader)
+        _refuse_repeated(file, tree)
     except FileNotFoundError:
         raise ConfigurationError(
             f"There is no configuration file {file}. Give one with --config FILE."
@@ -179,6 +187,20 @@ def _lines(node: yaml.Node | None, prefix: str = "") -> Iterator[tuple[str, int]
         key = f"{prefix}{name.value}"
         yield key, name.start_mark.line + 1
         yield from _lines(value, f"{key}.")
+
+
+def _refuse_repeated(file: Path, node: yaml.Node | None, prefix: str = "") -> None:
+    """Raises ConfigurationError where a key stands twice: YAML would take the second and drop the first."""
+    seen: dict[str, int] = {}
+    for name, value in node.value if isinstance(node, yaml.MappingNode) else ():
+        key, line = f"{prefix}{name.value}", name.start_mark.line + 1
+        if key in seen:
+            raise ConfigurationError(
+                f"{file}, line {line}: '{key}' stands in line {seen[key]} already. Put what belongs to it in one"
+                " place."
+            )
+        seen[key] = line
+        _refuse_repeated(file, value, f"{key}.")
 
 
 def _lay_over(below: dict[str, Any], above: Mapping[str, Any]) -> None:

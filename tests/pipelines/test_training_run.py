@@ -278,6 +278,7 @@ def test_promote_and_rollback_move_the_champion_and_record_it(first, workspace, 
     assert tags["promotion.why"] == "better on rare classes" and tags["promotion.by"] and tags["promotion.at"]
     assert tags["promotion.outcome"] == "promoted" and tags["promotion.how"] == "person"
     assert workspace.run("promote", new, config=False).returncode == 1
+    assert workspace.run("promote", f"0{new}", config=False).returncode == 1  # 03 is 3, which is champion
     missing = workspace.run("promote", "99", "--json", config=False)
     assert missing.returncode == 1 and "There are: 1, " in json.loads(missing.stdout)["error"]
     back = json.loads(workspace.run("rollback", "--json", config=False).stdout)
