@@ -8,6 +8,8 @@ from typing import Any
 
 import mlflow
 import pandas as pd
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
 
 class RawPairsModel(mlflow.pyfunc.PythonModel):
@@ -27,8 +29,19 @@ class RawPairsModel(mlflow.pyfunc.PythonModel):
         model_input: pd.DataFrame,
         params: dict[str, Any] | None = None,
     ) -> pd.DataFrame:
-        """Predictions for each row of `model_input`."""
-        return self._reader.predict(model_input)
+        """Predictions for each row of `model_input`; where a row could not be scored its probabilities are None.
+
+        Raises MlflowException where a column is misspelt or none is known.
+        """
+        try:
+            answers = self._reader.predict(model_input)
+        except ValueError as error:
+            # MLflow's server says of any other error that it was unexpected.
+            raise MlflowException(str(error), INVALID_PARAMETER_VALUE) from None
+        if (answers["error"] == "").all():
+            return answers
+        # NaN is no JSON.
+        return answers.astype(object).where(answers.notna(), None)
 
 
 mlflow.models.set_model(RawPairsModel())

@@ -232,7 +232,7 @@ def _signature(labels: Sequence[str], columns: Sequence[tuple[str, str]]) -> mlf
 
 
 def _example(columns: Sequence[tuple[str, str]]) -> pd.DataFrame:
-    absent = {name: [b"" if kind == "binary" else ""] for name, kind in columns}
+    absent = {name: [""] for name, _ in columns}
     texts = {"text_1": ["The bridge opened on Monday."], "text_2": ["The bridge is still closed."]}
     return pd.DataFrame(absent | texts)
 

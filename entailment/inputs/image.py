@@ -1,5 +1,6 @@
 """Images: files found by their ids, resized pixels in the records, to vectors by an image encoder."""
 
+import base64
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from entailment.encoders.image import ImageEncoder
 
 INPUTS_AT_ONCE: Final = 32
+_WANTED: Final = "must be the bytes of an image file, in JSON and CSV as base64"
 LITE: Final = "network.tflite"
 THREADS: Final = 8
 """At most, in a registered model: each has the packed weights to itself, 40 MB."""
@@ -42,7 +44,6 @@ class Image(Kind):
     """An image, uint8 RGB [size, size, 3]."""
 
     plural = "images"
-    served_type = "binary"
 
     def is_in(self, pairs: "pd.DataFrame") -> bool:
         """Whether an image was found that can be used."""
@@ -138,18 +139,12 @@ class _TrainedImages:
 
 class _ServedImages(Served):
     def values(self, raw: Sequence[Any]) -> tuple[list[Any], list[str]]:
-        # A text here is the empty one, or no picture, which its row will say.
-        data = [v.encode("utf-8", "replace") if isinstance(v, str) else v for v in raw]
-        wrong = [v is not None and not isinstance(v, bytes | bytearray | memoryview) for v in data]
-        data = [b"" if bad or v is None else bytes(v) for v, bad in zip(data, wrong, strict=True)]
+        data, faults = zip(*map(_file_bytes, raw), strict=True) if raw else ((), ())
         limits = (self.settings[name] for name in ("size", "max_pixels", "max_decoded_bytes"))
         pixels, reasons = decode_images(data, *limits)
         values = [None if reason else image for image, reason in zip(pixels, reasons, strict=True)]
-        faults = [reason if given else "" for given, reason in zip(data, reasons, strict=True)]
-        for row, bad in enumerate(wrong):
-            if bad:
-                faults[row] = f"must be the bytes of an image file. Received: {type(raw[row]).__name__}"
-        return values, faults
+        undecodable = [reason if given else "" for given, reason in zip(data, reasons, strict=True)]
+        return values, [fault or reason for fault, reason in zip(faults, undecodable, strict=True)]
 
     def load(self) -> "Callable[[list[np.ndarray]], np.ndarray]":
         """On XNNPACK where the module brings a file for it."""
@@ -203,6 +198,20 @@ def _read(path: str) -> tuple[bytes, str]:
         return (Path(path).read_bytes() if path else b""), ""
     except OSError as error:
         return b"", f"{error.strerror} since it was found"
+
+
+def _file_bytes(value: Any) -> tuple[bytes, str]:
+    """The bytes of an image file that a request gives, as they are or as base64, and why there are none."""
+    if value is None or isinstance(value, bytes | bytearray | memoryview):
+        return bytes(value or b""), ""
+    if not isinstance(value, str):
+        return b"", f"{_WANTED}. Received: {type(value).__name__}"
+    if value.startswith(("http://", "https://", "data:")):
+        return b"", f"{_WANTED}, not an address"
+    try:
+        return base64.b64decode(value, validate=True), ""
+    except ValueError:
+        return b"", f"{_WANTED}. Received: a text that is no base64"
 
 
 def _cores() -> int:

@@ -120,7 +120,9 @@ class Kind:
     optional: ClassVar[bool] = True
     """Whether a row of the table may lack one side."""
     served_type: ClassVar[str] = "string"
-    """How MLflow calls the type of the raw value that a registered model takes."""
+    """How MLflow calls the type of the raw value that a registered model takes. Of `binary` it refuses a whole
+    request for one null and decodes base64 in some formats only; bytes pass as `string` too, base64 is decoded here.
+    """
 
     def __init__(self, name: str) -> None:
         """`name` is the file's."""

@@ -176,7 +176,8 @@ def test_whatever_is_in_one_row_the_others_are_answered(multimodal):
     np.testing.assert_allclose(
         answers[list(PROBABILITY)].iloc[0], alone[list(PROBABILITY)].iloc[0], atol=1e-6
     )
-    assert answers["error"].iloc[2] == "image_1: must be the bytes of an image file. Received: float"
+    wanted = "image_1: must be the bytes of an image file, in JSON and CSV as base64"
+    assert answers["error"].iloc[2] == f"{wanted}. Received: float"
     assert answers["error"].iloc[8] == "text_1: longer than 50 bytes"
     assert (answers["error"].iloc[[0, 6, 7]] == "").all()
 
