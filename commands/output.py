@@ -32,9 +32,11 @@ def results_or_failure(as_json: bool) -> Iterator[TextIO]:
         _fail(results, as_json, _INTERRUPTED, 130)
     except EntailmentError as error:
         _fail(results, as_json, str(error), error.exit_code)
-    except Exception as error:
-        if type(error).__name__ == _HOOK_FAILED and isinstance(error.__cause__, EntailmentError):
-            _fail(results, as_json, str(error.__cause__), error.__cause__.exit_code)
+    except Exception as raised:
+        # What a hook raises arrives wrapped.
+        error = (type(raised).__name__ == _HOOK_FAILED and raised.__cause__) or raised
+        if isinstance(error, EntailmentError):
+            _fail(results, as_json, str(error), error.exit_code)
         if type(error).__name__ in _INTERRUPTIONS:
             _fail(results, as_json, _INTERRUPTED, 130)
         if isinstance(error, OSError) and error.errno in DISK_FAULTS:

@@ -7,7 +7,7 @@ import pandas as pd
 from zenml import step
 
 from entailment.configuration.split import Split
-from entailment.data.split import FOLD_COLUMN, fold_pairs, leak_warning, split_report
+from entailment.data.split import FOLD_COLUMN, check_classes, fold_pairs, leak_warning, split_report
 from materializers.pairs import PairsMaterializer
 from materializers.report import ReportMaterializer
 from steps.fingerprint import cached_by, fingerprint
@@ -30,6 +30,7 @@ def fold(
     """Adds the column `fold` and reports class counts and leaks; `without_test` drops the usual test split."""
     folded = fold_pairs(resolved, config, folds, seed, without_test=without_test)
     report = split_report(folded, labels, FOLD_COLUMN)
+    check_classes(report)
     if warning := leak_warning(report):
         _LOG.warning("%s", warning)
     return folded, report

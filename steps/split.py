@@ -7,7 +7,7 @@ import pandas as pd
 from zenml import step
 
 from entailment.configuration.split import Split
-from entailment.data.split import leak_warning, split_pairs, split_report
+from entailment.data.split import check_classes, leak_warning, split_pairs, split_report
 from materializers.pairs import PairsMaterializer
 from materializers.report import ReportMaterializer
 from steps.fingerprint import cached_by, fingerprint
@@ -30,6 +30,7 @@ def split(
     """Adds the column `split` and reports class counts and leaks."""
     splits = split_pairs(resolved, config, seed)
     report = split_report(splits, labels)
+    check_classes(report)
     if warning := leak_warning(report):
         _LOG.warning("%s", warning)
     return splits, report

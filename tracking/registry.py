@@ -1,6 +1,7 @@
 """The registered model: its versions, and the aliases `champion` and `challenger`."""
 
 import json
+import logging
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -41,6 +42,7 @@ _PAIRS_FORMAT: Final = 1
 _KEPT: Final = 20
 """Moves of the champion that are remembered: an MLflow tag holds 5,000 characters."""
 _LIBRARIES: Final = ("mlflow", "tensorflow", "tensorflow-text", "numpy", "pandas", "pillow")
+_LOG = logging.getLogger(__name__)
 
 
 def register(
@@ -55,8 +57,8 @@ def register(
     """Logs the packed model and its card to the active run, registers it as a new version, moves the aliases.
 
     `decision` (`Decision.as_dict`) says whether the version becomes champion; without one the first version does, and
-    one on other data after one on generated data. A step that was killed here and runs again goes on with the version
-    that it has registered. Returns the version's number, as text.
+    one on other data after one on generated data, if its test split holds every class. A step that was killed here
+    and runs again goes on with the version that it has registered. Returns the version's number, as text.
     """
     hashes = {split: pair_hashes(splits[splits[SPLIT_COLUMN] == split]).tolist() for split in SPLITS}
     client = MlflowClient()
@@ -73,7 +75,9 @@ def register(
     with _one_at_a_time():
         _catch_up(model, client)
         if decision is None:
-            _give_alias(model, client, version, generated=source["generated"])
+            test = set(splits.loc[splits[SPLIT_COLUMN] == "test", LABEL])
+            lacking = [label for label in read_settings(package)["labels"] if label not in test]
+            _give_alias(model, client, version, generated=source["generated"], lacking=lacking)
         else:
             _follow(model, client, version, decision)
             # Behind the aliases: until it is there, a retraining on the same data is not taken for done.
@@ -237,9 +241,22 @@ def _example(columns: Sequence[tuple[str, str]]) -> pd.DataFrame:
     return pd.DataFrame(absent | texts)
 
 
-def _give_alias(model: str, client: MlflowClient, version: str, *, generated: bool) -> None:
+def _give_alias(
+    model: str, client: MlflowClient, version: str, *, generated: bool, lacking: Sequence[str]
+) -> None:
+    """Makes a version the champion that may be without a gate, and another one the challenger.
+
+    `lacking`: classes without a row in the test split; who was not judged on them is no champion by itself.
+    """
     current = champion_version(model)
     if current == version:
+        return
+    if lacking:
+        _LOG.warning(
+            "Version %s is no champion: its test split has no row of %s. Add rows of it, or: promote %s",
+            *(version, ", ".join(lacking), version),
+        )
+        client.set_registered_model_alias(model, CHALLENGER, version)
         return
     if not current:
         _crown(model, client, version, "the first version")

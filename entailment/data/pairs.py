@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _SHOWN = 5
+_BLANK = r"[\s\x00\u200b-\u200f\u2060\ufeff]*"
+"""Nothing to be seen: white space, NUL, and characters without width."""
+_ROUNDED = r"\d+(?:[.,]\d*)?[eE]\+?\d+|\d+[.,]0+"
+"""A number that went through a float: 1.33E+18, 1,33E+18, 1330800194863190016.0."""
 _ROWS_AT_ONCE = 2**16
 """Rows of which Python objects are made at once."""
 _LOG = logging.getLogger(__name__)
@@ -184,10 +188,11 @@ def _rules(
     for name in frame.columns.astype("str"):
         column = frame[name]
         if name in ID or (name in TEXT and labelled):
-            yield name, "must not be empty", column == ""
+            yield name, "must not be empty", column.str.fullmatch(_BLANK)
         if name in ID:
-            rounded = column.str.fullmatch(r"\d(\.\d+)?[eE]\+\d+")
-            yield name, "must be the whole number: a spreadsheet rounded this one", rounded
+            rounded = column.str.fullmatch(_ROUNDED)
+            cure = "must be the whole number: a spreadsheet made this of it; export the column as text"
+            yield name, cure, rounded
         if name in TEXT:
             long = _utf8_bytes(column) > max_text_bytes
             yield name, f"must be at most {max_text_bytes} bytes (ingest.max_text_bytes)", long

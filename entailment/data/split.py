@@ -129,6 +129,23 @@ def split_report(frame: "pd.DataFrame", labels: Sequence[str], column: str = SPL
     return {"counts": counts, "shared": shared_between_splits(frame, column)}
 
 
+def check_classes(report: Mapping[str, Any]) -> None:
+    """Raises DataError where `split_report`'s counts have no row of a class: in all, or to train on."""
+    counts: Mapping[str, Mapping[str, int]] = report["counts"]
+    for label in next(iter(counts.values())):
+        total = sum(split[label] for split in counts.values())
+        if not total:
+            raise DataError(
+                f"No row has the label {label}: a model could not learn it. Add rows of it, or leave it out of"
+                " task.labels."
+            )
+        if "train" in counts and not counts["train"][label]:
+            raise DataError(
+                f"The training split has none of the {total} row(s) of {label}: a model could not learn it. Add rows"
+                " of it, or lower split.test_fraction and split.validation_fraction."
+            )
+
+
 def leak_warning(report: Mapping[str, Any]) -> str | None:
     """One loud sentence when the splits share ids or texts, None when they do not."""
     shared = report["shared"]

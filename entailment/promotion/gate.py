@@ -81,14 +81,15 @@ class Decision:
 def decide(evidence: Evidence, config: Promotion, *, bootstrap_samples: int, seed: int) -> Decision:
     """Judges a challenger; it is promoted when every reason is passed.
 
-    Always: enough rows to judge by, better than always giving the most frequent answer, calibrated. With a champion
-    also: better than it, and worse by at most `config.max_loss` on every class and every slice that has rows enough.
+    Always: enough rows to judge by, of every class, better than always giving the most frequent answer, calibrated.
+    With a champion also: better than it, and worse by at most `config.max_loss` on every class and every slice that
+    has rows enough.
     The same evidence and seed give the same decision.
     """
     resampling = {"samples": bootstrap_samples, "confidence": config.confidence, "seed": seed}
     rows = _comparable(evidence)
-    reasons = [_enough_rows(evidence, rows, config), _above_baseline(evidence, resampling)]
-    reasons.append(_calibrated(evidence, config))
+    reasons = [_enough_rows(evidence, rows, config), _every_class(evidence)]
+    reasons += [_above_baseline(evidence, resampling), _calibrated(evidence, config)]
     if evidence.champion is not None and rows.any():
         reasons.append(_better(evidence, rows, resampling))
         reasons.append(_no_class_worse(evidence, rows, config))
@@ -127,6 +128,17 @@ def _enough_rows(evidence: Evidence, rows: NDArray[np.bool_], config: Promotion)
         text = f"{count} of {total} test rows that version {evidence.champion_version} answered and never trained on"
     figures = {"rows": count, "test_rows": total, "at_least": config.min_rows}
     return Reason("rows", count >= config.min_rows, f"{text}; at least {config.min_rows} are needed", figures)
+
+
+def _every_class(evidence: Evidence) -> Reason:
+    counts = np.bincount(evidence.labels, minlength=len(evidence.classes))
+    lacking = [name for name, count in zip(evidence.classes, counts, strict=True) if not count]
+    text = (
+        f"the test split has no row of {', '.join(lacking)}"
+        if lacking
+        else "the test split has rows of every class"
+    )
+    return Reason("every_class", not lacking, text, {"lacking": len(lacking)})
 
 
 def _above_baseline(evidence: Evidence, resampling: Mapping[str, Any]) -> Reason:

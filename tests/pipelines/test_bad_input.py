@@ -193,3 +193,14 @@ def test_no_space_is_said_plainly(workspace, tmp_path):
     )
     assert done.returncode == 1, done.stderr
     assert "No space left on device" in done.stderr.splitlines()[-1]
+
+
+def test_a_class_without_a_row_stops_the_run(workspace, pairs, tmp_path):
+    pairs.assign(label="Implies").to_csv(tmp_path / "one.csv", index=False)
+    for command in (("--dataset",), ("crossval", "--folds", "2", "--dataset")):
+        done = workspace.run(*command, str(tmp_path / "one.csv"), "--inputs", "text")
+        assert done.returncode == 1 and "Traceback" not in done.stderr
+        assert (
+            "No row has the label Contradictory" in done.stderr
+            and "leave it out of task.labels" in done.stderr
+        )

@@ -60,7 +60,7 @@ def test_a_better_challenger_is_promoted_with_every_reason():
     decision = judged(evidence())
     assert decision.promote and failed(decision) == []
     names = [reason.name for reason in decision.reasons]
-    assert names == ["rows", "baseline", "calibration", "better", "classes", "slices"]
+    assert names == ["rows", "every_class", "baseline", "calibration", "better", "classes", "slices"]
     slices = decision.reasons[-1]
     assert "first_half" in slices.figures and "tiny" not in slices.figures
 
@@ -119,7 +119,12 @@ def test_overconfidence_is_refused():
 
 def test_without_a_champion_the_baseline_is_what_is_to_be_beaten():
     decision = judged(evidence(champion=None, champion_version="", unseen=None))
-    assert decision.promote and [r.name for r in decision.reasons] == ["rows", "baseline", "calibration"]
+    assert decision.promote and [r.name for r in decision.reasons] == [
+        "rows",
+        "classes",
+        "baseline",
+        "calibration",
+    ]
     assert "no champion yet" in decision.reasons[0].text
 
 

@@ -70,6 +70,15 @@ def test_a_record_of_a_newer_version_stays_and_the_tags_hold_the_decision(client
     assert "is of format 2" in caplog.text and "newer version" in caplog.text
 
 
+def test_who_was_not_judged_on_every_class_is_no_champion_by_itself(client, caplog):
+    client.delete_registered_model_alias(MODEL, "champion")
+    registry._give_alias(MODEL, client, "2", generated=False, lacking=["Implies"])
+    assert aliases(client) == {"challenger": "2"}
+    assert "Version 2 is no champion: its test split has no row of Implies" in caplog.text
+    registry._give_alias(MODEL, client, "3", generated=False, lacking=[])
+    assert aliases(client)["champion"] == "3"
+
+
 def test_the_gate_and_a_person_leave_the_same_record(client):
     registry._follow(MODEL, client, "2", decision(True))
     assert aliases(client) == {"champion": "2"}
