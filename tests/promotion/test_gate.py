@@ -121,7 +121,7 @@ def test_without_a_champion_the_baseline_is_what_is_to_be_beaten():
     decision = judged(evidence(champion=None, champion_version="", unseen=None))
     assert decision.promote and [r.name for r in decision.reasons] == [
         "rows",
-        "classes",
+        "every_class",
         "baseline",
         "calibration",
     ]
