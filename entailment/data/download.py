@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -13,6 +12,7 @@ from typing import Any, Final, NoReturn
 
 from entailment.errors import DownloadError
 from entailment.files import free_bytes, locked, sha256_of_file
+from entailment.progress import progress_bar
 
 _TRIES: Final = 3
 _PAUSES_S: Final = (1.0, 4.0)
@@ -199,17 +199,8 @@ def _check_sizes(request: _Request, total: int | None, start: int) -> None:
 
 
 def _write(request: _Request, answer: Any, start: int, total: int | None) -> int:
-    from tqdm import tqdm
-
-    bar = tqdm(
-        desc=request.target.name,
-        total=total,
-        initial=start,
-        unit="B",
-        unit_scale=True,
-        file=sys.stderr,
-        disable=not request.progress,
-    )
+    shown, name = request.progress, request.target.name
+    bar = progress_bar(total, unit="B", what=name, shown=shown, initial=start, unit_scale=True)
     size = start
     with bar, request.part.open("ab" if start else "wb") as part:
         for block in _blocks(answer):

@@ -21,6 +21,7 @@ from entailment.encoders.handles import (
     resolve_handle,
 )
 from entailment.errors import EncoderError
+from entailment.progress import progress_bar
 
 LITE_BATCH: Final = 4
 LITE_THREADS: Final = 8
@@ -76,8 +77,6 @@ class ImageEncoder:
 
     def encode(self, images: np.ndarray, progress: bool = False) -> np.ndarray:
         """The vector of each image, float32 [n, width]; `images` are uint8 RGB [n, size, size, 3]."""
-        from tqdm import tqdm
-
         if images.dtype != np.uint8 or images.shape[1:] != (self.size, self.size, 3):
             raise EncoderError(
                 f"images must be uint8 [n, {self.size}, {self.size}, 3]. "
@@ -91,7 +90,7 @@ class ImageEncoder:
             return len(batch)
 
         with (
-            tqdm(total=len(images), desc="images", unit="image", disable=not progress) as bar,
+            progress_bar(len(images), unit="image", what="images", shown=progress) as bar,
             ThreadPoolExecutor(self._threads) as pool,
         ):
             for done in pool.map(encode, range(0, len(images), self._batch)):

@@ -18,6 +18,7 @@ from entailment.encoders.handles import (
 )
 from entailment.errors import EncoderError
 from entailment.files import read_json
+from entailment.progress import progress_bar
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -140,11 +141,9 @@ class TextEncoder:
         return self._encode(texts_1, texts_2, progress)
 
     def _encode(self, texts_1: Sequence[str], texts_2: Sequence[str] | None, progress: bool) -> np.ndarray:
-        from tqdm import tqdm
-
         vectors = np.empty((len(texts_1), self.width), np.float32)
         with (
-            tqdm(total=len(vectors), desc="texts", unit="text", disable=not progress) as bar,
+            progress_bar(len(vectors), unit="text", what="texts", shown=progress) as bar,
             ThreadPoolExecutor(IN_FLIGHT) as pool,
         ):
             for start in range(0, len(vectors), WINDOW):
@@ -214,11 +213,9 @@ class StringEncoder:
 
     def encode(self, texts: Sequence[str], progress: bool = False) -> np.ndarray:
         """The vector of each text, float32 [n, width], in the order of `texts`."""
-        from tqdm import tqdm
-
         vectors = np.empty((len(texts), self.width), np.float32)
         encoded = [text.encode("utf-8", "replace") for text in texts]
-        with tqdm(total=len(texts), desc="texts", unit="text", disable=not progress) as bar:
+        with progress_bar(len(texts), unit="text", what="texts", shown=progress) as bar:
             for start in range(0, len(texts), STRINGS):
                 batch = encoded[start : start + STRINGS]
                 # Always as many rows: what a text's vector is must not depend on how many are asked for.

@@ -16,6 +16,7 @@ from entailment.losses import LOSSES, LossFunction, LossSettings
 from entailment.model.adam import Adam
 from entailment.model.features import SplitFeatures
 from entailment.model.head import build_head, load_head, logits_model, set_temperature
+from entailment.progress import progress_bar
 from entailment.statistics.calibration import fit_temperature
 from entailment.statistics.metrics import macro_f1
 
@@ -133,8 +134,6 @@ class Course:
 
         `weights` are the variables that the best epoch's values are kept of.
         """
-        from tqdm import tqdm
-
         self._answer, self._labels, self._weights = answer, validation.labels, weights
         self._classes = len(validation.classes)
         self._loss, self._config, self._on_epoch = loss, config, on_epoch
@@ -142,7 +141,7 @@ class Course:
         self.best_epoch = 0
         self._best = -1.0
         self._best_weights: list[np.ndarray] = []
-        self._bar = tqdm(total=config.epochs, unit="epoch", desc="train")
+        self._bar = progress_bar(config.epochs, unit="epoch", what="train")
 
     def run(self, step: Step, batches: "Callable[[], Iterable[Sequence[Any]]]", rows: int) -> None:
         """Trains until it is time to stop; `batches` gives the batches of the next epoch, of `rows` rows together.
@@ -178,7 +177,8 @@ class Course:
         if self._config.keep == "last" or figures["val_macro_f1"] > self._best:
             self._best, self.best_epoch = figures["val_macro_f1"], epoch
             self._best_weights = [weight.numpy() for weight in self._weights]
-        self._bar.set_postfix(loss=f"{figures['train_loss']:.3f}", val_f1=f"{figures['val_macro_f1']:.3f}")
+        told = {"loss": f"{figures['train_loss']:.3f}", "val_f1": f"{figures['val_macro_f1']:.3f}"}
+        self._bar.set_postfix(told, refresh=False)
         self._bar.update()
         self._on_epoch(epoch, figures)
         patience = self._config.patience

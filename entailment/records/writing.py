@@ -13,6 +13,7 @@ from entailment.errors import DataError, ImageError
 from entailment.files import write_json, written_aside
 from entailment.inputs import kind
 from entailment.inputs.kind import Fault
+from entailment.progress import progress_bar
 from entailment.records.index import NO_KEY, IndexWriter, content_key
 from entailment.records.manifest import FORMAT, MANIFEST, file_entry
 from entailment.task import ID, KINDS, LABEL, LABEL_INDEX_COLUMN, columns_of, kinds_of
@@ -42,7 +43,6 @@ def write_records(frame: "pd.DataFrame", folder: Path, config: InputsConfigurati
         ImageError: an image cannot be decoded while the policy is `error`.
     """
     import numpy as np
-    from tqdm import tqdm
 
     manifest: dict[str, Any] = {
         "format": FORMAT,
@@ -52,7 +52,7 @@ def write_records(frame: "pd.DataFrame", folder: Path, config: InputsConfigurati
         "splits": {},
         "unreadable": [],
     }
-    with written_aside(folder) as aside, tqdm(total=len(frame), unit="pair", desc="records") as bar:
+    with written_aside(folder) as aside, progress_bar(len(frame), unit="pair", what="records") as bar:
         aside.mkdir()
         for split in frame[SPLIT_COLUMN].unique().tolist():
             rows = np.flatnonzero(frame[SPLIT_COLUMN] == split)

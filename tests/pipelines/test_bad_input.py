@@ -159,7 +159,7 @@ def test_interrupted_it_ends_with_130_and_the_next_run_is_whole(workspace):
     )
     seen = b""
     deadline = time.monotonic() + 200
-    while b"epoch/s" not in seen and time.monotonic() < deadline:
+    while b"Step `train` has started" not in seen and time.monotonic() < deadline:
         seen += running.stderr.read1(4096)
     running.send_signal(signal.SIGINT)
     out, err = running.communicate(timeout=120)
