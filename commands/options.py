@@ -126,7 +126,7 @@ def _overrides(options: dict[str, Any]) -> dict[str, Any]:
 
 def use_stack(name: str | None, configuration: "Configuration") -> None:
     """Selects the stack for this process, without a name the local one; raises ConfigurationError if absent."""
-    prepare_environment(named_stack=name is not None)
+    prepare_environment(keep_zenml=name is not None)
     from stacks.libraries import prepare_libraries
 
     prepare_libraries()

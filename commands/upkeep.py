@@ -147,22 +147,23 @@ def env(config: Path | None, assignments: tuple[str, ...]) -> None:
     ZenML's command line:
 
     \b
-      eval $(python run_pipeline.py env)
+      eval "$(python run_pipeline.py env)"
       zenml pipeline run pipelines.training.training -c zenml_config.yaml
     """
     with results_or_failure(as_json=False) as results:
         before = dict(os.environ)
         prepare_environment()
-        changed = {name: value for name, value in os.environ.items() if before.get(name) != value}
         from stacks.local import use_local_stack
 
         use_local_stack(model_name(config, assignments))
+        changed = {name: value for name, value in os.environ.items() if before.get(name) != value}
         changed |= workspace().variables | {"PYTHONPATH": _with_project(before.get("PYTHONPATH"))}
         changed["ZENML_ACTIVE_STACK_ID"] = os.environ["ZENML_ACTIVE_STACK_ID"]
-        for name in sorted(before.keys() - os.environ.keys()):
-            print(f"unset {name}", file=results)
+        # A semicolon each: unquoted, `eval $(...)` makes one line of all.
         for name, value in sorted(changed.items()):
-            print(f"export {name}={shlex.quote(value)}", file=results)
+            print(f"export {name}={shlex.quote(value)};", file=results)
+        for name in sorted(before.keys() - os.environ.keys()):
+            print(f"unset {name};", file=results)
 
 
 def _with_project(path: str | None) -> str:

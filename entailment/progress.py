@@ -17,5 +17,5 @@ def progress_bar(total: int | None, *, unit: str, what: str, shown: bool = True,
 
     if not sys.stderr.isatty():
         rate = "{desc}: {n_fmt} of {total_fmt}, {elapsed} so far{postfix}\n"
-        options |= {"mininterval": _SECONDS, "delay": _SECONDS, "bar_format": rate}
+        options |= {"mininterval": _SECONDS, "maxinterval": _SECONDS, "delay": _SECONDS, "bar_format": rate}
     return tqdm(total=total, unit=unit, desc=what, disable=not shown, **options)

@@ -4,6 +4,7 @@ What machines can share, `$ENTAILMENT_STORE` keeps besides, if it is set: a fold
 encoders that were built, the features of all inputs, and the versions of data sets of our own.
 """
 
+import errno
 import hashlib
 import logging
 import os
@@ -32,7 +33,9 @@ class Workspace:
     @property
     def variables(self) -> dict[str, str]:
         """What tells another process of this machine that this is its workspace."""
-        return {"ENTAILMENT_HOME": str(self.home)} | ({"ENTAILMENT_STORE": self.store} if self.store else {})
+        return {"ENTAILMENT_HOME": str(self.home.resolve())} | (
+            {"ENTAILMENT_STORE": self.store} if self.store else {}
+        )
 
     @property
     def shared(self) -> SharedStore | None:
@@ -116,13 +119,15 @@ def _plainly_spelt(home: Path) -> Path:
     """
     if not _SPECIAL & set(str(home)):
         return home
-    kept = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "entailment"
+    kept = Path.home() / ".cache" / "entailment"
     link = kept / hashlib.sha256(str(home).encode()).hexdigest()[:16]
     try:
         for folder in (home, kept):
             folder.mkdir(parents=True, exist_ok=True)
         with suppress(FileExistsError):
             link.symlink_to(home)
+        if link.resolve() != home:
+            raise FileExistsError(errno.EEXIST, "something else is there", str(link))
     except OSError as error:
         raise ConfigurationError(
             f"The path of the home {home} has one of {' '.join(sorted(_SPECIAL))} in it, which SQLite and MLflow take"

@@ -7,6 +7,7 @@ What he sets for this one counts; the documents name those variables.
 import os
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -36,22 +37,28 @@ _FIXED: Final = {
     "TF_ENABLE_ONEDNN_OPTS": "1",
 }
 """Set whatever the user has set."""
-_STEERING: Final = ("TF_USE_LEGACY_KERAS", "TF_XLA_FLAGS", "TF_DETERMINISTIC_OPS", "XLA_FLAGS")
-"""Taken away: they change what is computed."""
-_OF_STORES: Final = ("MLFLOW_", "ZENML_")
-"""Taken away with all that begins so, where the local stack is used: they name other stores, runs and stacks."""
+_STEERING: Final = (
+    *("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID"),
+    *("MLFLOW_EXPERIMENT_NAME", "MLFLOW_ACTIVE_MODEL_ID", "MLFLOW_BACKEND_STORE_URI"),
+    *("MLFLOW_REGISTRY_STORE_URI", "MLFLOW_READ_REPLICA_BACKEND_STORE_URI", "MLFLOW_DEFAULT_ARTIFACT_ROOT"),
+    *("TF_USE_LEGACY_KERAS", "TF_XLA_FLAGS", "TF_DETERMINISTIC_OPS", "XLA_FLAGS"),
+)
+"""Taken away: they name other stores and runs, or change what is computed."""
+_OF_ZENML: Final = "ZENML_"
+"""Taken away with all that begins so, where the local stack is used."""
 _KEPT: Final = ("ZENML_CONFIG_PATH", "ZENML_LOGGING_COLORS_DISABLED", *_DEFAULTS, *_FIXED)
 
 
-def prepare_environment(*, named_stack: bool = False) -> None:
+def prepare_environment(*, keep_zenml: bool = False) -> None:
     """Sets what our process needs, and takes away what would steer it elsewhere.
 
-    With a `named_stack` the user means his own ZenML and MLflow: their variables stay. Everything that libraries keep
+    With `keep_zenml` ZenML's variables stay: the user means his own ZenML (`--stack NAME`), or ZenML itself has set
+    them for a step. Everything that libraries keep
     lies in the home, unless ZENML_CONFIG_PATH, MPLCONFIGDIR or KERAS_HOME name another folder.
     """
     for name in list(os.environ):
-        of_stores = name.startswith(_OF_STORES) and name not in _KEPT and not named_stack
-        if name in _STEERING or of_stores:
+        of_zenml = name.startswith(_OF_ZENML) and name not in _KEPT and not keep_zenml
+        if name in _STEERING or of_zenml:
             del os.environ[name]
     os.environ.update(_FIXED)
     for name, value in _DEFAULTS.items():
@@ -74,13 +81,18 @@ def prepare_environment(*, named_stack: bool = False) -> None:
 
 def _keras_home(home: Path) -> Path:
     """A folder for Keras without the user's settings (`keras.json`), but with the weights that he has."""
-    folder, his = home / "keras", Path.home() / ".keras" / "models"
-    models = folder / "models"
-    if his.is_dir() and not models.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        models.unlink(missing_ok=True)
-        models.symlink_to(his)
-    return folder
+    models = home / "keras" / "models"
+    with suppress(OSError):
+        his = sorted((Path.home() / ".keras" / "models").glob("*"))
+        if his:
+            models.mkdir(parents=True, exist_ok=True)
+        for file in his:
+            with suppress(FileExistsError):
+                (models / file.name).symlink_to(file)
+        for link in models.glob("*"):
+            if link.is_symlink() and not link.exists():
+                link.unlink(missing_ok=True)
+    return home / "keras"
 
 
 def _writable(folder: Path) -> bool:

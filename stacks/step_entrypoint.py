@@ -4,8 +4,9 @@ import os
 import sys
 import threading
 import time
+from pathlib import Path
 
-from entailment.errors import EntailmentError
+from entailment.errors import EntailmentError, ScheduleError
 from stacks.environment import prepare_environment
 
 
@@ -13,7 +14,7 @@ def main(arguments: list[str]) -> int:
     """Runs the step that the arguments name; gives the exit code."""
     _end_with_parent()
     # What ZenML tells a step through variables stays.
-    prepare_environment(named_stack=True)
+    prepare_environment(keep_zenml=True)
     from stacks.home_lock import hold_home
     from stacks.libraries import prepare_libraries
     from stacks.local import make_local_stack
@@ -21,6 +22,7 @@ def main(arguments: list[str]) -> int:
 
     prepare_libraries()
     try:
+        _refuse_foreign_zenml()
         hold_home()
         # An update may have changed what the stacks of this home are made of.
         make_local_stack()
@@ -29,6 +31,22 @@ def main(arguments: list[str]) -> int:
         print(f"Error: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _refuse_foreign_zenml() -> None:
+    """Raises ScheduleError where ZenML told this step of a database that is not the one which this program opens.
+
+    An earlier version made the schedule: it kept ZenML's database with the user's own.
+    """
+    told = os.environ.get("ZENML_STORE_URL", "")
+    ours = Path(os.environ["ZENML_CONFIG_PATH"]).resolve()
+    if told.startswith("sqlite:///") and not Path(told.removeprefix("sqlite:///")).resolve().is_relative_to(
+        ours
+    ):
+        raise ScheduleError(
+            f"An earlier version made this schedule, with ZenML's database {told}; ours is in {ours}. Make it anew:"
+            " schedule --delete NAME, then schedule --cron."
+        )
 
 
 def _end_with_parent() -> None:

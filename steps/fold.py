@@ -30,7 +30,7 @@ def fold(
     """Adds the column `fold` and reports class counts and leaks; `without_test` drops the usual test split."""
     folded = fold_pairs(resolved, config, folds, seed, without_test=without_test)
     report = split_report(folded, labels, FOLD_COLUMN)
-    check_classes(report)
+    check_classes(report, without_test=without_test)
     if warning := leak_warning(report):
         _LOG.warning("%s", warning)
     return folded, report

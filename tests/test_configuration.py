@@ -162,6 +162,14 @@ def test_a_webhook_is_not_written_and_the_file_can_be_read(tmp_path):
     assert load_configuration(tmp_path / "c.yaml") == Configuration()
 
 
+def test_merged_keys_of_yaml_are_no_repetition(tmp_path):
+    anchors = "extra:\n  a: &a {epochs: 3}\n  b: &b {batch_size: 8}\n"
+    (tmp_path / "c.yaml").write_text(
+        f"{anchors}parameters: {{configuration: {{training: {{<<: *a, <<: *b}}}}}}"
+    )
+    assert load_configuration(tmp_path / "c.yaml").training.batch_size == 8
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

@@ -31,7 +31,8 @@ def load_champion(
     folder = (
         Path(source["images"]) if source["images"] and "image" not in kinds_of(configuration.inputs) else None
     )
-    images = folder if folder and folder.is_dir() else None
+    images, limits = folder if folder and folder.is_dir() else None, configuration.images
+    pairs = trained_pairs(model, version)
     return Champion(
-        version, predictor, labels, trained_pairs(model, version), images, configuration.images.max_pixels
+        version, predictor, labels, pairs, images, limits.max_pixels, limits.max_decoded_bytes
     ), ""

@@ -1,12 +1,17 @@
 """MLflow's database in the home, at the version that this MLflow reads."""
 
-import shutil
+import fcntl
+import logging
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
 from entailment.errors import RegistryError
 from entailment.files import written_aside
 
+_LOG = logging.getLogger(__name__)
 _OUT_OF_DATE: Final = "out-of-date database schema"
 """What MLflow says of a database that an older or a newer one wrote."""
 
@@ -17,17 +22,20 @@ def is_of_another_version(error: Exception) -> bool:
 
 
 def upgrade(database: Path) -> None:
-    """Brings a database that an older MLflow wrote to today's version: aside, then renamed.
+    """Brings a database that an older MLflow wrote to today's version: aside, then renamed; the old one is kept.
 
-    Raises RegistryError where a newer MLflow wrote it.
+    Raises RegistryError where a newer MLflow wrote it, or a run is going in the home.
     """
     from alembic.util.exc import CommandError
     from mlflow.store.db.utils import _upgrade_db
     from mlflow.version import VERSION
     from sqlalchemy import create_engine
 
-    with written_aside(database) as aside:
-        shutil.copyfile(database, aside)
+    before = database.with_suffix(".before.db")
+    with _no_run(database.parent), written_aside(database) as aside:
+        for copy in (aside, before):
+            with closing(sqlite3.connect(database)) as old, closing(sqlite3.connect(copy)) as new:
+                old.backup(new)
         engine = create_engine(f"sqlite:///{aside}")
         try:
             _upgrade_db(engine)
@@ -39,3 +47,17 @@ def upgrade(database: Path) -> None:
             ) from None
         finally:
             engine.dispose()
+    _LOG.warning("%s was of an older MLflow and is upgraded; as it was it is kept in %s.", database, before)
+
+
+@contextmanager
+def _no_run(home: Path) -> Iterator[None]:
+    with (home / "run.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RegistryError(
+                f"The MLflow database in {home} is of an older version and has to be upgraded, but a run is going"
+                " there. Run again when it has ended."
+            ) from None
+        yield

@@ -1,32 +1,29 @@
 """Runs that a killed process left behind."""
 
 import logging
-from typing import Final
+from collections.abc import Callable
 
 from mlflow import MlflowClient
 from mlflow.entities import RunStatus
 
-_STARTED_BY_US: Final = ("zenml", "mlflow.parentRunId")
-"""Tags of the runs that our steps begin: ZenML's tracker sets the first, a child run has the second."""
 _LOG = logging.getLogger(__name__)
 
 
-def close_killed_runs() -> list[str]:
-    """Ends the runs in the home's database that no step is logging to any more, as killed; gives their names.
+def close_killed_runs(is_dead: Callable[[str], bool]) -> None:
+    """Ends the runs in the home's database that no process is logging to any more, as killed.
 
-    To be called while the home is held and before a run is begun: a run is RUNNING only within a step, and every step
-    holds the home.
+    `is_dead` says whether the run of a pipeline, named as its MLflow run is, is going no more; a child is as its
+    parent is.
     """
     client = MlflowClient()
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     if not experiments:
-        return []
-    closed = []
+        return
     for run in client.search_runs(experiments, "attributes.status = 'RUNNING'", max_results=1000):
-        if any(tag in run.data.tags for tag in _STARTED_BY_US):
+        parent = run.data.tags.get("mlflow.parentRunId")
+        name = client.get_run(parent).info.run_name if parent else run.info.run_name
+        if is_dead(str(name)):
             _LOG.warning(
                 "The MLflow run %s was killed while it was going: it is ended as such.", run.info.run_name
             )
             client.set_terminated(run.info.run_id, RunStatus.to_string(RunStatus.KILLED))
-            closed.append(str(run.info.run_name))
-    return closed

@@ -29,19 +29,28 @@ class RawPairsModel(mlflow.pyfunc.PythonModel):
         model_input: pd.DataFrame,
         params: dict[str, Any] | None = None,
     ) -> pd.DataFrame:
-        """Predictions for each row of `model_input`; where a row could not be scored its probabilities are None.
+        """Predictions for each row of `model_input`; NaN, in JSON null, where one could not be scored.
 
-        Raises MlflowException where a column is misspelt or none is known.
+        Raises MlflowException, which is a ValueError too, where a column is misspelt or none is known.
         """
         try:
-            answers = self._reader.predict(model_input)
+            return _Answers(self._reader.predict(model_input))
         except ValueError as error:
-            # MLflow's server says of any other error that it was unexpected.
-            raise MlflowException(str(error), INVALID_PARAMETER_VALUE) from None
-        if (answers["error"] == "").all():
-            return answers
-        # NaN is no JSON.
-        return answers.astype(object).where(answers.notna(), None)
+            if type(error).__name__ == "ColumnError":
+                raise _RefusedError(str(error), INVALID_PARAMETER_VALUE) from None
+            raise
+
+
+class _RefusedError(MlflowException, ValueError):
+    """MLflow's server says of any other error that it was unexpected."""
+
+
+class _Answers(pd.DataFrame):
+    """Answers that become JSON with null where a row could not be scored: NaN is none."""
+
+    def to_dict(self, *arguments: Any, **options: Any) -> Any:
+        """As of any frame, with None for NaN."""
+        return pd.DataFrame(self).astype(object).where(self.notna(), None).to_dict(*arguments, **options)
 
 
 mlflow.models.set_model(RawPairsModel())

@@ -194,7 +194,7 @@ def _refuse_repeated(file: Path, node: yaml.Node | None, prefix: str = "") -> No
     seen: dict[str, int] = {}
     for name, value in node.value if isinstance(node, yaml.MappingNode) else ():
         key, line = f"{prefix}{name.value}", name.start_mark.line + 1
-        if key in seen:
+        if key in seen and name.tag != "tag:yaml.org,2002:merge":
             raise ConfigurationError(
                 f"{file}, line {line}: '{key}' stands in line {seen[key]} already. Put what belongs to it in one"
                 " place."

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _SHOWN = 5
 _BLANK = r"[\s\x00\u200b-\u200f\u2060\ufeff]*"
 """Nothing to be seen: white space, NUL, and characters without width."""
-_ROUNDED = r"\d+(?:[.,]\d*)?[eE]\+?\d+|\d+[.,]0+"
+_ROUNDED = r"\d+(?:[.,]\d*)?[eE]\+\d+|\d+[.,]\d*[eE]\d+|\d+[.,]0+"
 """A number that went through a float: 1.33E+18, 1,33E+18, 1330800194863190016.0."""
 _ROWS_AT_ONCE = 2**16
 """Rows of which Python objects are made at once."""

@@ -129,14 +129,18 @@ def split_report(frame: "pd.DataFrame", labels: Sequence[str], column: str = SPL
     return {"counts": counts, "shared": shared_between_splits(frame, column)}
 
 
-def check_classes(report: Mapping[str, Any]) -> None:
-    """Raises DataError where `split_report`'s counts have no row of a class: in all, or to train on."""
+def check_classes(report: Mapping[str, Any], *, without_test: bool = False) -> None:
+    """Raises DataError where `split_report`'s counts have no row of a class: in all, or to train on.
+
+    `without_test`: the rows of the test split are not among them.
+    """
+    where = " outside the test split" if without_test else ""
     counts: Mapping[str, Mapping[str, int]] = report["counts"]
     for label in next(iter(counts.values())):
         total = sum(split[label] for split in counts.values())
         if not total:
             raise DataError(
-                f"No row has the label {label}: a model could not learn it. Add rows of it, or leave it out of"
+                f"No row{where} has the label {label}: a model could not learn it. Add rows of it, or leave it out of"
                 " task.labels."
             )
         if "train" in counts and not counts["train"][label]:

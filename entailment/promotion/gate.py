@@ -88,7 +88,7 @@ def decide(evidence: Evidence, config: Promotion, *, bootstrap_samples: int, see
     """
     resampling = {"samples": bootstrap_samples, "confidence": config.confidence, "seed": seed}
     rows = _comparable(evidence)
-    reasons = [_enough_rows(evidence, rows, config), _every_class(evidence)]
+    reasons = [_enough_rows(evidence, rows, config), _every_class(evidence, rows)]
     reasons += [_above_baseline(evidence, resampling), _calibrated(evidence, config)]
     if evidence.champion is not None and rows.any():
         reasons.append(_better(evidence, rows, resampling))
@@ -130,14 +130,11 @@ def _enough_rows(evidence: Evidence, rows: NDArray[np.bool_], config: Promotion)
     return Reason("rows", count >= config.min_rows, f"{text}; at least {config.min_rows} are needed", figures)
 
 
-def _every_class(evidence: Evidence) -> Reason:
-    counts = np.bincount(evidence.labels, minlength=len(evidence.classes))
+def _every_class(evidence: Evidence, rows: NDArray[np.bool_]) -> Reason:
+    counts = np.bincount(evidence.labels[rows], minlength=len(evidence.classes))
     lacking = [name for name, count in zip(evidence.classes, counts, strict=True) if not count]
-    text = (
-        f"the test split has no row of {', '.join(lacking)}"
-        if lacking
-        else "the test split has rows of every class"
-    )
+    what = "the test split has" if evidence.champion is None else "those test rows have"
+    text = f"{what} no row of {', '.join(lacking)}" if lacking else f"{what} rows of every class"
     return Reason("every_class", not lacking, text, {"lacking": len(lacking)})
 
 

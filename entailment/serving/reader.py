@@ -25,6 +25,10 @@ Encode = Callable[[Mapping[str, Sequence[tuple[Any, Any]]]], Any]
 """By kind of input both sides of some rows, None where absent -> float32 inputs of the head, by name."""
 
 
+class ColumnError(ValueError):
+    """A column is misspelt, or none is known."""
+
+
 class Reader:
     """A package, loaded: encoders, head and settings.
 
@@ -54,7 +58,7 @@ class Reader:
             scored) label is empty and the probabilities are NaN.
 
         Raises:
-            ValueError: a column is misspelt, or none is known.
+            ColumnError: a column is misspelt, or none is known; a ValueError.
         """
         import pandas as pd
 
@@ -156,12 +160,12 @@ def _columns(kind: str) -> tuple[str, str]:
 def _check_columns(names: Sequence[str], known: Sequence[str]) -> None:
     for name in set(names) - set(known):
         if near := difflib.get_close_matches(name, known, n=1, cutoff=0.8):
-            raise ValueError(
+            raise ColumnError(
                 f"There is no column '{name}'. Did you mean '{near[0]}'? Rename it, or leave it out."
             )
     if not set(names) & set(known):
         given = ", ".join(names) or "none"
-        raise ValueError(f"At least one of the columns {', '.join(known)} must be there. Received: {given}.")
+        raise ColumnError(f"At least one of the columns {', '.join(known)} must be there. Received: {given}.")
 
 
 def _column(frame: "pd.DataFrame", name: str) -> list[Any]:

@@ -70,6 +70,11 @@ def test_wrong_values_are_named_by_row_and_column(tmp_path, column, value, expec
     assert len(str(caught.value)) < 1000
 
 
+@pytest.mark.parametrize("value", ["12e34567", "7e", "1330800194863190016", "0x1E+5", "a1.0"])
+def test_ids_that_only_look_like_rounded_numbers_are_taken(tmp_path, value):
+    assert read(write(tmp_path / "p.csv", [[value, *ROW[1:]]]))["id_1"].item() == value
+
+
 def test_faults_are_in_the_order_of_the_file_and_the_rest_is_counted(tmp_path):
     wrong = ["1.2E+18", "", "", "", "x" * 2000, "", "Maybe"]
     with pytest.raises(DataError) as caught:

@@ -9,6 +9,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 from pathlib import Path
@@ -435,6 +436,11 @@ def test_a_request_with_a_fault_is_told_so_and_its_other_rows_are_answered(serve
         == "image_1: must be the bytes of an image file, in JSON and CSV as base64, not an address"
     )
     assert "is no base64" in other["error"] and other["p_implies"] is None
+    wrapped = {
+        **texts,
+        "image_1": "\n".join(textwrap.wrap(base64.b64encode(b"no picture" * 20).decode(), 76)),
+    }
+    assert "not a JPEG" in served({"dataframe_records": [wrapped]})[1]["predictions"][0]["error"]
     status, answer = served({"dataframe_records": [{"text1": "a"}, {"text1": "b"}]})
     assert (
         status == 400 and "At least one of the columns text_1, text_2, image_1, image_2" in answer["message"]
@@ -480,7 +486,7 @@ def test_any_character_may_stand_in_a_path(first, workspace, tmp_path):
     where = {
         "ENTAILMENT_HOME": str(folder / "home"),
         "ZENML_CONFIG_PATH": "",
-        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+        **dict.fromkeys(("HOME", "KERAS_HOME", "MPLCONFIGDIR"), str(tmp_path / "user")),
     }
     data = ("--dataset", str(folder / "data" / "pairs.csv"), "--images", str(folder / "data" / "images"))
     there = workspace.result(*data, **where)
@@ -488,8 +494,8 @@ def test_any_character_may_stand_in_a_path(first, workspace, tmp_path):
     assert "nothing changed" in workspace.run(*data, **where).stdout
     tuned = workspace.run("tune", "--trials", "1", "--folds", "2", *data, **where)
     assert tuned.returncode == 0, tuned.stderr
-    assert {path.name for path in tmp_path.iterdir()} == {folder.name, "cache"}
-    uri = f"sqlite:///{next((tmp_path / 'cache' / 'entailment').iterdir())}/mlflow.db"
+    assert {path.name for path in tmp_path.iterdir()} == {folder.name, "user"}
+    uri = f"sqlite:///{next((tmp_path / 'user' / '.cache' / 'entailment').iterdir())}/mlflow.db"
     loaded = "import mlflow, sys; mlflow.set_tracking_uri(sys.argv[1]); import pandas\n"
     loaded += "model = mlflow.pyfunc.load_model('models:/multimodal-entailment@champion')\n"
     loaded += "print(model.predict(pandas.DataFrame({'text_1': ['a'], 'text_2': ['b']}))['label'].item())"

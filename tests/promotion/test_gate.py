@@ -117,6 +117,13 @@ def test_overconfidence_is_refused():
     assert failed(decision) == ["calibration"] and "0.500" in decision.why
 
 
+def test_rows_that_both_are_compared_on_must_hold_every_class():
+    decision = judged(evidence(unseen=LABELS != 2))
+    assert not decision.promote and "every_class" in failed(decision)
+    reason = next(reason for reason in decision.reasons if reason.name == "every_class")
+    assert "no row of" in reason.text
+
+
 def test_without_a_champion_the_baseline_is_what_is_to_be_beaten():
     decision = judged(evidence(champion=None, champion_version="", unseen=None))
     assert decision.promote and [r.name for r in decision.reasons] == [

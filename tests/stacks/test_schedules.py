@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from entailment.errors import ScheduleError
-from stacks import schedules
+from stacks import schedules, step_entrypoint
 from summaries.runs import schedules_table
 
 SCHEDULE = SimpleNamespace(name="home:often", cron_expression="0 0 1 1 *", pipeline_id=None)
@@ -81,3 +81,12 @@ def test_schedules_that_an_earlier_version_made_are_listed_and_deleted(user_s_ze
     schedules.delete_schedule("often")
     assert schedules.list_schedules()[0] == [] and user_s_zenml.read_bytes() == before
     assert list(user_s_zenml.parent.iterdir()) == [user_s_zenml]
+
+
+def test_a_step_of_an_earlier_version_s_schedule_is_refused(monkeypatch, tmp_path):
+    monkeypatch.setenv("ZENML_CONFIG_PATH", str(tmp_path / "home" / "zenml-config"))
+    monkeypatch.setenv("ZENML_STORE_URL", f"sqlite:///{tmp_path}/home/zenml-config/local_stores/zenml.db")
+    step_entrypoint._refuse_foreign_zenml()
+    monkeypatch.setenv("ZENML_STORE_URL", f"sqlite:///{tmp_path}/.config/zenml/zenml.db")
+    with pytest.raises(ScheduleError, match="An earlier version made this schedule"):
+        step_entrypoint._refuse_foreign_zenml()
