@@ -2,6 +2,9 @@
 """The command line. `python run_pipeline.py --help` lists the commands; `commands/` holds them."""
 
 import sys
+import tomllib
+from importlib.metadata import version
+from pathlib import Path
 
 import click
 
@@ -46,12 +49,32 @@ class _TrainByDefault(click.Group):
     """Runs `train` when no command is named."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if not args or (args[0].startswith("-") and args[0] not in ("--help", "-h")):
+        if not args or (args[0].startswith("-") and args[0] not in ("--help", "-h", "--version")):
             args = ["train", *args]
         return super().parse_args(ctx, args)
 
 
+def _print_version(context: click.Context, _: click.Parameter, given: bool) -> None:
+    if given:
+        told = tomllib.loads((Path(__file__).parent / "pyproject.toml").read_text(encoding="utf-8"))[
+            "project"
+        ]
+        libraries = ", ".join(
+            f"{name} {version(name)}" for name in ("zenml", "mlflow", "tensorflow", "keras")
+        )
+        click.echo(f"{told['name']} {told['version']} ({libraries}, Python {sys.version.split()[0]})")
+        context.exit()
+
+
 @click.group(cls=_TrainByDefault, context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EXAMPLES)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the version of this program and of its libraries.",
+)
 def cli() -> None:
     """Does the second of two posts contradict the first, follow from it, or neither?
 

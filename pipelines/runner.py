@@ -16,6 +16,7 @@ from entailment.data.versions import fetch_versions
 from entailment.encoders.feature_store import Usage
 from entailment.errors import EntailmentError
 from entailment.files import written_aside
+from entailment.task import kinds_of
 from entailment.trials.variants import Variant
 from entailment.workspace import workspace
 from pipelines.comparison import comparison
@@ -67,7 +68,8 @@ class TrainingResult:
     steps: int
     """How many steps there are."""
     source: dict[str, Any]
-    image_report: dict[str, Any]
+    image_report: dict[str, Any] | None
+    """None where the model sees no images."""
     split_report: dict[str, Any]
     features: Usage
     """What the feature store was asked for when the model was trained and evaluated."""
@@ -172,11 +174,12 @@ def run_training(run_configuration: RunConfiguration, *, use_cache: bool = True)
     """
     run = _run(training, use_cache, run_configuration)
     registered, report = run.load("register", "model_version"), run.load("evaluate", "report")
+    seen = kinds_of(run_configuration.configuration.inputs)
     return TrainingResult(
         cached=run.cached,
         steps=len(run.steps),
         source=run.load("ingest", "source"),
-        image_report=run.load("resolve_image_paths", "image_report"),
+        image_report=run.load("resolve_image_paths", "image_report") if "image" in seen else None,
         split_report=run.load("split", "split_report"),
         features=Usage(**run.load("train", "course")["features"]) + Usage(**report["features"]),
         metrics=report["metrics"],

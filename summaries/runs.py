@@ -37,6 +37,11 @@ def training_summary(result: TrainingResult) -> str:
         _steps_line(result.cached, result.steps),
         f"Data      {source['name']} ({generated}{source['rows']} pairs, sha256 {source['sha256'][:12]})",
         f"Split     train {rows['train']}, validation {rows['validation']}, test {rows['test']}",
+        *(
+            f"          no test row of {label}: no figure speaks of it"
+            for label, n in counts["test"].items()
+            if not n
+        ),
         f"Images    {_images_line(result.image_report)}",
         f"Features  {_features_line(result.features)}",
         f"Test      macro-F1 {metrics['test_macro_f1']:.3f} ({result.confidence:.0%} interval"
@@ -200,7 +205,9 @@ def _steps_line(cached: list[str], total: int) -> str:
     )
 
 
-def _images_line(report: dict[str, Any]) -> str:
+def _images_line(report: dict[str, Any] | None) -> str:
+    if report is None:
+        return "not used"
     counts = {status: sum(side[status] for side in report["counts"].values()) for status in _STATUSES}
     return f"{counts[OK]} usable, {counts[MISSING]} missing, {counts[UNREADABLE]} unreadable"
 

@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import subprocess
 import sys
 
 import pytest
@@ -70,3 +71,10 @@ def test_a_comparison_is_restricted_however_it_is_said(monkeypatch, arguments, n
     with pytest.raises(ChosenError) as told:
         cli.commands["compare"].main(arguments, standalone_mode=False)
     assert told.value.args == (names[0].split("_")[0], names)
+
+
+def test_the_version_is_told_with_those_of_the_libraries():
+    script = [sys.executable, run_pipeline.__file__, "--version"]
+    done = subprocess.run(script, capture_output=True, text=True, check=True)
+    told = r"multimodal-entailment \d+\.\d+\.\d+ \(zenml [^,]+, mlflow [^,]+, .*Python 3\.\d+\.\d+\)"
+    assert re.fullmatch(told, done.stdout.strip())

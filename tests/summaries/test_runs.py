@@ -2,8 +2,9 @@
 
 from types import SimpleNamespace
 
+from entailment.encoders.feature_store import Usage
 from entailment.task import LABELS
-from summaries.runs import comparison_summary, cross_validation_summary, schedules_table
+from summaries.runs import comparison_summary, cross_validation_summary, schedules_table, training_summary
 
 
 def test_a_failed_variant_and_fold_say_why_beside_the_others():
@@ -51,3 +52,24 @@ def test_schedules_and_their_runs_are_two_tables():
     shown = schedules_table([SimpleNamespace(**state | {"runs": [run]})]).split("\n\n")
     assert shown[1].splitlines()[1].split() == ["often", "retraining-2026_01_01", "completed"]
     assert schedules_table([]) == "No schedules."
+
+
+def test_a_training_says_which_classes_have_no_test_row_and_that_images_were_not_used():
+    figures = {"macro_f1": 0.5, "macro_f1_ci_low": 0.4, "macro_f1_ci_high": 0.6, "accuracy": 0.7}
+    counts = {"train": dict.fromkeys(LABELS, 9), "validation": dict.fromkeys(LABELS, 1)}
+    result = SimpleNamespace(
+        cached=[],
+        steps=9,
+        source={"name": "mine", "rows": 38, "generated": False, "sha256": "a" * 64},
+        image_report=None,
+        split_report={"counts": counts | {"test": dict(zip(LABELS, (4, 0, 4), strict=True))}},
+        features=Usage(),
+        metrics={f"test_{name}": value for name, value in (figures | {"majority_accuracy": 0.5}).items()},
+        model="multimodal-entailment",
+        model_version="1",
+        champion="",
+        confidence=0.95,
+    )
+    told = training_summary(result)
+    assert "no test row of Implies" in told and "no test row of Contradictory" not in told
+    assert "Images    not used" in told and "promote 1" in told
