@@ -50,10 +50,9 @@ def add(file: Path, name: str, images: Path | None, config: Path | None, as_json
             "max_pixels": settings.images.max_pixels,
             "max_decoded_bytes": settings.images.max_decoded_bytes,
         }
-        places, given = workspace(), {"further": column_rules()}
-        addition = add_pairs(
-            file, images, places.datasets, name, settings.task, **limits, **given, shared=places.shared
-        )
+        places = workspace()
+        given = file, images, places.datasets, name, settings.task
+        addition = add_pairs(*given, **limits, further=column_rules(), shared=places.shared)
         if as_json:
             print_json(results, {"dataset": name, **asdict(addition)})
         else:

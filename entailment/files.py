@@ -45,16 +45,18 @@ def written_aside(target: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def locked(path: Path, waiting: str = "") -> Iterator[None]:
+def locked(path: Path, waiting: str = "", *, wait: bool = True) -> Iterator[None]:
     """Holds an exclusive lock on the file `path` (made if absent) until the block ends.
 
-    Waits while another process holds it; then `waiting` is logged, if given.
+    Waits while another process holds it; then `waiting` is logged, if given. Without `wait` raises BlockingIOError.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            if not wait:
+                raise
             if waiting:
                 logging.getLogger(__name__).info("%s", waiting)
             fcntl.flock(handle, fcntl.LOCK_EX)

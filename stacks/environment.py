@@ -53,8 +53,8 @@ def prepare_environment(*, keep_zenml: bool = False) -> None:
     """Sets what our process needs, and takes away what would steer it elsewhere.
 
     With `keep_zenml` ZenML's variables stay: the user means his own ZenML (`--stack NAME`), or ZenML itself has set
-    them for a step. Everything that libraries keep
-    lies in the home, unless ZENML_CONFIG_PATH, MPLCONFIGDIR or KERAS_HOME name another folder.
+    them for a step. What ZenML and Keras keep lies in the home, unless ZENML_CONFIG_PATH or KERAS_HOME name another
+    folder.
     """
     for name in list(os.environ):
         of_zenml = name.startswith(_OF_ZENML) and name not in _KEPT and not keep_zenml

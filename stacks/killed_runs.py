@@ -1,5 +1,7 @@
 """Runs of this home's pipelines that a killed process left behind, in ZenML and in MLflow."""
 
+from typing import Any
+
 from zenml.client import Client
 from zenml.enums import ExecutionStatus
 from zenml.orchestrators.publish_utils import publish_failed_pipeline_run
@@ -28,6 +30,6 @@ def end_killed_runs() -> None:
     close_killed_runs(is_dead)
 
 
-def _held_the_home(run: object) -> bool:
-    hook = getattr(run.config, "init_hook_source", None)  # type: ignore[attr-defined]
-    return run.schedule is None and hook is not None and hook.import_path == _HOOK  # type: ignore[attr-defined]
+def _held_the_home(run: Any) -> bool:
+    hook = getattr(run.config, "init_hook_source", None)
+    return run.schedule is None and hook is not None and hook.import_path == _HOOK

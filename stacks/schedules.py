@@ -81,8 +81,7 @@ def create_schedule(
     cron, alert_url = checked_cron(cron), _checked_alert_url(settings)
     if not _NAME.fullmatch(name):
         raise ConfigurationError(f"--name must be letters, digits, '.', '-' and '_'. Received: {name!r}.")
-    if name in _earlier():
-        _existing(name)
+    _refuse_earlier(name)
     if found := _find(name):
         raise ConfigurationError(
             f"There is a schedule '{name}' already ({found.cron_expression}). Remove it with schedule --delete"
@@ -313,13 +312,17 @@ def _find(name: str) -> Any:
 def _existing(name: str) -> Any:
     if found := _find(name):
         return found
+    _refuse_earlier(name)
+    known = ", ".join(schedule.name.removeprefix(_full("")) for schedule in _all()) or "none"
+    raise ScheduleError(f"There is no schedule '{name}'. There are: {known}.")
+
+
+def _refuse_earlier(name: str) -> None:
     if name in _earlier():
         raise ScheduleError(
             f"An earlier version made '{name}' in your own ZenML. Make it anew: schedule --delete {name}, then"
             " schedule --cron."
         )
-    known = ", ".join(schedule.name.removeprefix(_full("")) for schedule in _all()) or "none"
-    raise ScheduleError(f"There is no schedule '{name}'. There are: {known}.")
 
 
 def _runs(schedule: Any, **filters: Any) -> list[Any]:

@@ -1,15 +1,13 @@
 """MLflow's database in the home, at the version that this MLflow reads."""
 
-import fcntl
 import logging
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
 from entailment.errors import RegistryError
-from entailment.files import written_aside
+from entailment.files import locked, written_aside
 
 _LOG = logging.getLogger(__name__)
 _OUT_OF_DATE: Final = "out-of-date database schema"
@@ -26,16 +24,25 @@ def upgrade(database: Path) -> None:
 
     Raises RegistryError where a newer MLflow wrote it, or a run is going in the home.
     """
+    try:
+        with locked(database.parent / "run.lock", wait=False):
+            _upgrade(database)
+    except BlockingIOError:
+        raise RegistryError(
+            f"The MLflow database {database} is of an older version and has to be upgraded, but a run is going in its"
+            " home. Run again when it has ended."
+        ) from None
+
+
+def _upgrade(database: Path) -> None:
     from alembic.util.exc import CommandError
     from mlflow.store.db.utils import _upgrade_db
     from mlflow.version import VERSION
     from sqlalchemy import create_engine
 
     before = database.with_suffix(".before.db")
-    with _no_run(database.parent), written_aside(database) as aside:
-        for copy in (aside, before):
-            with closing(sqlite3.connect(database)) as old, closing(sqlite3.connect(copy)) as new:
-                old.backup(new)
+    with written_aside(database) as aside:
+        _copy(database, aside)
         engine = create_engine(f"sqlite:///{aside}")
         try:
             _upgrade_db(engine)
@@ -47,17 +54,11 @@ def upgrade(database: Path) -> None:
             ) from None
         finally:
             engine.dispose()
+        _copy(database, before)
     _LOG.warning("%s was of an older MLflow and is upgraded; as it was it is kept in %s.", database, before)
 
 
-@contextmanager
-def _no_run(home: Path) -> Iterator[None]:
-    with (home / "run.lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RegistryError(
-                f"The MLflow database in {home} is of an older version and has to be upgraded, but a run is going"
-                " there. Run again when it has ended."
-            ) from None
-        yield
+def _copy(database: Path, copy: Path) -> None:
+    """Also of one that somebody has open."""
+    with closing(sqlite3.connect(database)) as old, closing(sqlite3.connect(copy)) as new:
+        old.backup(new)

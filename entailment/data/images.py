@@ -98,7 +98,7 @@ def decode_images(
     import numpy as np
 
     pixels, reasons = np.zeros((len(data), size, size, 3), np.uint8), [MISSING] * len(data)
-    rows, cores = [row for row, item in enumerate(data) if item], _cores()
+    rows, cores = [row for row, item in enumerate(data) if item], core_count()
     _resizer(size)  # traced by one thread
 
     def ready(group: Sequence[int]) -> Iterator[_Ready]:
@@ -304,5 +304,6 @@ def _room_for(needed: int, limit: int) -> Iterator[None]:
             _ENDED.notify_all()
 
 
-def _cores() -> int:
+def core_count() -> int:
+    """The processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,6 +1,5 @@
 """Images to vectors: an image encoder, a module of the TF-Hub form."""
 
-import os
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from entailment.data.images import core_count
 from entailment.encoders.build import LITE_FILE
 from entailment.encoders.handles import (
     device_kind,
@@ -56,7 +56,7 @@ class ImageEncoder:
         self._path = resolve_handle(handle, folder)
         self._lite = device_kind() == "cpu" and (self._path / LITE_FILE).is_file()
         self._batch = LITE_BATCH if self._lite else BATCH
-        self._threads = min(_cores(), LITE_THREADS) if self._lite else IN_FLIGHT
+        self._threads = min(core_count(), LITE_THREADS) if self._lite else IN_FLIGHT
         self.fingerprint = fingerprint_of(
             image=fingerprint(self._path),
             size=size,
@@ -145,7 +145,3 @@ def _module_network(path: Path) -> Callable[[np.ndarray], np.ndarray]:
         return vectors
 
     return call
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

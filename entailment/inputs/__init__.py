@@ -1,12 +1,11 @@
 """The kinds of input: one file each, found by its name; another kind is another file here."""
 
 import importlib
-import inspect
 import re
 from functools import cache
 
 from entailment.data.pairs import ColumnRule
-from entailment.inputs.kind import Kind
+from entailment.inputs.kind import Kind, kind_in
 from entailment.task import KINDS, PAIR_COLUMNS, columns_of
 
 
@@ -17,15 +16,10 @@ def kind(name: str) -> Kind:
     >>> kind("text").columns
     ('text_1', 'text_2')
     """
-    module = importlib.import_module(f"{__name__}.{name}")
-    (found,) = (
-        thing
-        for thing in vars(module).values()
-        if inspect.isclass(thing) and issubclass(thing, Kind) and thing.__module__ == module.__name__
-    )
+    found = kind_in(importlib.import_module(f"{__name__}.{name}"))
     if not re.fullmatch(found.rule[0], found.example):
         raise ImportError(f"entailment/inputs/{name}.py: example must follow the rule: {found.rule[1]}.")
-    return found(name)
+    return found
 
 
 def column_rules() -> dict[str, ColumnRule]:

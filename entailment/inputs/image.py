@@ -1,7 +1,6 @@
 """Images: files found by their ids, resized pixels in the records, to vectors by an image encoder."""
 
 import base64
-import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +8,7 @@ from math import isqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from ..data.images import decode_images
+from ..data.images import core_count, decode_images
 from .kind import Channel, Fault, Kind, Served, TrainedChannel
 
 if TYPE_CHECKING:
@@ -179,7 +178,7 @@ class _ServedImages(Served):
             ]
             return vector
 
-        pool = ThreadPoolExecutor(min(_cores(), THREADS))
+        pool = ThreadPoolExecutor(min(core_count(), THREADS))
         return lambda images: np.stack(list(pool.map(one, images)))
 
 
@@ -214,7 +213,3 @@ def _file_bytes(value: Any) -> tuple[bytes, str]:
         return base64.b64decode(plain, validate=True), ""
     except ValueError:
         return b"", f"{_WANTED}. Received: a text that is no base64"
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,8 +1,8 @@
 """What a kind of input is: from a column of the table to bytes in the records, to vectors, and the same when served.
 
 A kind is a class in a file of its own beside this one. That file also goes into each registered model that sees the
-kind: what is imported at its top must lie there too (this file, `errors.py`, `data/images.py`), hence relative
-imports; what only training needs is imported where it is used.
+kind: what is imported at its top must lie there too (this file, `errors.py`, `task.py`, `data/images.py`), hence
+relative imports; what only training needs is imported where it is used.
 """
 
 import hashlib
@@ -11,7 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from ..task import columns_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -131,7 +134,7 @@ class Kind:
     @property
     def columns(self) -> tuple[str, str]:
         """Of the table, of the records, and of what a registered model takes."""
-        return f"{self.name}_1", f"{self.name}_2"
+        return columns_of(self.name)
 
     def is_in(self, pairs: "pd.DataFrame") -> bool:
         """Whether a table has it."""
@@ -182,6 +185,15 @@ class Kind:
     def limit(self, config: Mapping[str, Any]) -> str:
         """What a model card says of what the model cannot see in it, "" for nothing; `config` has dotted keys."""
         return ""
+
+
+def kind_in(module: ModuleType) -> Kind:
+    """The kind that a file of this folder defines, called as the file is."""
+    classes = [
+        thing for thing in vars(module).values() if isinstance(thing, type) and issubclass(thing, Kind)
+    ]
+    (found,) = (thing for thing in classes if thing.__module__ == module.__name__)
+    return found(module.__name__.rpartition(".")[2])
 
 
 def as_text(value: Any) -> str:

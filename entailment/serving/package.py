@@ -37,7 +37,7 @@ _FLAT: Final = 2
 """The last format whose settings know texts and images alone, and are not told by kind of input."""
 _FIRST_FORMAT: Final = "predictor.json"
 """The settings of a package of format 1, which brings a copy of `entailment/` beside it."""
-_READER: Final = ("errors.py", "data/images.py", "inputs/kind.py", "serving/reader.py")
+_READER: Final = ("errors.py", "task.py", "data/images.py", "inputs/kind.py", "serving/reader.py")
 _CORE: Final = Path(__file__).resolve().parents[1]
 _FIRST_READER: Final = """
 import sys

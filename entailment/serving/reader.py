@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from ..inputs.kind import Kind, Served
+from ..inputs.kind import Served, kind_in
+from ..task import columns_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -92,7 +93,7 @@ class Reader:
         errors, says = [""] * len(frame), [False] * len(frame)
         for kind, served in self._kinds.items():
             sides = []
-            for column in _columns(kind):
+            for column in columns_of(kind):
                 found, faults = served.values(_column(frame, column))
                 sides.append(found)
                 for row, fault in enumerate(faults):
@@ -103,10 +104,10 @@ class Reader:
             needed = all if kind in self.settings["widths"] else any
             said = (needed(map(served.says, pair)) for pair in values[kind])
             says = [before or now for before, now in zip(says, said, strict=True)]
-        names = ", ".join(column for kind in self._kinds for column in _columns(kind))
+        names = ", ".join(column for kind in self._kinds for column in columns_of(kind))
         packed = [kind for kind in self._kinds if kind in self.settings["widths"]]
         nothing = f"nothing to judge: {names} are absent or blank"
-        nothing += "".join(f" (both of {' and '.join(_columns(kind))} are needed)" for kind in packed)
+        nothing += "".join(f" (both of {' and '.join(columns_of(kind))} are needed)" for kind in packed)
         return values, [error or ("" if said else nothing) for error, said in zip(errors, says, strict=True)]
 
 
@@ -124,7 +125,7 @@ class _Encoders:
                 packed = [None if None in pair else pair for pair in values[kind]]
                 inputs |= self._encoded((kind,), [packed], encode)
             else:
-                inputs |= self._encoded(_columns(kind), list(zip(*values[kind], strict=True)), encode)
+                inputs |= self._encoded(columns_of(kind), list(zip(*values[kind], strict=True)), encode)
         return inputs
 
     def _encoded(
@@ -145,16 +146,7 @@ class _Encoders:
 
 
 def _served(kind: str, folder: Path, settings: Mapping[str, Any]) -> Served:
-    module = importlib.import_module(f"..inputs.{kind}", __package__)
-    classes = [
-        thing for thing in vars(module).values() if isinstance(thing, type) and issubclass(thing, Kind)
-    ]
-    (found,) = (thing for thing in classes if thing.__module__ == module.__name__)
-    return found(kind).server(folder, settings)
-
-
-def _columns(kind: str) -> tuple[str, str]:
-    return f"{kind}_1", f"{kind}_2"
+    return kind_in(importlib.import_module(f"..inputs.{kind}", __package__)).server(folder, settings)
 
 
 def _check_columns(names: Sequence[str], known: Sequence[str]) -> None:

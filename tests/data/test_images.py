@@ -443,7 +443,7 @@ def test_pixels_do_not_depend_on_threads_nor_on_what_is_decoded_beside(monkeypat
     data = [item for item in (*FILES.values(), *JPEGS.values(), REFUSED["text"][0], b"") if item] * 7
     alone = [decode_one(item) for item in data]
     for cores in (1, 2, 5):
-        monkeypatch.setattr(module, "_cores", lambda cores=cores: cores)
+        monkeypatch.setattr(module, "core_count", lambda cores=cores: cores)
         for limit in (1, 200_000, 10**9):
             pixels, reasons = decode_images(data, SIZE, MAX_PIXELS, limit)
             assert reasons == [reason for _, reason in alone]
@@ -468,7 +468,7 @@ class Watch:
                     self._now -= image.width * image.height
 
         monkeypatch.setattr(ImageFile.ImageFile, "load", watched)
-        monkeypatch.setattr(module, "_cores", lambda: 4)
+        monkeypatch.setattr(module, "core_count", lambda: 4)
 
 
 def test_what_is_decoded_at_once_stays_below_the_bound(monkeypatch):
@@ -503,7 +503,7 @@ levels = np.stack([rows % 256, columns % 256, (rows + columns) // 16 % 256, rows
 stream = BytesIO()
 Image.fromarray(levels).save(stream, "WEBP", lossless=True, exact=True, method=0, quality=0)
 del rows, columns, levels
-images._cores = lambda: 4
+images.core_count = lambda: 4
 images.decode_images([b"no image"], 64, 10**8, 10**9)
 
 def memory(name):

@@ -1,6 +1,5 @@
 """The main job through the command line: contracts, cache, determinism, no pickle."""
 
-import base64
 import json
 import os
 import re
@@ -9,9 +8,6 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import textwrap
-import threading
-import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -19,9 +15,8 @@ import pandas as pd
 import pytest
 
 from entailment.configuration.loading import load_configuration
-from entailment.task import LABELS
-from tests.encoders.random_modules import write_network_weights, write_random_modules
-from tests.pipelines.workspace import PROJECT, STEPS, Workspace, logged_settings
+from tests.encoders.random_modules import write_network_weights
+from tests.pipelines.workspace import PROJECT, STEPS, Workspace, logged_settings, small_workspace
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -38,11 +33,7 @@ TRACKED = {"train", "evaluate", "register"}
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("workspace")
-    modules = write_random_modules(folder / "modules")
-    made = Workspace(folder)
-    made.write_config(modules)
-    return made
+    return small_workspace(tmp_path_factory.mktemp("workspace"))
 
 
 @pytest.fixture(scope="module")
@@ -326,200 +317,7 @@ def test_handles_that_cannot_be_fetched_are_explained(workspace, arguments, vari
     assert words in done.stderr.splitlines()[-1] and "Traceback" not in done.stderr
 
 
-def test_home_may_be_unwritable_and_the_user_s_stack_stays_his(workspace):
-    """HOME is a folder that nobody, not even root, can write to."""
-    environment = {"HOME": "/proc", "ENTAILMENT_HOME": str(workspace.folder / "another")}
-    environment |= {"ZENML_CONFIG_PATH": "", "MPLCONFIGDIR": "", "KERAS_HOME": ""}
-    assert workspace.run("--inputs", "text", **environment).returncode == 0
-    config = (workspace.folder / "another" / "zenml-config" / "config.yaml").read_text()
-    active = re.search(r"active_stack_id: (\S+)", config).group(1)
-    database = sqlite3.connect(next((workspace.folder / "another" / "zenml-config").rglob("zenml.db")))
-    stacks = dict(database.execute("select id, name from stack").fetchall())
-    names = {identity.replace("-", ""): name for identity, name in stacks.items()}
-    assert names[active.replace("-", "")] == "default"
-    assert f"entailment-{(workspace.folder / 'another' / 'id').read_text().split()[0]}" in names.values()
-
-
-def test_what_the_user_set_for_other_projects_steers_nothing(first, workspace, tmp_path):
-    (tmp_path / ".keras").mkdir()
-    keras = {"backend": "jax", "floatx": "float16", "epsilon": 0.1, "image_data_format": "channels_first"}
-    (tmp_path / ".keras" / "keras.json").write_text(json.dumps(keras))
-    nowhere = "http://127.0.0.1:9"
-    his = {
-        "HOME": str(tmp_path),
-        **{
-            "KERAS_BACKEND": "jax",
-            "KERAS_HOME": "",
-            "TF_USE_LEGACY_KERAS": "1",
-            "TF_ENABLE_ONEDNN_OPTS": "0",
-        },
-        **{"MLFLOW_TRACKING_URI": nowhere, "MLFLOW_REGISTRY_URI": nowhere, "MLFLOW_RUN_ID": "0" * 32},
-        **{"MLFLOW_EXPERIMENT_NAME": "his", "MLFLOW_EXPERIMENT_ID": "7"},
-        **{"ZENML_STORE_URL": nowhere, "ZENML_ACTIVE_STACK_ID": "0" * 32, "ZENML_CONFIG_PATH": ""},
-        "ENTAILMENT_HOME": str(tmp_path / "home"),
-    }
-    again = workspace.result(**his)
-    assert again["metrics"] == first["metrics"]
-    assert not (tmp_path / ".config" / "zenml").exists() and (tmp_path / "home" / "zenml-config").is_dir()
-    assert [path.name for path in (tmp_path / ".keras").iterdir()] == ["keras.json"]
-
-
-@pytest.fixture
-def served(first, workspace):
-    """Asks MLflow's own server for the registered model: `served(body)` gives status and what was answered."""
-    import mlflow
-    import requests
-    import uvicorn
-    from mlflow.pyfunc import scoring_server
-
-    mlflow.set_tracking_uri(workspace.tracking_uri)
-    app = scoring_server.init(mlflow.pyfunc.load_model("models:/multimodal-entailment@champion"))
-    listening = socket.socket()
-    listening.bind(("127.0.0.1", 0))
-    listening.listen()
-    server = uvicorn.Server(uvicorn.Config(app, log_level="critical"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-    thread.start()
-
-    def ask(body, kind="application/json"):
-        address = f"http://127.0.0.1:{listening.getsockname()[1]}/invocations"
-        given = body if isinstance(body, str) else json.dumps(body)
-        answer = requests.post(address, data=given.encode(), headers={"content-type": kind}, timeout=60)
-        return answer.status_code, json.loads(answer.text, parse_constant=lambda name: f"{name} is no JSON")
-
-    yield ask
-    server.should_exit = True
-    thread.join()
-
-
-def test_the_registered_model_answers_requests_as_people_send_them(served, workspace):
-    image = base64.b64encode(next((workspace.folder / "data" / "images").iterdir()).read_bytes()).decode()
-    texts = {"text_1": "a bridge", "text_2": "the bridge"}
-    seen = {**texts, "image_1": image}
-    columns = [*seen]
-    same = {
-        "records": {"dataframe_records": [seen, {**texts, "image_1": None}, texts]},
-        "split": {
-            "dataframe_split": {"columns": columns, "data": [[*seen.values()], [*texts.values(), None]]}
-        },
-        "instances": {"instances": [seen, {**texts, "image_1": ""}]},
-        "inputs": {"inputs": {name: [value] for name, value in seen.items()}},
-        "harmless": {"dataframe_records": [{**seen, "id_1": "7", "label": "Implies"}]},
-    }
-    answers = {name: served(body) for name, body in same.items()}
-    assert {status for status, _ in answers.values()} == {200}, answers
-    expected = answers["records"][1]["predictions"]
-    assert {row["error"] for row in expected} == {""} and expected[1] == expected[2] != expected[0]
-    for name, (_, answer) in answers.items():
-        for row, reference in zip(answer["predictions"], expected, strict=False):
-            assert row == pytest.approx(reference, abs=1e-5), name
-    lines = f"text_1,text_2,image_1\na bridge,the bridge,{image}\na bridge,the bridge,\n"
-    for row, reference in zip(served(lines, "text/csv")[1]["predictions"], expected, strict=False):
-        assert row == pytest.approx(reference, abs=1e-5)
-
-
-def test_a_request_with_a_fault_is_told_so_and_its_other_rows_are_answered(served):
-    texts = {"text_1": "a bridge", "text_2": "the bridge"}
-    odd = [
-        {"text_1": "", "text_2": " "},
-        {**texts, "image_1": "https://a.example/b.jpg"},
-        {**texts, "image_1": "?"},
-    ]
-    status, answer = served({"dataframe_records": [texts, *odd]})
-    good, empty, address, other = answer["predictions"]
-    assert status == 200 and good["error"] == "" and good["label"] in LABELS
-    assert (
-        empty["label"] == "" and empty["p_implies"] is None and empty["error"].startswith("nothing to judge")
-    )
-    assert (
-        address["error"]
-        == "image_1: must be the bytes of an image file, in JSON and CSV as base64, not an address"
-    )
-    assert "is no base64" in other["error"] and other["p_implies"] is None
-    wrapped = {
-        **texts,
-        "image_1": "\n".join(textwrap.wrap(base64.b64encode(b"no picture" * 20).decode(), 76)),
-    }
-    assert "not a JPEG" in served({"dataframe_records": [wrapped]})[1]["predictions"][0]["error"]
-    status, answer = served({"dataframe_records": [{"text1": "a"}, {"text1": "b"}]})
-    assert (
-        status == 400 and "At least one of the columns text_1, text_2, image_1, image_2" in answer["message"]
-    )
-
-
-def test_a_killed_run_is_ended_by_the_next_one(first, workspace, client):
-    command = [
-        sys.executable,
-        str(PROJECT / "run_pipeline.py"),
-        "--config",
-        str(workspace.folder / "small.yaml"),
-    ]
-    command += ["--no-cache", "--epochs", "100000"]
-    run = subprocess.Popen(
-        command, env=workspace.environment(), cwd=workspace.folder, stderr=subprocess.DEVNULL
-    )
-    experiment = client.get_experiment_by_name("multimodal-entailment").experiment_id
-
-    def going():
-        return client.search_runs([experiment], "attributes.status = 'RUNNING'")
-
-    deadline = time.monotonic() + 200
-    while not (going() and "train_loss" in going()[0].data.metrics):
-        assert run.poll() is None and time.monotonic() < deadline
-        time.sleep(0.1)
-    killed = going()[0].info
-    run.kill()
-    run.wait()
-    (workspace.home / "scratch" / "half").mkdir()
-    done = workspace.run("--no-cache")
-    assert done.returncode == 0 and f"{killed.run_name} was killed" in done.stderr
-    assert not going() and client.get_run(killed.run_id).info.status == "KILLED"
-    assert not list((workspace.home / "scratch").iterdir())
-    database = sqlite3.connect(next((workspace.folder / "zenml-config").rglob("zenml.db")))
-    states = dict(database.execute("select name, status from pipeline_run").fetchall())
-    assert states[killed.run_name] == "failed" and "running" not in states.values()
-
-
-def test_any_character_may_stand_in_a_path(first, workspace, tmp_path):
-    folder = tmp_path / "feature%2Flogin?a#b &+ö"
-    shutil.copytree(workspace.folder / "data", folder / "data")
-    where = {
-        "ENTAILMENT_HOME": str(folder / "home"),
-        "ZENML_CONFIG_PATH": "",
-        **dict.fromkeys(("HOME", "KERAS_HOME", "MPLCONFIGDIR"), str(tmp_path / "user")),
-    }
-    data = ("--dataset", str(folder / "data" / "pairs.csv"), "--images", str(folder / "data" / "images"))
-    there = workspace.result(*data, **where)
-    assert there["metrics"] == first["metrics"]
-    assert "nothing changed" in workspace.run(*data, **where).stdout
-    tuned = workspace.run("tune", "--trials", "1", "--folds", "2", *data, **where)
-    assert tuned.returncode == 0, tuned.stderr
-    assert {path.name for path in tmp_path.iterdir()} == {folder.name, "user"}
-    uri = f"sqlite:///{next((tmp_path / 'user' / '.cache' / 'entailment').iterdir())}/mlflow.db"
-    loaded = "import mlflow, sys; mlflow.set_tracking_uri(sys.argv[1]); import pandas\n"
-    loaded += "model = mlflow.pyfunc.load_model('models:/multimodal-entailment@champion')\n"
-    loaded += "print(model.predict(pandas.DataFrame({'text_1': ['a'], 'text_2': ['b']}))['label'].item())"
-    answer = subprocess.run([sys.executable, "-c", loaded, uri], capture_output=True, text=True, cwd=tmp_path)
-    assert answer.stdout.strip() in LABELS, answer.stderr
-
-
-def test_databases_of_another_version_are_refused_in_words(workspace, tmp_path):
-    home = {"ENTAILMENT_HOME": str(tmp_path), "ZENML_CONFIG_PATH": ""}
-    assert workspace.run("env", config=False, **home).returncode == 0
-    database = next((tmp_path / "zenml-config").rglob("zenml.db"))
-    with sqlite3.connect(database) as connection:
-        connection.execute("update alembic_version set version_num = '9.9.9'")
-    done = workspace.run(**home)
-    assert done.returncode == 2 and "Traceback" not in done.stderr
-    assert f"The ZenML database in {tmp_path / 'zenml-config'} is of another version" in done.stderr
-    stack = workspace.run("--stack", "his")
-    assert (
-        stack.returncode == 2 and "For a stack in another ZenML folder set ZENML_CONFIG_PATH" in stack.stderr
-    )
-
-
 def test_a_changed_evaluation_key_makes_a_whole_new_run_while_the_ui_is_open(first, workspace, client):
-    import socket
     import urllib.request
 
     with socket.socket() as probe:

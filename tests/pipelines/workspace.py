@@ -11,6 +11,7 @@ from pathlib import Path
 
 from entailment.configuration.configuration import Configuration
 from entailment.configuration.section import dotted
+from tests.encoders.random_modules import write_random_modules
 from tests.pipelines.command_process import run_command
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -115,3 +116,10 @@ class Workspace:
         assert done.returncode == 0, done.stderr
         assert len(done.stdout.splitlines()) == 1, done.stdout
         return json.loads(done.stdout)
+
+
+def small_workspace(folder: Path) -> Workspace:
+    """A workspace with the tiny data set and random encoders."""
+    made = Workspace(folder)
+    made.write_config(write_random_modules(folder / "modules"))
+    return made

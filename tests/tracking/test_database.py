@@ -62,3 +62,4 @@ def test_a_newer_database_is_refused_in_words_and_stays(home):
     ):
         prepare_experiment("any")
     assert (home / "mlflow.db").read_bytes() == before
+    assert not (home / "mlflow.before.db").exists()
