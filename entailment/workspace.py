@@ -1,7 +1,7 @@
 """Where the program keeps everything: below `$ENTAILMENT_HOME`, by default `.entailment/` beside the code.
 
 What machines can share, `$ENTAILMENT_STORE` keeps besides, if it is set: a folder or `s3://bucket/prefix` with the
-encoders that were built, the features of all inputs, and the versions of data sets of our own.
+encoders that were built, the records and features of all inputs, and the versions of data sets of our own.
 """
 
 import errno
@@ -81,6 +81,22 @@ class Workspace:
         yield
         for name in names:
             shared.publish_files(sorted((self.features / name).glob("[!.]*")), f"features/{name}")
+
+    @contextmanager
+    def sharing_records(self, key: Callable[[], str], folder: Path) -> Iterator[bool]:
+        """The same for the records of this key, written to a folder: the block is told whether they are there."""
+        shared = self.shared
+        if not shared:
+            yield False
+            return
+        name = f"{key()}.tar"
+        there = name in shared.names("records")
+        if there:
+            shared.fetch_packed(f"records/{name}", folder)
+            _LOG.info("Records taken from the shared store %s.", shared.url)
+        yield there
+        if not there:
+            shared.publish_packed({path.name: path for path in sorted(folder.iterdir())}, f"records/{name}", self.scratch)
 
     @property
     def datasets(self) -> Path:

@@ -9,7 +9,7 @@ from zenml import step
 
 from entailment.configuration.inputs import InputsConfiguration
 from entailment.records.manifest import RecordsFolder
-from entailment.records.writing import write_records
+from entailment.records.writing import records_key, write_records
 from entailment.workspace import workspace
 from materializers.records import RecordsMaterializer
 from steps.fingerprint import cached_by, fingerprint
@@ -27,5 +27,7 @@ def write_tfrecords(
     """Writes every kind of input, images resized; `found_images` makes changed files run anew."""
     places = workspace()
     folder = Path(tempfile.mkdtemp(dir=places.scratch))
-    write_records(splits, folder, configuration)
+    with places.sharing_records(lambda: records_key(splits, configuration, code()), folder) as there:
+        if not there:
+            write_records(splits, folder, configuration)
     return RecordsFolder.at(folder)

@@ -1,6 +1,7 @@
 """Writing TFRecord files: texts and resized images, and the index of each split; whole or not at all."""
 
 import errno
+import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from entailment.configuration.inputs import InputsConfiguration
+from entailment.data.pairs import content_hash
 from entailment.data.split import SPLIT_COLUMN
 from entailment.errors import DataError, ImageError
 from entailment.files import write_json, written_aside
@@ -16,7 +18,16 @@ from entailment.inputs.kind import Fault
 from entailment.progress import progress_bar
 from entailment.records.index import NO_KEY, IndexWriter, content_key
 from entailment.records.manifest import FORMAT, MANIFEST, file_entry
-from entailment.task import ID, KINDS, LABEL, LABEL_INDEX_COLUMN, columns_of, kinds_of
+from entailment.task import (
+    ID,
+    IMAGE_PATH,
+    KINDS,
+    LABEL,
+    LABEL_INDEX_COLUMN,
+    SIDES,
+    columns_of,
+    kinds_of,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,6 +81,23 @@ def write_records(frame: "pd.DataFrame", folder: Path, config: InputsConfigurati
         _check_rows_are_left(manifest)
         write_json(aside / MANIFEST, manifest)
     return manifest
+
+
+def records_key(frame: "pd.DataFrame", config: InputsConfiguration, code: str) -> str:
+    """Hexadecimal SHA-256 of all that shapes the records: the pairs, their image files, settings, and `code`.
+
+    It is the same on every machine: where an image lies counts for nothing. `code` is a fingerprint of the code.
+    """
+    names = {column: frame[column].map(lambda path: Path(path).name) for column in IMAGE_PATH}
+    parts = [code, config.model_dump_json(), content_hash(frame.assign(**names))]
+    digest = hashlib.sha256("\0".join(parts).encode())
+    for start in range(0, len(frame), _CHUNK):
+        chunk = frame.iloc[start : start + _CHUNK]
+        for name in _kinds(frame, config):
+            for side in range(len(SIDES)):
+                for value in kind(name).raw(chunk, side):
+                    digest.update(content_key(value if isinstance(value, bytes) else str(value).encode()))
+    return digest.hexdigest()
 
 
 def _kinds(frame: "pd.DataFrame", config: InputsConfiguration) -> list[str]:

@@ -1,4 +1,4 @@
-"""Two homes with one store on S3: what one encoded or added the other has."""
+"""Two homes with one store on S3: what one wrote, encoded or added the other has."""
 
 import re
 import shutil
@@ -14,13 +14,15 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 @pytest.fixture(scope="module")
 def homes(tmp_path_factory):
-    """Two workspaces with the same settings, and the variables of the store that they share."""
+    """Two workspaces with the same settings, and the variables of the store that they share; each has the data in its own place."""
     folder = tmp_path_factory.mktemp("homes")
     first, second = (Workspace(folder / name) for name in ("first", "second"))
     for home in (first, second):
         home.folder.mkdir()
     first.write_config(write_random_modules(folder / "modules"))
-    shutil.copy(first.folder / "small.yaml", second.folder / "small.yaml")
+    shutil.copytree(first.folder / "data", second.folder / "data")
+    settings = (first.folder / "small.yaml").read_text()
+    (second.folder / "small.yaml").write_text(settings.replace(str(first.folder), str(second.folder)))
     with s3_server() as variables:
         yield first, second, variables | {"ENTAILMENT_STORE": "s3://bucket/shared"}
 
@@ -29,14 +31,15 @@ def encoded(home, *arguments, **variables):
     done = home.run(*arguments, **variables)
     assert done.returncode == 0, done.stderr
     stored, new = re.search(r"Features +(\d+) from the store .*, (\d+) encoded", done.stdout).groups()
-    return int(stored), int(new), re.search(r"macro-F1 .*", done.stdout).group()
+    written = "Records taken from the shared store" not in done.stderr
+    return int(stored), int(new), written, re.search(r"macro-F1 .*", done.stdout).group()
 
 
-def test_nothing_is_encoded_twice_and_figures_are_the_same(homes):
+def test_nothing_is_written_or_encoded_twice_and_figures_are_the_same(homes):
     first, second, store = homes
-    stored, new, figures = encoded(first, **store)
-    assert stored == 0 and new > 100
-    assert encoded(second, **store) == (new, 0, figures)
+    stored, new, written, figures = encoded(first, **store)
+    assert stored == 0 and new > 100 and written
+    assert encoded(second, **store) == (new, 0, False, figures)
 
 
 def test_a_data_set_that_one_grows_is_there_for_the_other(homes):

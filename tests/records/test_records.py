@@ -12,7 +12,7 @@ from entailment.files import read_json, write_json
 from entailment.records.index import ABSENT, content_key, read_index
 from entailment.records.manifest import RecordsFolder, read_manifest, records_hash
 from entailment.records.reading import read_rows, records_dataset
-from entailment.records.writing import write_records
+from entailment.records.writing import records_key, write_records
 from entailment.task import ID
 
 SIZE = 32
@@ -282,3 +282,18 @@ def test_trainable_encoders_get_batches_of_inputs_as_they_are_stored(tmp_path):
     assert batch["text_1"].numpy()[0].decode().startswith("first ")
     assert {len(pixels) for pixels in batch["image_1"].numpy()} == {SIZE * SIZE * 3}
     assert batch["image_2"].numpy().tolist() == [b""] * 5
+
+
+def test_the_key_of_records_depends_on_what_they_hold_alone(tmp_path):
+    tables = []
+    for name in ("here", "elsewhere"):
+        (tmp_path / name).mkdir()
+        tables.append(table(tmp_path / name))
+    here, elsewhere = tables
+    key = records_key(here, spec(), "code")
+    assert records_key(elsewhere, spec(), "code") == key
+    picture(elsewhere["image_path_2"][0], (0, 90, 200))
+    others = (elsewhere, spec(), "code"), (here, spec(), "other code"), (here, spec("drop"), "code")
+    texts = here.assign(text_1=["another", *here["text_1"][1:]])
+    keys = {records_key(*other) for other in (*others, (texts, spec(), "code"))}
+    assert len(keys) == 4 and key not in keys
