@@ -96,7 +96,8 @@ class Workspace:
             _LOG.info("Records taken from the shared store %s.", shared.url)
         yield there
         if not there:
-            shared.publish_packed({path.name: path for path in sorted(folder.iterdir())}, f"records/{name}", self.scratch)
+            files = {path.name: path for path in sorted(folder.iterdir())}
+            shared.publish_packed(files, f"records/{name}", self.scratch)
 
     @property
     def datasets(self) -> Path:

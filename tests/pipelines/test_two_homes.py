@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 @pytest.fixture(scope="module")
 def homes(tmp_path_factory):
-    """Two workspaces with the same settings, and the variables of the store that they share; each has the data in its own place."""
+    """Two workspaces, each with the same data in its own place, and the variables of the store that they share."""
     folder = tmp_path_factory.mktemp("homes")
     first, second = (Workspace(folder / name) for name in ("first", "second"))
     for home in (first, second):
