@@ -292,7 +292,7 @@ def test_the_key_of_records_depends_on_what_they_hold_alone(tmp_path):
     here, elsewhere = tables
     key = records_key(here, spec(), "code")
     assert records_key(elsewhere, spec(), "code") == key
-    picture(elsewhere["image_path_2"][0], (0, 90, 200))
+    picture(elsewhere["image_path_1"][0], (0, 90, 200))
     others = (elsewhere, spec(), "code"), (here, spec(), "other code"), (here, spec("drop"), "code")
     texts = here.assign(text_1=["another", *here["text_1"][1:]])
     keys = {records_key(*other) for other in (*others, (texts, spec(), "code"))}
