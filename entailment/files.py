@@ -2,14 +2,15 @@
 
 import errno
 import fcntl
+import glob
 import hashlib
 import json
 import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +18,9 @@ from entailment.errors import DataError
 
 DISK_FAULTS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS)
 """Numbers of the OSErrors that say that nothing can be written: full, over quota, not allowed, read-only."""
+
+PATIENCE: Final = 60
+"""Seconds that a database is waited for which somebody else has locked: a backup, another run."""
 
 
 @contextmanager
@@ -42,6 +46,32 @@ def written_aside(target: Path) -> Iterator[Path]:
             raise
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def made_once(target: Path, is_whole: Callable[[Path], bool], make: Callable[[Path], None]) -> None:
+    """Has `make` write the file or folder `target` at the path it is given, unless a whole one is there.
+
+    One process makes it, others wait. What a killed one had begun is removed.
+    """
+    if target.exists() and is_whole(target):
+        return
+    with locked(target.with_name(f"{target.name}.lock")):
+        for left in target.parent.glob(f".{glob.escape(target.name)}.*"):
+            shutil.rmtree(left, ignore_errors=True)
+        if not (target.exists() and is_whole(target)):
+            with written_aside(target) as aside:
+                make(aside)
+
+
+def holds_rows(database: Path, tables: Iterable[str]) -> bool:
+    """Whether an SQLite database has all these tables, with a row at least in each."""
+    import sqlite3
+
+    with closing(sqlite3.connect(database, timeout=PATIENCE)) as opened:
+        there = {name for (name,) in opened.execute("select name from sqlite_master")}
+        return there.issuperset(tables) and all(
+            opened.execute(f"select 1 from {table} limit 1").fetchone() for table in tables
+        )
 
 
 @contextmanager

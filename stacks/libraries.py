@@ -4,11 +4,13 @@ import importlib.metadata
 from functools import cache
 
 from stacks.logs import quiet_libraries
+from tracking.database import wait_for_locked_databases
 
 
 def prepare_libraries() -> None:
     """Sets up what the libraries log and spares this process what they need not do; to be called before a run."""
     quiet_libraries()
+    wait_for_locked_databases()
     _take_shortcuts()
 
 

@@ -1,17 +1,29 @@
-"""ZenML's client, its database open."""
+"""ZenML's client, its database whole and open."""
+
+from pathlib import Path
 
 import zenml
 from alembic.util.exc import CommandError
+from sqlalchemy.engine import make_url
 from zenml.client import Client
 from zenml.config.global_config import GlobalConfiguration
+from zenml.zen_stores.sql_zen_store import SqlZenStore, SqlZenStoreConfiguration
 
 from entailment.errors import ConfigurationError
+from entailment.files import holds_rows, made_once
 
 
 def zenml_client() -> Client:
-    """The client of this process. Raises ConfigurationError where another version of ZenML wrote its database."""
-    client = Client()
+    """The client of this process; a database in a file is made where there is none.
+
+    ZenML makes it in several transactions: whoever is killed between two leaves one that no ZenML reads. So it is
+    made aside. Raises ConfigurationError where another version of ZenML wrote it.
+    """
+    url = make_url(GlobalConfiguration().store_configuration.url)
     try:
+        if url.drivername == "sqlite" and url.database:
+            made_once(Path(url.database), _is_whole, _make)
+        client = Client()
         _ = client.zen_store
     except CommandError as error:
         raise ConfigurationError(
@@ -20,3 +32,13 @@ def zenml_client() -> Client:
             " folder: ENTAILMENT_HOME for a new home, ZENML_CONFIG_PATH for another ZenML."
         ) from None
     return client
+
+
+def _is_whole(database: Path) -> bool:
+    """ZenML writes the version behind the tables, and a first stack at the end."""
+    return holds_rows(database, ("alembic_version", "stack"))
+
+
+def _make(database: Path) -> None:
+    store = SqlZenStore(config=SqlZenStoreConfiguration(url=f"sqlite:///{database}"))
+    store.engine.dispose()

@@ -1,22 +1,54 @@
-"""MLflow's database in the home, at the version that this MLflow reads."""
+"""MLflow's database in the home: whole, and at the version that this MLflow reads."""
 
 import logging
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from entailment.errors import RegistryError
-from entailment.files import locked, written_aside
+from entailment.files import PATIENCE, holds_rows, locked, made_once, written_aside
 
 _LOG = logging.getLogger(__name__)
 _OUT_OF_DATE: Final = "out-of-date database schema"
 """What MLflow says of a database that an older or a newer one wrote."""
 
 
+def wait_for_locked_databases() -> None:
+    """Has every SQLite database of this process wait while somebody else has locked it; MLflow waits for 5 s."""
+    from sqlalchemy import Engine, event
+
+    event.listen(Engine, "connect", _be_patient)
+
+
+def _be_patient(connection: Any, _: Any) -> None:
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute(f"PRAGMA busy_timeout = {PATIENCE * 1000}")
+
+
 def is_of_another_version(error: Exception) -> bool:
     """Whether MLflow means that with an error."""
     return _OUT_OF_DATE in str(error)
+
+
+def make(database: Path) -> None:
+    """Makes the database where there is none, or only one that a killed process had begun.
+
+    MLflow makes it in several transactions, and reads none that lacks one of them: so it is made aside.
+    """
+    artifacts = (database.parent / "mlartifacts").as_uri()
+    made_once(database, _is_whole, lambda aside: _make(aside, artifacts))
+
+
+def _is_whole(database: Path) -> bool:
+    """MLflow writes a first experiment at the end."""
+    return holds_rows(database, ("alembic_version", "experiments"))
+
+
+def _make(database: Path, artifacts: str) -> None:
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    SqlAlchemyStore(f"sqlite:///{database}", artifacts).engine.dispose()
 
 
 def upgrade(database: Path) -> None:

@@ -3,7 +3,7 @@
 from entailment.errors import RegistryError
 from entailment.files import locked
 from entailment.workspace import workspace
-from tracking.database import is_of_another_version, upgrade
+from tracking.database import is_of_another_version, make, upgrade
 
 
 def tracking_uri() -> str:
@@ -31,6 +31,8 @@ def ensure_experiment(name: str) -> None:
     home = workspace().home
     ours = mlflow.get_tracking_uri() == tracking_uri()
     with locked(home / "experiment.lock"):
+        if ours:
+            make(home / "mlflow.db")
         location = (home / "mlartifacts").as_uri() if ours else None
         try:
             experiment = mlflow.get_experiment_by_name(name)

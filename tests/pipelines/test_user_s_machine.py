@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -127,10 +128,16 @@ def test_any_character_may_stand_in_a_path(first, workspace, tmp_path):
     assert answer.stdout.strip() in LABELS, answer.stderr
 
 
-def test_databases_of_another_version_are_refused_in_words(workspace, tmp_path):
+def test_databases_are_made_whole_and_of_another_version_refused_in_words(workspace, tmp_path):
     home = {"ENTAILMENT_HOME": str(tmp_path), "ZENML_CONFIG_PATH": ""}
-    assert workspace.run("env", config=False, **home).returncode == 0
-    database = next((tmp_path / "zenml-config").rglob("zenml.db"))
+    database = tmp_path / "zenml-config" / "local_stores" / "default_zen_store" / "zenml.db"
+    (database.parent / ".zenml.db.killed").mkdir(parents=True)
+    with sqlite3.connect(database) as connection:
+        connection.execute("create table stack (id int)")
+    with ThreadPoolExecutor() as pool:  # two first starts at once, after one that was killed
+        started = list(pool.map(lambda _: workspace.run("env", config=False, **home), range(2)))
+    assert [done.returncode for done in started] == [0, 0], [done.stderr for done in started]
+    assert {path.name for path in database.parent.iterdir()} == {"zenml.db", "zenml.db.lock"}
     with sqlite3.connect(database) as connection:
         connection.execute("update alembic_version set version_num = '9.9.9'")
     done = workspace.run(**home)
