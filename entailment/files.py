@@ -114,6 +114,13 @@ def write_json(path: Path, value: Any) -> None:
         aside.write_text(text, encoding="utf-8")
 
 
+def write_private(path: Path, text: str) -> None:
+    """Writes a text that nobody but its owner may read, at no moment, atomically."""
+    with written_aside(path) as aside:
+        aside.touch(0o600)
+        aside.write_text(text, encoding="utf-8")
+
+
 def read_json(path: Path) -> Any:
     """Reads a JSON file."""
     return json.loads(path.read_text(encoding="utf-8"))

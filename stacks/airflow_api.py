@@ -2,13 +2,14 @@
 
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import requests
 
 from entailment.errors import ScheduleError
 from entailment.files import check_format, read_json
 from entailment.workspace import workspace
+from stacks.ports import listens
 
 USER: Final = "admin"
 SERVER_FORMAT: Final = 1
@@ -34,7 +35,7 @@ def password_file() -> Path:
 
 
 def server_file() -> Path:
-    """Where the running server notes its address."""
+    """Where the running server notes its address and which process it is; the file outlives it."""
     return airflow_home() / "server.json"
 
 
@@ -52,6 +53,8 @@ class AirflowApi:
         noted = read_json(server_file())
         check_format(server_file(), noted.get("format", 1), SERVER_FORMAT)
         self.server: str = noted["url"]
+        # An earlier version did not note when the process began: nobody passes for it.
+        self._process = noted.get("pid", 0), noted.get("start", 0.0)
         self._session = requests.Session()
         # Never through a proxy: the server is on this machine.
         self._session.trust_env = False
@@ -87,7 +90,15 @@ class AirflowApi:
     def _call(
         self, method: str, path: str, body: dict[str, Any] | None = None, tolerated: tuple[int, ...] = ()
     ) -> Any:
-        """What is answered; None for an empty answer and for a status that is tolerated."""
+        """What is answered; None for an empty answer and for a status that is tolerated.
+
+        Password and token go to the Airflow of this home alone: who has taken its port since is not asked.
+        """
+        if not listens(*self._process, urlsplit(self.server).port or 0):
+            raise ScheduleError(
+                f"Airflow is not running at {self.server} (no process that make airflow started listens there)."
+                f" {_START}"
+            )
         try:
             answer = self._session.request(method, self.server + path, json=body, timeout=_TIMEOUT)
             if answer.status_code in tolerated:

@@ -16,11 +16,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
+import psutil
+
 from entailment.errors import EntailmentError, ScheduleError
-from entailment.files import written_aside
+from entailment.files import write_private
 from entailment.workspace import PROJECT
 from stacks.airflow_api import SERVER_FORMAT, USER, airflow_home, dags_folder, password_file, server_file
-from stacks.ports import check_port
+from stacks.ports import check_port, process_start
 
 PORT: Final = 8080
 PARTS: Final = (("api-server", "--workers", "1"), ("scheduler", "--skip-serve-logs"), ("dag-processor",))
@@ -69,8 +71,9 @@ def serve(venv: Path, port: int) -> None:
     environment = os.environ | settings(port) | {"PATH": f"{venv / 'bin'}{os.pathsep}{os.environ['PATH']}"}
     if subprocess.run([airflow, "db", "migrate"], env=environment, stdout=subprocess.DEVNULL).returncode:
         raise ScheduleError(f"Airflow's database in {airflow_home()} could not be prepared: see above.")
-    noted = {"format": SERVER_FORMAT, "url": f"http://127.0.0.1:{port}", "pid": os.getpid()}
-    server_file().write_text(json.dumps(noted))
+    process = {"pid": os.getpid(), "start": process_start(os.getpid())}
+    noted = {"format": SERVER_FORMAT, "url": f"http://127.0.0.1:{port}", **process}
+    write_private(server_file(), json.dumps(noted))
     print(f"http://127.0.0.1:{port}  user {USER}, password in {password_file()}", flush=True)
     parts: dict[tuple[str, ...], subprocess.Popen[bytes]] = {}
     started: list[subprocess.Popen[bytes]] = []
@@ -79,7 +82,7 @@ def serve(venv: Path, port: int) -> None:
     try:
         while True:
             for part in PARTS:
-                if part not in parts or parts[part].poll() is not None:
+                if part not in parts or _has_ended(parts[part]):
                     # What a dead scheduler had started goes on: its step is finished, not lost.
                     parts[part] = _start(airflow, part, environment)
                     started.append(parts[part])
@@ -92,9 +95,7 @@ def _prepare_home() -> None:
     dags_folder().mkdir(parents=True, exist_ok=True)
     airflow_home().chmod(0o700)
     if not password_file().is_file():
-        with written_aside(password_file()) as aside:
-            aside.touch(0o600)
-            aside.write_text(json.dumps({USER: secrets.token_urlsafe(18)}))
+        write_private(password_file(), json.dumps({USER: secrets.token_urlsafe(18)}))
 
 
 def _start(airflow: Path, part: tuple[str, ...], environment: dict[str, str]) -> subprocess.Popen[bytes]:
@@ -107,15 +108,38 @@ def _leave(signum: int, frame: FrameType | None) -> None:
     raise SystemExit(0)
 
 
+def _has_ended(part: subprocess.Popen[bytes]) -> bool:
+    """Whether a part has ended. While something that it started goes on it is not waited for.
+
+    Until a process is waited for, its number, and that of its group, is given to nobody else.
+    """
+    if part.returncode is None and psutil.Process(part.pid).status() == psutil.STATUS_ZOMBIE:
+        if not _others_in_group(part.pid):
+            part.wait()
+        return True
+    return part.returncode is not None
+
+
+def _others_in_group(leader: int) -> bool:
+    for pid in psutil.pids():
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if pid != leader and os.getpgid(pid) == leader:
+                return True
+    return False
+
+
 def _end(parts: list[subprocess.Popen[bytes]]) -> None:
+    """Ends the parts, and what they started: only of those that were not waited for are the numbers theirs."""
     for part in parts:
-        part.terminate()
+        if part.returncode is None:
+            os.kill(part.pid, signal.SIGTERM)
     deadline = time.monotonic() + _GRACE
+    while not all(map(_has_ended, parts)) and time.monotonic() < deadline:
+        time.sleep(0.1)
     for part in parts:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            part.wait(max(0.1, deadline - time.monotonic()))
-        with contextlib.suppress(ProcessLookupError):
+        if part.returncode is None:
             os.killpg(part.pid, signal.SIGKILL)
+            part.wait()
 
 
 def main() -> int:

@@ -1,8 +1,15 @@
-"""Ports on 127.0.0.1 for the servers of this project."""
+"""Ports on 127.0.0.1 for the servers of this project, and who listens there."""
 
 import socket
+from contextlib import suppress
+from typing import Final
+
+import psutil
 
 from entailment.errors import ServerError
+
+_LEEWAY: Final = 2.0
+"""Seconds by which two readings of a process's start may differ: the system's boot time is known to the second."""
 
 
 def check_port(port: int, another: str) -> None:
@@ -16,3 +23,30 @@ def check_port(port: int, another: str) -> None:
                 f"Port {port} on 127.0.0.1 cannot be used ({error.strerror}): does something listen there already?"
                 f" Take another one: {another}"
             ) from None
+
+
+def process_start(pid: int) -> float:
+    """When a process began, in seconds after the boot: a clock that is set changes nothing. Raises psutil.Error."""
+    return float(psutil.Process(pid).create_time() - psutil.boot_time())
+
+
+def listens(pid: int, start: float, port: int) -> bool:
+    """Whether the process `pid` that began at `start` (`process_start`), or one that it started, has the port.
+
+    A process that was given the same number later is another one, whatever it does.
+    """
+    try:
+        if abs(process_start(pid) - start) > _LEEWAY:
+            return False
+        family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    except psutil.Error:
+        return False
+    return any(_has(process, port) for process in family)
+
+
+def _has(process: psutil.Process, port: int) -> bool:
+    with suppress(psutil.Error):
+        for socket_ in process.net_connections("tcp4"):
+            if socket_.status == psutil.CONN_LISTEN and tuple(socket_.laddr) == ("127.0.0.1", port):
+                return True
+    return False

@@ -22,7 +22,7 @@ from zenml.orchestrators.publish_utils import publish_failed_pipeline_run
 
 from entailment.configuration.schedule import Schedule
 from entailment.errors import ConfigurationError, ScheduleError
-from entailment.files import written_aside
+from entailment.files import write_private, written_aside
 from entailment.workspace import PROJECT, workspace
 from stacks.airflow_api import AirflowApi, airflow_home, dags_folder
 from stacks.airflow_dag import ENV_ZENML_LOCAL_STORES_PATH, Execution
@@ -89,9 +89,7 @@ def create_schedule(
         )
     api = AirflowApi()
     try:
-        with written_aside(_alert_file(name)) as aside:
-            aside.touch(0o600)
-            aside.write_text(alert_url, encoding="utf-8")
+        write_private(_alert_file(name), alert_url)
         if check:
             with written_aside(_configuration_file(name)) as aside:
                 aside.write_text(configuration, encoding="utf-8")

@@ -50,8 +50,8 @@ def drift(
         known = features_of(features, plain, *folders)
     parts = [known.split(records.path, name) for name in SPLITS]
     # Opened now, the champion's store of features has what was just encoded.
-    loaded, why = load_champion(champion, source, configuration)
-    report = measure_drift(parts, splits, loaded, configuration, why)
+    with load_champion(champion, source, configuration) as (loaded, why):
+        report = measure_drift(parts, splits, loaded, configuration, why)
     usage = known.usage + loaded.predictor.usage if loaded else known.usage
     runs.log_feature_usage(usage, "drift")
     log_drift(report)

@@ -43,13 +43,13 @@ def judge(
     places = workspace()
     known = features_of(features, configuration, places.encoders, places.features, head)
     challenger = predict(head.model, known.split(records.path, "test"))
-    loaded, why = load_champion(champion, source, configuration)
     labels = configuration.task.labels
     majority = most_frequent(split_report["counts"], labels)
     index = read_index(records.path, "test")
-    evidence = gather_evidence(
-        index, challenger, splits, majority, labels, loaded, version=champion, no_champion=why
-    )
+    with load_champion(champion, source, configuration) as (loaded, why):
+        evidence = gather_evidence(
+            index, challenger, splits, majority, labels, loaded, version=champion, no_champion=why
+        )
     resamples = configuration.evaluation.bootstrap_samples
     decision = decide(evidence, configuration.promotion, bootstrap_samples=resamples, seed=configuration.seed)
     usage = known.usage + loaded.predictor.usage if loaded else known.usage

@@ -7,14 +7,14 @@ import getpass
 import logging
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final
 
+import mlflow
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from entailment.errors import DataError
-from entailment.files import check_format, read_json
+from entailment.files import check_format
 from entailment.promotion.gate import promotion_record
 from entailment.reporting.promotion_page import promotion_markdown
 
@@ -64,7 +64,7 @@ def keep_decision(
 def _records(client: MlflowClient, run_id: str) -> list[dict[str, Any]]:
     if not any(item.path == f"{_FILE}.json" for item in client.list_artifacts(run_id)):
         return []
-    kept = read_json(Path(client.download_artifacts(run_id, f"{_FILE}.json")))
+    kept = mlflow.artifacts.load_dict(f"{client.get_run(run_id).info.artifact_uri}/{_FILE}.json")
     check_format(f"{_FILE}.json of run {run_id}", kept.get("format", 1), _FORMAT)
     records: list[dict[str, Any]] = kept["decisions"]
     return records

@@ -3,8 +3,8 @@
 import json
 import logging
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -151,24 +151,29 @@ def version_trained_on(model: str, content: str) -> str:
     return str(max((int(version.version) for version in found), default=""))
 
 
-def version_files(model: str, version: str) -> Path:
-    """A folder on this machine with a version's `package` and `pairs.json`, fetched where the store is elsewhere.
+@contextmanager
+def version_files(model: str, version: str) -> Iterator[Path]:
+    """A folder on this machine with a version's `package` and `pairs.json`, as long as the block lasts.
 
-    Raises RegistryError when they are gone.
+    Where the store is elsewhere they are fetched into the scratch folder, and removed from it at the end. Raises
+    RegistryError when they are gone.
     """
     location = MlflowClient().get_model_version_download_uri(model, version)
-    try:
-        return Path(mlflow.artifacts.download_artifacts(location)) / "artifacts"
-    except (OSError, MlflowException) as error:
-        raise RegistryError(
-            f"The files of version {version} cannot be read: {error}. Make another version the champion with"
-            " promote VERSION."
-        ) from None
+    with tempfile.TemporaryDirectory(dir=workspace().scratch) as scratch:
+        try:
+            copy = scratch if _folder_here(location) is None else None
+            files = Path(mlflow.artifacts.download_artifacts(location, dst_path=copy)) / "artifacts"
+        except (OSError, MlflowException) as error:
+            raise RegistryError(
+                f"The files of version {version} cannot be read: {error}. Make another version the champion with"
+                " promote VERSION."
+            ) from None
+        yield files
 
 
-def trained_pairs(model: str, version: str) -> dict[str, list[str]]:
-    """The hashes (`pair_hashes`) of a version's pairs by split."""
-    path = version_files(model, version) / "pairs.json"
+def trained_pairs(files: Path) -> dict[str, list[str]]:
+    """The hashes (`pair_hashes`) of a version's pairs by split; `files` as `version_files` gives them."""
+    path = files / "pairs.json"
     kept = read_json(path)
     check_format(path, kept.get("format", _PAIRS_FORMAT), _PAIRS_FORMAT)
     return {split: kept[split] for split in SPLITS}
@@ -193,8 +198,14 @@ def result_exists(model: str, run_id: str, version: str) -> bool:
     except MlflowException as error:
         _absent_or_raise(error)
         return False
-    files = Path(unquote(urlsplit(location).path)) if urlsplit(location).scheme in ("", "file") else None
+    files = _folder_here(location)
     return run.info.lifecycle_stage == "active" and (files is None or (files / "MLmodel").is_file())
+
+
+def _folder_here(location: str) -> Path | None:
+    """The folder of this machine that a location names, None where it lies elsewhere."""
+    parts = urlsplit(location)
+    return Path(unquote(parts.path)) if parts.scheme in ("", "file") else None
 
 
 def run_exists(run_id: str) -> bool:

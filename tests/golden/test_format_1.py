@@ -64,7 +64,8 @@ def test_versions_and_aliases_are_listed(tracked: Path) -> None:
         "champion": "1",
         "challenger": "2",
     }
-    assert sum(map(len, registry.trained_pairs("multimodal-entailment", "1").values())) == 96
+    with registry.version_files("multimodal-entailment", "1") as files:
+        assert sum(map(len, registry.trained_pairs(files).values())) == 96
 
 
 def test_the_data_set_is_found_with_its_two_versions(golden_home: Path) -> None:
@@ -115,10 +116,9 @@ def test_a_registered_version_answers_as_it_did(
 
 def test_the_champion_answers_in_a_process_of_its_own(golden: Path, tracked: Path) -> None:
     for version in ("1", "2"):
-        predictor = Predictor(
-            registry.version_files("multimodal-entailment", version) / "package", golden / "home" / "features"
-        )
-        answers = predictor.predict(pd.read_parquet(golden / "questions.parquet"))
+        with registry.version_files("multimodal-entailment", version) as files:
+            predictor = Predictor(files / "package", golden / "home" / "features")
+            answers = predictor.predict(pd.read_parquet(golden / "questions.parquet"))
         same_answers(answers, pd.read_parquet(golden / f"answers-{version}.parquet"))
 
 

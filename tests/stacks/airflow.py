@@ -3,15 +3,16 @@
 import hashlib
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import psutil
 
 from tests.pipelines.workspace import PROJECT, Workspace
 
@@ -63,32 +64,19 @@ def running_airflow(workspace: Workspace, venv: Path, port: int) -> Iterator[sub
             server.wait(60)
         finally:
             for process in processes_of(workspace):
-                os.kill(process, signal.SIGKILL)
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
 
 
-def processes_of(workspace: Workspace) -> list[int]:
-    """Ids of every process that runs in this workspace's home, the test itself apart."""
-    wanted = f"ENTAILMENT_HOME={workspace.home}".encode()
+def processes_of(workspace: Workspace, *words: str) -> list[psutil.Process]:
+    """Every process of this workspace's home, the test itself apart, whose command line holds all the words."""
     found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if wanted in (folder / "environ").read_bytes().split(b"\0"):
-                found.append(int(folder.name))
-        except OSError:
-            continue
-    return [process for process in found if process != os.getpid()]
-
-
-def process_of(workspace: Workspace, *words: str) -> int | None:
-    """The process of this workspace whose command line holds all the words."""
-    for process in processes_of(workspace):
-        try:
-            arguments = Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if all(word.encode() in arguments for word in words):
-            return process
-    return None
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            ours = process.environ().get("ENTAILMENT_HOME") == str(workspace.home)
+            if ours and process.pid != os.getpid() and set(words) <= set(process.cmdline()):
+                found.append(process)
+    return found
 
 
 def wait_until(condition, seconds: float, what: str, pause: float = 1):

@@ -1,6 +1,9 @@
 """What is asked of Airflow and what its answers become, with a stand-in for its server."""
 
 import json
+import os
+import subprocess
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -9,6 +12,7 @@ import pytest
 from entailment.errors import DataError, ScheduleError
 from stacks import airflow_api
 from stacks.airflow_api import AirflowApi
+from stacks.ports import listens, process_start
 
 TOKEN = {"access_token": "t0ken"}
 
@@ -36,12 +40,12 @@ def airflow(tmp_path, monkeypatch):
             pass
 
     server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     monkeypatch.setenv("ENTAILMENT_HOME", str(tmp_path))
     (tmp_path / "airflow").mkdir()
     url = f"http://127.0.0.1:{server.server_port}"
-    airflow_api.server_file().write_text(json.dumps({"url": url}))
+    note_server(url, os.getpid(), process_start(os.getpid()))
     airflow_api.password_file().write_text(json.dumps({"admin": "secret"}))
     try:
         yield answers, asked
@@ -49,6 +53,11 @@ def airflow(tmp_path, monkeypatch):
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def note_server(url, pid, start):
+    """As `make airflow` does."""
+    airflow_api.server_file().write_text(json.dumps({"url": url, "pid": pid, "start": start}))
 
 
 def test_a_server_of_a_newer_version_is_not_asked(airflow):
@@ -107,12 +116,55 @@ def test_no_proxy_is_asked(airflow, monkeypatch):
 
 
 def test_an_airflow_that_does_not_run_is_named_with_what_starts_it(tmp_path, monkeypatch, airflow):
-    airflow_api.server_file().write_text(json.dumps({"url": "http://127.0.0.1:9"}))
+    note_server("http://127.0.0.1:9", os.getpid(), process_start(os.getpid()))
     with pytest.raises(ScheduleError, match=r"not running at http://127.0.0.1:9 .*make airflow"):
         AirflowApi()
     monkeypatch.setenv("ENTAILMENT_HOME", str(tmp_path / "new"))
     with pytest.raises(ScheduleError, match=r"never started in .*make airflow"):
         AirflowApi()
+
+
+@pytest.mark.parametrize("what", ["another process", "a reused number", "gone", "an earlier version"])
+def test_who_took_the_port_since_gets_no_password(airflow, what):
+    _, asked = airflow
+    noted = json.loads(airflow_api.server_file().read_text())
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        known = {
+            "another process": {"pid": other.pid, "start": process_start(other.pid)},
+            "a reused number": {"start": noted["start"] - 10},
+            "gone": {"pid": 2**30},
+            "an earlier version": {"start": 0},
+        }
+        note_server(**noted | known[what])
+        with pytest.raises(
+            ScheduleError, match=r"not running at .*make airflow.* listens there.*make airflow"
+        ):
+            AirflowApi()
+        other.communicate()
+    assert asked == []
+
+
+def test_who_takes_the_port_later_gets_no_token(airflow):
+    _, asked = airflow
+    api = AirflowApi()
+    api._process = os.getpid(), 0.0
+    with pytest.raises(ScheduleError, match="not running"):
+        api.dag("nightly")
+    assert len(asked) == 1
+
+
+def test_a_process_of_the_server_s_has_the_port_too():
+    serve = "import socket\nwith socket.create_server(('127.0.0.1', 0)) as server:\n    "
+    serve += "print(server.getsockname()[1], flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", serve], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as part:
+        port = int(part.stdout.readline())
+        assert listens(os.getpid(), process_start(os.getpid()), port)
+        assert listens(part.pid, process_start(part.pid), port)
+        assert not listens(part.pid, process_start(part.pid), port + 1)
+        part.communicate("\n")
+    assert not listens(os.getpid(), process_start(os.getpid()), port)
 
 
 def test_another_program_s_page_is_no_traceback(airflow):

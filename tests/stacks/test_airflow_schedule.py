@@ -1,8 +1,6 @@
 """A retraining on a real Airflow: better data, killed processes, nothing new, an alert, nothing left."""
 
 import json
-import os
-import signal
 import sqlite3
 import subprocess
 
@@ -15,7 +13,6 @@ from tests.pipelines.workspace import PROJECT, Workspace, write_settings
 from tests.stacks.airflow import (
     airflow_environment,
     free_port,
-    process_of,
     processes_of,
     running_airflow,
     server_command,
@@ -77,7 +74,7 @@ def attempts(workspace, step):
 
 
 def going(workspace, step):
-    return process_of(workspace, "stacks.step_entrypoint", step)
+    return processes_of(workspace, "stacks.step_entrypoint", step)
 
 
 def epochs_logged(workspace):
@@ -140,7 +137,7 @@ def check_the_port_is_taken(workspace, venv):
 
 def a_killed_scheduler(workspace):
     wait_until(lambda: going(workspace, "ingest"), PATIENCE, "no run")
-    os.kill(process_of(workspace, "scheduler"), signal.SIGKILL)
+    processes_of(workspace, "scheduler")[0].kill()
     paused = schedule(workspace, "--pause", "often")["schedules"][0]
     assert (paused["state"], paused["next_run"]) == ("paused", None)
     assert schedule(workspace, "--resume", "often")["schedules"][0]["state"] == "active"
@@ -148,9 +145,9 @@ def a_killed_scheduler(workspace):
 
 def a_killed_step(workspace):
     before = epochs_logged(workspace)
-    step = wait_until(lambda: going(workspace, "train"), PATIENCE, "no training")
+    (step,) = wait_until(lambda: going(workspace, "train"), PATIENCE, "no training")
     wait_until(lambda: epochs_logged(workspace) > before, PATIENCE, "training did not begin", pause=0.05)
-    os.kill(step, signal.SIGKILL)
+    step.kill()
 
 
 def the_champion_has_moved(workspace):

@@ -1,14 +1,29 @@
 """Who becomes champion, and that every decision leaves the same record, whoever made it."""
 
 import json
+import os
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import mlflow
+import numpy as np
+import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
+from entailment.configuration.loading import load_configuration
 from entailment.errors import RegistryError
+from entailment.model.features import configured_featurizer
+from entailment.model.head import build_head
+from entailment.model.training import TrainedHead
+from entailment.records.reading import Row
+from entailment.serving.package import write_package
+from entailment.workspace import workspace
+from tests.encoders.random_modules import write_random_modules
 from tracking import registry, runs
+from tracking.champion import load_champion
 from tracking.experiment import prepare_experiment, tracking_uri
 
 MODEL = "of-tests"
@@ -159,8 +174,11 @@ def test_a_run_that_has_registered_is_found_again(client):
 
 
 def test_a_version_without_files_is_named(client):
-    with pytest.raises(RegistryError, match="files of version 2 cannot be read"):
-        registry.version_files(MODEL, "2")
+    with (
+        pytest.raises(RegistryError, match="files of version 2 cannot be read"),
+        registry.version_files(MODEL, "2"),
+    ):
+        pass
 
 
 def test_a_move_that_a_person_s_command_did_not_finish_is_remembered_by_the_next(client, monkeypatch):
@@ -173,3 +191,71 @@ def test_a_move_that_a_person_s_command_did_not_finish_is_remembered_by_the_next
         registry.promote(MODEL, "3", "looked at it")
     assert [move["version"] for move in registry.champion_history(MODEL, client)] == ["2", "3"]
     assert registry.rollback(MODEL, "back")["version"] == "2"
+
+
+SERVER = """
+from mlflow.server import app
+from werkzeug.serving import make_server
+server = make_server("127.0.0.1", 0, app, threaded=True)
+print(server.port, flush=True)
+server.serve_forever()
+"""
+
+
+@pytest.fixture
+def server(store, tmp_path):
+    """MLflow's own server, in a process of its own, on the same database; artifacts go through it.
+
+    Gives what makes MLflow here its client, as soon as it answers.
+    """
+    told = {"FILE_STORE": tracking_uri(), "ARTIFACT_ROOT": "mlflow-artifacts:/", "SERVE_ARTIFACTS": "true"}
+    told["ARTIFACT_DESTINATION"] = (tmp_path / "served").as_uri()
+    variables = os.environ | {f"_MLFLOW_SERVER_{name}": value for name, value in told.items()}
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVER], env=variables, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        yield lambda: mlflow.set_tracking_uri(f"http://127.0.0.1:{int(process.stdout.readline())}")
+        process.terminate()
+    mlflow.set_tracking_uri(tracking_uri())
+    mlflow.set_experiment(MODEL)
+
+
+def small_package(folder):
+    """A packed model of texts with random weights, and its configuration."""
+    modules = write_random_modules(folder / "modules")
+    told = {"inputs": "text", "encoders.text.encoder": modules["text"], "task.name": "stances"}
+    told |= {"encoders.text.preprocessor": modules["preprocessor"], "encoders.text.sequence_length": 16}
+    configuration = load_configuration(None, overrides=told)
+    featurizer = configured_featurizer(configuration, folder, None)
+    sample = featurizer.rows([Row(("", ""), {"text": ("a", "b")}, 0)])
+    head = build_head({name: array.shape[1] for name, array in sample.items()}, configuration.head, 3)
+    return write_package(folder / "package", TrainedHead(head, 0), configuration, folder), configuration
+
+
+@pytest.mark.slow
+def test_a_champion_that_a_server_has_leaves_no_copy_behind(server, tmp_path, monkeypatch):
+    package, configuration = small_package(tmp_path)
+    server()
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    source = {"name": "mine", "sha256": "0" * 64, "generated": False, "images": None}
+    rows = {"id_1": list("abc"), "id_2": list("xyz"), "label": list(configuration.task.labels)}
+    splits = pd.DataFrame(rows | {"split": "test"})
+    mlflow.set_experiment("stances")
+    for number in "12":
+        with mlflow.start_run():
+            version = registry.register("stances", package, "card", splits, source, {"metrics": {}})
+            assert version == number
+    asked, answers = pd.DataFrame({"text_1": ["a bridge"], "text_2": ["the bridge"]}), []
+    for number in "121":
+        with load_champion(number, source, configuration) as (champion, why):
+            assert why == "" and len(champion.pairs["test"]) == 3
+            answers.append(champion.predictor.predict(asked)["p_implies"].item())
+    assert np.isfinite(answers[0]) and answers == answers[:1] * 3
+    registry.promote("stances", "2", "looked at it")
+    assert registry.rollback("stances", "sarcasm") == {"version": "1", "previous": "2"}
+    run = MlflowClient().get_model_version("stances", "1").run_id
+    kept = mlflow.artifacts.load_dict(f"runs:/{run}/promotion.json")["decisions"]
+    assert [one["outcome"] for one in kept] == ["promoted", "rolled back"]
+    left = [*(tmp_path / "temporary").iterdir(), *workspace().scratch.iterdir()]
+    assert left == []
