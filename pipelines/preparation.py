@@ -8,10 +8,16 @@ from zenml.enums import ExecutionMode
 
 from entailment.configuration.configuration import Configuration
 from entailment.task import kinds_of
+from stacks.killed_runs import noted_process
 from stacks.run_hooks import begin_run, end_run
 from steps import encode, ingest, look, resolve_image_paths, split, write_tfrecords
 
-RUN: Final = {"on_init": begin_run, "on_cleanup": end_run, "execution_mode": ExecutionMode.FAIL_FAST}
+RUN: Final = {
+    "on_init": begin_run,
+    "on_cleanup": end_run,
+    "execution_mode": ExecutionMode.FAIL_FAST,
+    "extra": noted_process(),
+}
 """How every pipeline of ours is run."""
 
 

@@ -22,7 +22,8 @@ from entailment.errors import EntailmentError, ScheduleError
 from entailment.files import write_private
 from entailment.workspace import PROJECT
 from stacks.airflow_api import SERVER_FORMAT, USER, airflow_home, dags_folder, password_file, server_file
-from stacks.ports import check_port, process_start
+from stacks.ports import check_port
+from stacks.processes import this_process
 
 PORT: Final = 8080
 PARTS: Final = (("api-server", "--workers", "1"), ("scheduler", "--skip-serve-logs"), ("dag-processor",))
@@ -71,8 +72,7 @@ def serve(venv: Path, port: int) -> None:
     environment = os.environ | settings(port) | {"PATH": f"{venv / 'bin'}{os.pathsep}{os.environ['PATH']}"}
     if subprocess.run([airflow, "db", "migrate"], env=environment, stdout=subprocess.DEVNULL).returncode:
         raise ScheduleError(f"Airflow's database in {airflow_home()} could not be prepared: see above.")
-    process = {"pid": os.getpid(), "start": process_start(os.getpid())}
-    noted = {"format": SERVER_FORMAT, "url": f"http://127.0.0.1:{port}", **process}
+    noted = {"format": SERVER_FORMAT, "url": f"http://127.0.0.1:{port}", **this_process()}
     write_private(server_file(), json.dumps(noted))
     print(f"http://127.0.0.1:{port}  user {USER}, password in {password_file()}", flush=True)
     parts: dict[tuple[str, ...], subprocess.Popen[bytes]] = {}

@@ -1,35 +1,42 @@
 """Runs of this home's pipelines that a killed process left behind, in ZenML and in MLflow."""
 
-from typing import Any
+from typing import Any, Final
 
 from zenml.client import Client
-from zenml.enums import ExecutionStatus
 from zenml.orchestrators.publish_utils import publish_failed_pipeline_run
+from zenml.utils.pagination_utils import depaginate
 
+from stacks.processes import has_ended, this_process
 from tracking.killed_runs import close_killed_runs
 
-_HOOK = "stacks.run_hooks.begin_run"
+_KEY: Final = "entailment_process"
+
+
+def noted_process() -> dict[str, Any]:
+    """What a run notes of the process that starts it (`extra` of a ZenML pipeline)."""
+    return {_KEY: this_process()}
 
 
 def end_killed_runs() -> None:
     """Ends them; to be called by a process that has just begun to hold the home, before it logs anything.
 
-    Only a run with our hook holds the home while it is going. One that is scheduled holds it for each step alone, and
-    its orchestrator knows how it goes: it is left as it is. So is one that has not yet come to log.
+    Only runs whose process is known to have ended: not another machine's. How a scheduled run goes its orchestrator
+    knows (`stacks/scheduled_step.py` ends those in ZenML).
     """
-    dead: dict[str, bool] = {}
+    client = Client()
+    stack = client.active_stack_model.id
+    going = list(depaginate(client.list_pipeline_runs, stack_id=stack, in_progress=True, hydrate=True))
+    killed = [run for run in going if _was_killed(run)]
+    for run in killed:
+        publish_failed_pipeline_run(run.id)
+    alive = {run.name for run in going} - {run.name for run in killed}
 
-    def is_dead(name: str) -> bool:
-        if name not in dead:
-            found = Client().list_pipeline_runs(name=name, status=ExecutionStatus.RUNNING, hydrate=True).items
-            dead[name] = any(_held_the_home(run) for run in found)
-            for run in filter(_held_the_home, found):
-                publish_failed_pipeline_run(run.id)
-        return dead[name]
+    def has_ended_there(name: str) -> bool:
+        return name not in alive and client.list_pipeline_runs(name=name, size=1).total > 0
 
-    close_killed_runs(is_dead)
+    close_killed_runs(has_ended_there)
 
 
-def _held_the_home(run: Any) -> bool:
-    hook = getattr(run.config, "init_hook_source", None)
-    return run.schedule is None and hook is not None and hook.import_path == _HOOK
+def _was_killed(run: Any) -> bool:
+    noted = run.config.extra.get(_KEY)
+    return run.schedule is None and noted is not None and has_ended(noted)

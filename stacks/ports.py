@@ -2,14 +2,11 @@
 
 import socket
 from contextlib import suppress
-from typing import Final
 
 import psutil
 
 from entailment.errors import ServerError
-
-_LEEWAY: Final = 2.0
-"""Seconds by which two readings of a process's start may differ: the system's boot time is known to the second."""
+from stacks.processes import is_process
 
 
 def check_port(port: int, another: str) -> None:
@@ -25,19 +22,14 @@ def check_port(port: int, another: str) -> None:
             ) from None
 
 
-def process_start(pid: int) -> float:
-    """When a process began, in seconds after the boot: a clock that is set changes nothing. Raises psutil.Error."""
-    return float(psutil.Process(pid).create_time() - psutil.boot_time())
-
-
 def listens(pid: int, start: float, port: int) -> bool:
-    """Whether the process `pid` that began at `start` (`process_start`), or one that it started, has the port.
+    """Whether the process `pid` that began at `start` (`this_process`), or one that it started, has the port.
 
     A process that was given the same number later is another one, whatever it does.
     """
+    if not is_process(pid, start):
+        return False
     try:
-        if abs(process_start(pid) - start) > _LEEWAY:
-            return False
         family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
     except psutil.Error:
         return False

@@ -80,6 +80,10 @@ def test_a_killed_run_is_ended_by_the_next_one(first, workspace, client):
         str(workspace.folder / "small.yaml"),
     ]
     command += ["--no-cache", "--epochs", "100000"]
+    early = subprocess.Popen(command, env=workspace.environment(), stderr=subprocess.PIPE, text=True)
+    assert any("Step `ingest` has started" in line for line in early.stderr)
+    early.kill()
+    early.communicate()
     run = subprocess.Popen(
         command, env=workspace.environment(), cwd=workspace.folder, stderr=subprocess.DEVNULL
     )

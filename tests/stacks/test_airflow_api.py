@@ -12,7 +12,8 @@ import pytest
 from entailment.errors import DataError, ScheduleError
 from stacks import airflow_api
 from stacks.airflow_api import AirflowApi
-from stacks.ports import listens, process_start
+from stacks.ports import listens
+from stacks.processes import process_start
 
 TOKEN = {"access_token": "t0ken"}
 
