@@ -24,6 +24,8 @@ from pipelines.cross_validation import cross_validation
 from pipelines.retraining import retraining
 from pipelines.training import training
 from pipelines.tuning import tuning
+from stacks.killed_runs import end_killed_runs
+from stacks.local import is_active
 from stacks.tracker import use_stack_s_tracker
 from steps.look import check_for_new_data as check_data
 from tracking.registry import champion_version
@@ -296,6 +298,8 @@ def run_retraining(run_configuration: RunConfiguration, *, force: bool = False) 
 def check_for_new_data(configuration: Configuration) -> None:
     """Raises NothingNewError when the champion or a retraining's version was trained on just what there is now."""
     use_stack_s_tracker()
+    if is_active():
+        end_killed_runs()
     places = workspace()
     fetch_versions(places.shared, places.datasets, configuration.dataset.source)
     check_data(configuration, places.datasets)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -24,6 +25,7 @@ from entailment.serving.package import read_settings
 from entailment.task import LABEL, SPLITS, probability_columns
 from entailment.workspace import PROJECT, workspace
 from tracking.decisions import AUTOMATIC, GATE, PERSON, keep_decision
+from tracking.experiment import tracking_uri
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -37,7 +39,9 @@ _HISTORY: Final = "champion.history"
 _RETRAINED: Final = "retrained"
 """Tag of the versions that a promotion gate has judged."""
 _WHOLE: Final = "whole"
-"""Tag of the versions whose registration came to its end, written last."""
+"""Tag of a version: "false" from its first moment, "true" at the end of its registration; earlier programs wrote none
+at first.
+"""
 _PAIRS_FORMAT: Final = 1
 _KEPT: Final = 20
 """Moves of the champion that are remembered: an MLflow tag holds 5,000 characters."""
@@ -57,13 +61,18 @@ def register(
     """Logs the packed model and its card to the active run, registers it as a new version, moves the aliases.
 
     `decision` (`Decision.as_dict`) says whether the version becomes champion; without one the first version does, and
-    one on other data after one on generated data, if its test split holds every class. A step that was killed here
-    and runs again goes on with the version that it has registered. Returns the version's number, as text.
+    one on other data after one on generated data, if its test split holds every class.
+
+    The order of writes: the model's files, the version, its tags and the evidence of a decision, the alias, what is
+    remembered of the move, last that the version is whole. A step that was killed here and runs again for the same
+    MLflow run goes on with its version. Else the next move of the champion finds it (`_catch_up`): a version with the
+    champion's alias is finished, one without is removed.
+
+    Returns the version's number, as text.
     """
     hashes = {split: pair_hashes(splits[splits[SPLIT_COLUMN] == split]).tolist() for split in SPLITS}
     client = MlflowClient()
-    version = _begun_version(model, client)
-    version = version or str(_log_model(model, package, card, hashes).registered_model_version)
+    version = _begun_version(model, client) or _begin_version(model, client, package, card, hashes)
     mlflow.log_text(card, MODEL_CARD)
     client.update_model_version(model, version, description=card[:_DESCRIPTION])
     tags = {name: f"{value:.6f}" for name, value in report["metrics"].items()}
@@ -80,9 +89,7 @@ def register(
             _give_alias(model, client, version, generated=source["generated"], lacking=lacking)
         else:
             _follow(model, client, version, decision)
-            # Behind the aliases: until it is there, a retraining on the same data is not taken for done.
-            client.set_model_version_tag(model, version, _RETRAINED, "true")
-    client.set_model_version_tag(model, version, _WHOLE, "true")
+        _finish(model, client, version, retrained=decision is not None)
     return version
 
 
@@ -217,7 +224,44 @@ def run_exists(run_id: str) -> bool:
         return False
 
 
-def _log_model(model: str, package: Path, card: str, hashes: Mapping[str, list[str]]) -> Any:
+def _begin_version(
+    model: str, client: MlflowClient, package: Path, card: str, hashes: Mapping[str, list[str]]
+) -> str:
+    """Logs the packed model to the active run, in place of what a killed attempt has logged, and makes a version."""
+    run = mlflow.active_run()
+    if run:
+        wanted = f"source_run_id = '{run.info.run_id}'"
+        for left in client.search_logged_models([run.info.experiment_id], wanted):
+            remove_logged_model(client, left.model_id)
+    logged = _log_model(package, card, hashes)
+    return str(mlflow.register_model(logged.model_uri, model, tags={_WHOLE: "false"}).version)
+
+
+def logged_model_of(version: "ModelVersion") -> str:
+    """The id of the logged model that a version is made of; MLflow keeps it as the version's source alone."""
+    return str(version.source).rpartition("/")[2]
+
+
+def remove_logged_model(client: MlflowClient, model_id: str) -> None:
+    """Deletes a logged model, unless it is gone, and its files where they are on this machine."""
+    try:
+        location = client.get_logged_model(model_id).artifact_location
+    except MlflowException as error:
+        _absent_or_raise(error)
+        return
+    if folder := _folder_here(location):
+        shutil.rmtree(folder.parent if folder.parent.name == model_id else folder, ignore_errors=True)
+    client.delete_logged_model(model_id)
+
+
+def _finish(model: str, client: MlflowClient, version: str, *, retrained: bool) -> None:
+    if retrained:
+        # Behind the aliases: until it is there, a retraining on the same data is not taken for done.
+        client.set_model_version_tag(model, version, _RETRAINED, "true")
+    client.set_model_version_tag(model, version, _WHOLE, "true")
+
+
+def _log_model(package: Path, card: str, hashes: Mapping[str, list[str]]) -> Any:
     settings = read_settings(package)
     with tempfile.TemporaryDirectory() as scratch:
         pairs, read_me = Path(scratch) / "pairs.json", Path(scratch) / MODEL_CARD
@@ -228,7 +272,6 @@ def _log_model(model: str, package: Path, card: str, hashes: Mapping[str, list[s
             python_model=str(PROJECT / "tracking" / "pyfunc_model.py"),
             artifacts={"package": str(package), "pairs": str(pairs), "card": str(read_me)},
             pip_requirements=[f"{name}=={installed(name)}" for name in _LIBRARIES],
-            registered_model_name=model,
             signature=_signature(settings["labels"], settings["columns"]),
             input_example=_example(settings["columns"]),
         )
@@ -300,12 +343,37 @@ def _follow(model: str, client: MlflowClient, version: str, decision: Mapping[st
 
 
 def _catch_up(model: str, client: MlflowClient) -> None:
-    """Remembers a move of the champion that was cut off behind the alias."""
+    """Finishes a registration and a move of the champion that were cut off behind the alias, undoes what was before.
+
+    A version of a run that is going is somebody else's.
+    """
     current = champion_version(model)
+    tags = version_tags(model, current) if current else {}
     history = champion_history(model, client)
-    decided = current and "promotion.outcome" in version_tags(model, current)
-    if decided and [move["version"] for move in history[-1:]] != [current]:
+    if "promotion.outcome" in tags and [move["version"] for move in history[-1:]] != [current]:
         _remember(model, client, current)
+    for begun in client.search_model_versions(f"name='{model}' and tags.`{_WHOLE}` = 'false'"):
+        if _is_going(client, begun.run_id):
+            continue
+        if str(begun.version) == current:
+            _finish(model, client, current, retrained=tags.get("promotion.how") == GATE)
+        else:
+            _LOG.warning("Version %s was left half registered by a killed run: removed.", begun.version)
+            remove_logged_model(client, logged_model_of(begun))
+            client.delete_model_version(model, str(begun.version))
+
+
+def _is_going(client: MlflowClient, run_id: str) -> bool:
+    """Whether a process is logging to a run; a killed one leaves its run as if it was."""
+    if not run_id or client.get_run(run_id).info.status != "RUNNING":
+        return False
+    if mlflow.get_tracking_uri() != tracking_uri():
+        return True
+    try:
+        with locked(workspace().home / "run.lock", wait=False):
+            return False
+    except BlockingIOError:
+        return True
 
 
 def _one_at_a_time() -> AbstractContextManager[None]:
@@ -361,7 +429,7 @@ def _begun_version(model: str, client: MlflowClient) -> str:
     """The version that the active run has begun to register, "" when there is none that is not whole."""
     run = mlflow.active_run()
     found = client.search_model_versions(f"run_id='{run.info.run_id}'") if run else []
-    begun = [str(one.version) for one in found if one.name == model and _WHOLE not in one.tags]
+    begun = [str(one.version) for one in found if one.name == model and one.tags.get(_WHOLE) == "false"]
     return begun[0] if begun else ""
 
 

@@ -151,3 +151,32 @@ def test_databases_are_made_whole_and_of_another_version_refused_in_words(worksp
     assert (
         stack.returncode == 2 and "For a stack in another ZenML folder set ZENML_CONFIG_PATH" in stack.stderr
     )
+
+
+@pytest.mark.parametrize("last", ["mlflow.register_model", "mlflow.MlflowClient.set_registered_model_alias"])
+def test_a_registration_that_was_killed_is_taken_up(first, workspace, client, last):
+    """Killed where it would make the version, or give it an alias: the same command makes one version of it."""
+    kill = f"""
+import mlflow, os, run_pipeline
+{last} = lambda *arguments, **options: os.kill(os.getpid(), 9)
+run_pipeline.main()
+"""
+    options = [
+        "--config",
+        str(workspace.folder / "small.yaml"),
+        "--loss",
+        "focal",
+        "--set",
+        f"seed={len(last)}",
+    ]
+    killed = subprocess.run([sys.executable, "-c", kill, *options], env=workspace.environment(), cwd=PROJECT)
+    assert killed.returncode == -9
+    before = sum(1 for _ in client.search_model_versions("name='multimodal-entailment'"))
+    done = workspace.result(*options[2:])
+    versions = client.search_model_versions("name='multimodal-entailment'")
+    assert len(versions) == before + (last == "mlflow.register_model")
+    (made,) = [version for version in versions if version.run_id == done["run_id"]]
+    assert made.tags["whole"] == "true" and client.get_run(made.run_id).info.status == "FINISHED"
+    folders = {path.name for path in (workspace.home / "mlartifacts" / "models").iterdir()}
+    assert folders == {version.source.rpartition("/")[2] for version in versions}
+    assert not list((workspace.home / "scratch").iterdir())

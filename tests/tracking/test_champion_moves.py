@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 
 import mlflow
@@ -15,6 +16,7 @@ from mlflow import MlflowClient
 
 from entailment.configuration.loading import load_configuration
 from entailment.errors import RegistryError
+from entailment.files import locked
 from entailment.model.features import configured_featurizer
 from entailment.model.head import build_head
 from entailment.model.training import TrainedHead
@@ -144,6 +146,24 @@ def test_a_move_that_was_cut_off_is_finished_once(client, cut_off, monkeypatch):
     assert [move["version"] for move in registry.champion_history(MODEL, client)] == ["2"]
 
 
+@pytest.mark.parametrize("is_held", [False, True])
+def test_a_registration_that_was_cut_off_is_finished_or_removed(client, is_held):
+    """Version 4 has the alias already, 5 has not; another process may still be at them."""
+    registry.promote(MODEL, "2", "looked at it")
+    for _ in range(2):
+        run = client.create_run(mlflow.get_experiment_by_name(MODEL).experiment_id)
+        source = f"{run.info.artifact_uri}/model"
+        client.create_model_version(MODEL, source, run.info.run_id, tags={"whole": "false"})
+    registry._follow(MODEL, client, "4", decision(True, judged="2"))
+    with locked(workspace().home / "run.lock") if is_held else nullcontext():
+        registry.rollback(MODEL, "it was wrong")
+    assert aliases(client)["champion"] == "2"
+    versions = {version.version for version in client.search_model_versions(f"name='{MODEL}'")}
+    assert ("5" in map(str, versions)) == is_held
+    expected = {"whole": "false"} if is_held else {"whole": "true", "retrained": "true"}
+    assert {name: tags(client, "4").get(name) for name in expected} == expected
+
+
 def killed(*arguments):
     raise OSError("killed")
 
@@ -170,6 +190,8 @@ def test_a_run_that_has_registered_is_found_again(client):
     run_id = client.get_model_version(MODEL, "2").run_id
     assert registry._begun_version(MODEL, client) == ""
     with mlflow.start_run(run_id=run_id):
+        assert registry._begun_version(MODEL, client) == ""
+        client.set_model_version_tag(MODEL, "2", "whole", "false")
         assert registry._begun_version(MODEL, client) == "2"
 
 
