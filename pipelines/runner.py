@@ -298,7 +298,7 @@ def check_for_new_data(configuration: Configuration) -> None:
     use_stack_s_tracker()
     places = workspace()
     fetch_versions(places.shared, places.datasets, configuration.dataset.source)
-    check_data(configuration, places.datasets)
+    check_data(configuration, places)
 
 
 def with_absolute_paths(configuration: Configuration) -> Configuration:
