@@ -23,6 +23,7 @@ MISSING: Final = "missing"
 UNREADABLE: Final = "unreadable"
 NO_FOLDER: Final = "no --images folder given"
 NO_FILE: Final = "no file of this id in the --images folder"
+NOT_ADDED: Final = "no image of this id was added to the data set"
 _ROWS_AT_ONCE: Final = 8192
 """Rows whose files are looked at together: what is held of a file beyond the table is held for so many."""
 _REPORTED: Final = 20
@@ -275,6 +276,7 @@ def _image_columns(pairs: "pd.DataFrame", folder: Path, limits: tuple[int, int])
     import pandas as pd
 
     find, parts = file_finder(pairs, folder), []
+    absent = NOT_ADDED if set(IMAGE_FILE) <= set(pairs.columns) else NO_FILE
     with ThreadPoolExecutor(_PROBES_AT_ONCE) as pool:
         for start in range(0, len(pairs) or 1, _ROWS_AT_ONCE):
             rows = pairs.iloc[start : start + _ROWS_AT_ONCE]
@@ -285,19 +287,21 @@ def _image_columns(pairs: "pd.DataFrame", folder: Path, limits: tuple[int, int])
             faults = _file_faults(folder, {*names[0], *names[1]} - {""}, pool, limits)
             columns: dict[str, Any] = {}
             for side, names_of_side in enumerate(names):
-                columns |= _side_columns(side, names_of_side, folder.resolve(), faults)
+                columns |= _side_columns(side, names_of_side, folder.resolve(), faults, absent)
             parts.append(pd.DataFrame(columns))
     whole = pd.concat(parts)
     return {name: whole[name].array for name in columns}
 
 
-def _side_columns(side: int, names: list[str], folder: Path, faults: dict[str, str]) -> dict[str, Any]:
+def _side_columns(
+    side: int, names: list[str], folder: Path, faults: dict[str, str], absent: str
+) -> dict[str, Any]:
     statuses = {name: UNREADABLE if fault else OK for name, fault in faults.items()}
     paths = {name: str(folder / name) for name in faults}
     columns = {
         IMAGE_PATH[side]: [paths.get(name, "") for name in names],
         IMAGE_STATUS[side]: [statuses.get(name, MISSING) for name in names],
-        IMAGE_REASON[side]: [faults.get(name, NO_FILE) for name in names],
+        IMAGE_REASON[side]: [faults.get(name, absent) for name in names],
     }
     return {column: _text_array(values) for column, values in columns.items()}
 

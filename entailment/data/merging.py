@@ -55,7 +55,7 @@ class HeldRows:
         is_damaged: Callable[[str, str], bool],
     ) -> None:
         """`further` are the columns of kinds of input beside text and image; `is_damaged` says of a stored image, by
-        name and SHA-256, whether it can be used no longer.
+        name and SHA-256, whether it cannot be used.
         """
         self.columns = (*COLUMNS, *further)
         self.rows: list[dict[str, str]] = []
@@ -67,6 +67,8 @@ class HeldRows:
         self._pairs: dict[tuple[str, ...], dict[str, str]] = {}
         self._contents: dict[tuple[str, ...], dict[str, str]] = {}
         self._images: dict[str, tuple[str, str]] = {}
+        self._images_taken: set[str] = set()
+        """Ids whose image is a new one."""
         self._places: dict[str, list[tuple[int, int]]] = defaultdict(list)
         """By id: the rows, and the sides of them, that have it."""
         for row in rows:
@@ -96,6 +98,7 @@ class HeldRows:
     def take_image(self, image_id: str, file: str, digest: str) -> None:
         """Gives every row with that id this image."""
         self._images[image_id] = file, digest
+        self._images_taken.add(image_id)
         for number, side in self._places[image_id]:
             row = self.rows[number]
             row[IMAGE_FILE[side]], row[IMAGE_SHA256[side]] = file, digest
@@ -117,7 +120,7 @@ class HeldRows:
                     return column, same[column], row[column], same
         for side in self.new_images(row):
             file, held = self._images.get(row[ID[side]], ("", ""))
-            if held and not self._is_damaged(file, held):
+            if held and (row[ID[side]] in self._images_taken or not self._is_damaged(file, held)):
                 return f"image_{side + 1}", held, row[IMAGE_SHA256[side]], row
         twin = self._contents.get(_values(row, self._content))
         if twin and twin[LABEL] != row[LABEL]:

@@ -18,10 +18,10 @@ from entailment.configuration.dataset import Dataset, Tweets
 from entailment.configuration.task import Task
 from entailment.data import additions
 from entailment.data.additions import add_pairs
-from entailment.data.image_paths import resolve_image_paths
+from entailment.data.image_paths import NOT_ADDED, resolve_image_paths
 from entailment.data.pairs import read_pairs
 from entailment.data.sources import is_path, locate
-from entailment.data.versions import dataset_names, find_version
+from entailment.data.versions import dataset_names, fetch_versions, find_version
 from entailment.errors import ConfigurationError, DataError
 from entailment.files import sha256_of_file
 from entailment.shared_store import SharedStore
@@ -70,7 +70,8 @@ def images_of(tmp_path, source="own"):
     """For each row the bytes of both images as a training gets them, "" where there is none."""
     version = find_version(tmp_path / "datasets", source)
     pairs = read_pairs(version.csv, Task(), max_text_bytes=1000)
-    resolved, _ = resolve_image_paths(pairs, version.images, missing="mask", max_pixels=10_000)
+    resolved, report = resolve_image_paths(pairs, version.images, missing="mask", max_pixels=10_000)
+    assert {problem.reason for problem in report.problems} <= {NOT_ADDED}
     return [
         [Path(path).read_bytes() if path else b"" for path in row] for row in resolved[[*IMAGE_PATH]].values
     ]
@@ -158,6 +159,19 @@ def test_images_may_come_later_and_no_version_changes(add, tmp_path):
     assert images_of(tmp_path, "own@2") == [[red, b""], [b"", b""], [red, b""]]
     assert images_of(tmp_path, "own@3") == [[red, b""], [blue, b""], [red, b""]]
     assert images_of(tmp_path, "own@4") == [*images_of(tmp_path, "own@3"), [b"", green], [red, green]]
+    # A version may begin another data set.
+    third, folder = find_version(tmp_path / "datasets", "own@3"), tmp_path / "datasets"
+    assert add_pairs(third.csv, third.images, folder, "other", Task(), **LIMITS).images_unreadable == 0
+    assert images_of(tmp_path, "other") == images_of(tmp_path, "own@3")
+
+
+def test_a_table_that_names_a_file_elsewhere_is_refused(add, tmp_path):
+    columns = {"image_file_1": "../a.png", "image_file_2": "", "image_sha256_1": "", "image_sha256_2": ""}
+    pd.DataFrame([row(1) | columns]).to_csv(tmp_path / "given.csv", index=False)
+    with pytest.raises(
+        DataError, match=r"row 1, column image_file_1: '\.\./a\.png' cannot name an image file"
+    ):
+        add_pairs(tmp_path / "given.csv", tmp_path, tmp_path / "datasets", "own", Task(), **LIMITS)
 
 
 def undecodable_png(path):
@@ -236,8 +250,33 @@ def test_data_sets_of_earlier_formats_are_read_and_go_on(add, tmp_path):
     blue = picture(tmp_path / "in" / "b1.png", "blue").read_bytes()
     assert add([row(1), row(3)], tmp_path / "in").version == 3
     assert [images_of(tmp_path, f"own@{number}") for number in (1, 2)] == before
-    assert images_of(tmp_path) == [[red, blue], [red, b""], [b"", b""]]
+    after = [[red, blue], [red, b""], [b"", b""]]
+    assert images_of(tmp_path) == after
     assert json.loads((tmp_path / "datasets" / "own" / "log.json").read_text())["format"] == 3
+    # Nor do they change on their way through a store, whose first version an earlier program has put there.
+    store = SharedStore(str(tmp_path / "store"))
+    add_pairs(
+        write(tmp_path / "new.csv", [row(4)]),
+        None,
+        tmp_path / "datasets",
+        "own",
+        Task(),
+        **LIMITS,
+        shared=store,
+    )
+    told = tmp_path / "store" / "datasets" / "own" / "00001.json"
+    told.write_text(json.dumps(json.loads(told.read_text()) | {"format": 1}))
+    fetch_versions(store, tmp_path / "two" / "datasets", "own")
+    found = [images_of(tmp_path / "two", f"own@{number}") for number in (1, 2, 3, 4)]
+    assert found == [*before, after, [*after, [b"", b""]]]
+
+
+def test_one_id_has_one_image_also_within_a_file(add, tmp_path):
+    red = picture(tmp_path / "in" / "a1.png", "red").read_bytes()
+    picture(tmp_path / "in" / "a1.gif", "blue")
+    addition = add([row(1), row(2, id_1="a1", image_1="http://x/a1.gif")], tmp_path / "in")
+    assert [(conflict.row, conflict.what) for conflict in addition.conflicting] == [(2, "image_1")]
+    assert images_of(tmp_path) == [[red, b""]]
 
 
 def test_the_same_texts_with_other_images_are_another_pair(add, tmp_path):
