@@ -4,12 +4,12 @@ What a killed addition left behind is in no version, and the next one clears it 
 """
 
 import csv
-import hashlib
 import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -101,7 +101,7 @@ def add_pairs(
 ) -> Addition:
     """Adds the rows of a CSV file, and their images, to the data set `name` below `folder`; made when absent.
 
-    Rows that are there already are skipped, unless they bring an image that the data set lacks or can no longer
+    Rows that are there already are skipped, unless they bring an image that the data set lacks, has lost or cannot
     decode: all rows with that id have it from then on. Rows that contradict what is there (another label, text or
     image) are not added and come back as conflicts. An image that is missing or unreadable does not keep its row out.
     Without a new row or image there is no new version. Two processes that add at the same time wait for each other.
@@ -165,7 +165,8 @@ def _add(
     held = HeldRows(
         table.to_dict("records"),
         tuple(name for name in dict.fromkeys([*table.columns, *known]) if name not in COLUMNS),
-        lambda name, digest: _is_damaged(place / IMAGES / name, digest, limits),
+        cache(lambda name, digest: _is_lost(place / IMAGES / name, digest)),
+        lambda name: decoding_faults([(place / IMAGES / name).read_bytes()], **limits) != [""],
     )
     merged = merge(held, given.rows)
     _copy_images(merged.files, place / IMAGES)
@@ -233,36 +234,32 @@ def check_name(name: str) -> None:
         raise ConfigurationError(f"--to: '{name}' is a name of this project's own data. Choose another one.")
 
 
-def _is_damaged(path: Path, digest: str, limits: Mapping[str, int]) -> bool:
-    """Whether a stored image is gone, another one, or cannot be decoded."""
-    if not path.is_file():
-        return True
-    data = path.read_bytes()
-    return hashlib.sha256(data).hexdigest() != digest or decoding_faults([data], **limits) != [""]
+def _is_lost(path: Path, digest: str) -> bool:
+    return not path.is_file() or sha256_of_file(path) != digest
 
 
 def _with_hashes(resolved: "pd.DataFrame") -> "pd.DataFrame":
-    """Adds name and SHA-256, which are the same, of each usable image."""
-    digests: dict[str, str] = {}
+    """Adds the SHA-256 of each usable image, which is its name in the data set too."""
+    digests: dict[str, str] = {"": ""}
     columns: dict[str, list[str]] = {}
     for side in range(2):
         paths, statuses = resolved[IMAGE_PATH[side]].tolist(), resolved[IMAGE_STATUS[side]].tolist()
         usable = [path if status == OK else "" for path, status in zip(paths, statuses, strict=True)]
-        digests |= {path: sha256_of_file(Path(path)) for path in set(usable) - {""} - set(digests)}
-        columns[IMAGE_FILE[side]] = columns[IMAGE_SHA256[side]] = [digests.get(path, "") for path in usable]
+        digests |= {path: sha256_of_file(Path(path)) for path in set(usable) - set(digests)}
+        columns[IMAGE_FILE[side]] = columns[IMAGE_SHA256[side]] = [digests[path] for path in usable]
     return resolved.assign(**columns)
 
 
-def _copy_images(files: Mapping[str, tuple[str, str]], folder: Path) -> None:
-    """Copies images whole or not at all. Raises DataError when one is not what it was a moment ago."""
+def _copy_images(files: Mapping[str, str], folder: Path) -> None:
+    """Copies images, by their SHA-256, whole or not at all. Raises DataError when one is not what it was."""
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / ".part"
-    for name, (path, digest) in files.items():
+    for digest, path in files.items():
         shutil.copyfile(path, part)
         if sha256_of_file(part) != digest:
             part.unlink()
             raise DataError(f"{path} changed while it was added. Nothing was added: run the command again.")
-        part.replace(folder / name)
+        part.replace(folder / digest)
 
 
 def _write_version(place: Path, number: int, held: HeldRows) -> None:

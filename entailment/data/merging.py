@@ -39,8 +39,8 @@ class Merged:
     """What became of the rows of an addition."""
 
     added: int = 0
-    files: dict[str, tuple[str, str]] = field(default_factory=dict)
-    """By name in the data set: the path of a new image and its SHA-256."""
+    files: dict[str, str] = field(default_factory=dict)
+    """By SHA-256, which is its name in the data set, the path of a new image."""
     duplicates: int = 0
     conflicts: list[Conflict] = field(default_factory=list)
 
@@ -52,10 +52,12 @@ class HeldRows:
         self,
         rows: Sequence[Mapping[Any, str]],
         further: tuple[str, ...],
-        is_damaged: Callable[[str, str], bool],
+        is_lost: Callable[[str, str], bool],
+        is_undecodable: Callable[[str], bool],
     ) -> None:
-        """`further` are the columns of kinds of input beside text and image; `is_damaged` says of a stored image, by
-        name and SHA-256, whether it cannot be used.
+        """`further` are the columns of kinds of input beside text and image.
+
+        Of a stored image `is_lost` says, by name and SHA-256, whether it is not there, and `is_undecodable`, by name.
         """
         self.columns = (*COLUMNS, *further)
         self.rows: list[dict[str, str]] = []
@@ -63,7 +65,7 @@ class HeldRows:
         """Rows, of those that were there, whose image is another one now."""
         self._said = (*TEXT, *further)
         self._content = (*self._said, *IMAGE_SHA256)
-        self._is_damaged = is_damaged
+        self._is_lost, self._is_undecodable = is_lost, is_undecodable
         self._pairs: dict[tuple[str, ...], dict[str, str]] = {}
         self._contents: dict[tuple[str, ...], dict[str, str]] = {}
         self._images: dict[str, tuple[str, str]] = {}
@@ -101,15 +103,19 @@ class HeldRows:
         self._images_taken.add(image_id)
         for number, side in self._places[image_id]:
             row = self.rows[number]
+            if number < self._before and row[IMAGE_FILE[side]] != file:
+                self.updated.add(number)
             row[IMAGE_FILE[side]], row[IMAGE_SHA256[side]] = file, digest
             self._contents.setdefault(_values(row, self._content), row)
-            if number < self._before:
-                self.updated.add(number)
 
     def new_images(self, row: dict[str, str]) -> list[int]:
-        """The sides of a row whose image is not the one of its id here."""
-        held = [self._images.get(row[name], ("", ""))[1] for name in ID]
-        return [side for side in _sides_with_image(row) if row[IMAGE_SHA256[side]] != held[side]]
+        """The sides of a row whose image is not the one of its id here, or that one is lost."""
+        return [
+            side
+            for side in _sides_with_image(row)
+            if row[IMAGE_SHA256[side]] != self._images.get(row[ID[side]], ("", ""))[1]
+            or self._is_gone(row[ID[side]])
+        ]
 
     def difference(self, row: dict[str, str]) -> tuple[str, str, str, dict[str, str]] | None:
         """What of `row` contradicts what is held: its column, both values, and the row that holds the other."""
@@ -119,13 +125,19 @@ class HeldRows:
                 if row[column] != same[column] and (row[column] or column in TEXT):
                     return column, same[column], row[column], same
         for side in self.new_images(row):
-            file, held = self._images.get(row[ID[side]], ("", ""))
-            if held and (row[ID[side]] in self._images_taken or not self._is_damaged(file, held)):
-                return f"image_{side + 1}", held, row[IMAGE_SHA256[side]], row
+            image_id, given = row[ID[side]], row[IMAGE_SHA256[side]]
+            file, held = self._images.get(image_id, ("", ""))
+            if held in ("", given) or self._is_gone(image_id):
+                continue
+            if image_id in self._images_taken or not self._is_undecodable(file):
+                return f"image_{side + 1}", held, given, row
         twin = self._contents.get(_values(row, self._content))
         if twin and twin[LABEL] != row[LABEL]:
             return LABEL, twin[LABEL], row[LABEL], twin
         return None
+
+    def _is_gone(self, image_id: str) -> bool:
+        return image_id not in self._images_taken and self._is_lost(*self._images[image_id])
 
     def has_pair(self, row: dict[str, str]) -> bool:
         """Whether the two ids are there."""
@@ -139,7 +151,7 @@ class HeldRows:
 def merge(held: HeldRows, new: "pd.DataFrame") -> Merged:
     """Decides row by row, and has `held` take what is new; a row counts as held for the rows after it.
 
-    `new` has the columns of `read_pairs`, IMAGE_PATH, IMAGE_FILE and IMAGE_SHA256.
+    `new` has the columns of `read_pairs`, IMAGE_PATH, IMAGE_FILE and IMAGE_SHA256, the last two alike.
     """
     result = Merged()
     for number, given in enumerate(new.to_dict("records"), start=1):
@@ -156,9 +168,9 @@ def merge(held: HeldRows, new: "pd.DataFrame") -> Merged:
             result.duplicates += 1
             continue
         for side in images:
-            file, digest = row[IMAGE_FILE[side]], row[IMAGE_SHA256[side]]
-            result.files[file] = given[IMAGE_PATH[side]], digest
-            held.take_image(row[ID[side]], file, digest)
+            digest = row[IMAGE_SHA256[side]]
+            result.files[digest] = given[IMAGE_PATH[side]]
+            held.take_image(row[ID[side]], digest, digest)
     return result
 
 

@@ -205,6 +205,25 @@ def test_an_image_that_cannot_be_decoded_is_replaced_by_a_repaired_one(repaired,
     assert [images_of(tmp_path, f"own@{number}")[0][0] for number in (1, 2)] == list(repaired)
 
 
+def test_an_image_that_was_lost_is_brought_back(add, tmp_path):
+    """Deleted, or overwritten with that of another id, as an earlier program did with ids `a1` and `a1.png`."""
+    red = picture(tmp_path / "in" / "a1.png", "red").read_bytes()
+    add([row(1)], tmp_path / "in")
+    (stored,) = (tmp_path / "datasets" / "own" / "images").iterdir()
+    stored.unlink()
+    version, folder = find_version(tmp_path / "datasets", "own"), tmp_path / "datasets"
+    assert add_pairs(version.csv, version.images, folder, "other", Task(), **LIMITS).images_unreadable == 1
+    assert images_of(tmp_path, "other") == [[b"", b""]]
+    again = add([row(1), row(1)], tmp_path / "in")
+    assert (again.version, again.images_added, again.rows_updated, again.duplicates) == (1, 1, 0, 1)
+    assert images_of(tmp_path) == [[red, b""]]
+    shutil.rmtree(tmp_path / "datasets")
+    old_data_set(tmp_path)
+    picture(tmp_path / "datasets" / "own" / "images" / "a1.png", "blue")
+    assert add([row(1)], tmp_path / "in").version == 3
+    assert images_of(tmp_path) == [[red, b""], [red, b""]]
+
+
 def test_what_a_killed_addition_left_goes_and_what_an_old_version_holds_stays(add, repaired, tmp_path):
     place = tmp_path / "datasets" / "own"
     (place / ".log.json.x").mkdir()
