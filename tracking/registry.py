@@ -160,10 +160,6 @@ def version_trained_on(model: str, rows: str, images: str) -> str:
     return str(max((int(version.version) for version in found if _saw(version.tags, images)), default=""))
 
 
-def _saw(tags: Mapping[str, str], images: str) -> bool:
-    return not images or tags.get(_IMAGES, images) == images
-
-
 def version_files(model: str, version: str) -> Path:
     """A folder on this machine with a version's `package` and `pairs.json`, fetched where the store is elsewhere.
 
@@ -381,6 +377,10 @@ def _absent_or_raise(error: MlflowException) -> None:
     """MLflow says in these two ways that a thing is not there; a locked database must not pass for that."""
     if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
         raise error
+
+
+def _saw(tags: Mapping[str, str], images: str) -> bool:
+    return not images or tags.get(_IMAGES, images) == images
 
 
 def _digest(hashes: list[str]) -> str:

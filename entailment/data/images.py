@@ -99,37 +99,9 @@ def decode_images(
     """
     import numpy as np
 
-    pixels = np.zeros((len(data), size, size, 3), np.uint8)
-    _resizer(size)  # traced by one thread
-
-    def resize(levels: _Loaded) -> None:
-        flat = np.concatenate([image.reshape(-1) for image, _ in levels.values()])
-        shapes = np.array([image.shape[:2] for image, _ in levels.values()])
-        for (row, (_, turn)), square in zip(levels.items(), _resizer(size)(flat, shapes), strict=True):
-            pixels[row] = _turned(square, turn)
-
-    return pixels, _decode(data, size, max_pixels, max_decoded_bytes, resize)
-
-
-def decoding_faults(data: Sequence[bytes | None], max_pixels: int, max_decoded_bytes: int) -> list[str]:
-    """The reasons that `decode_images` gives. Nothing is resized, so TensorFlow is not imported."""
-    return _decode(data, _CHECKED_SIZE, max_pixels, max_decoded_bytes, lambda levels: None)
-
-
-_Loaded = dict[int, tuple["np.ndarray[Any, Any]", str | None]]
-"""By row the levels of an image, uint8 [height, width, 3], and what puts it upright."""
-
-
-def _decode(
-    data: Sequence[bytes | None],
-    size: int,
-    max_pixels: int,
-    max_decoded_bytes: int,
-    use: Callable[[_Loaded], None],
-) -> list[str]:
-    """Calls `use` with batch after batch of what was decoded, on many threads; gives the reasons."""
-    reasons = [MISSING] * len(data)
+    pixels, reasons = np.zeros((len(data), size, size, 3), np.uint8), [MISSING] * len(data)
     rows, cores = [row for row, item in enumerate(data) if item], core_count()
+    _resizer(size)  # traced by one thread
 
     def ready(group: Sequence[int]) -> Iterator[_Ready]:
         for row in group:
@@ -141,18 +113,39 @@ def _decode(
     def decode(group: Sequence[int]) -> None:
         for batch in _batches(ready(group), max_decoded_bytes // cores):
             with _room_for(sum(image.needed for image in batch), max_decoded_bytes):
-                levels, faults = _decoded(batch)
-                for row, fault in (faults | dict.fromkeys(levels, "")).items():
-                    reasons[row] = fault
-                if levels:
-                    use(levels)
-                del levels  # while there is room for them
+                for row, answer in _decoded(batch, size).items():
+                    if isinstance(answer, str):
+                        reasons[row] = answer
+                    else:
+                        pixels[row], reasons[row] = answer, ""
 
     at_once = max(1, min(_GROUP, len(rows) // cores))
     with ThreadPoolExecutor(cores) as pool:
         for _ in pool.map(decode, [rows[at : at + at_once] for at in range(0, len(rows), at_once)]):
             pass
-    return reasons
+    return pixels, reasons
+
+
+def decoding_faults(data: Sequence[bytes], max_pixels: int, max_decoded_bytes: int) -> list[str]:
+    """The reasons that `decode_images` gives. Nothing is resized, so TensorFlow is not imported."""
+
+    def fault(item: bytes) -> str:
+        if not item:
+            return MISSING
+        try:
+            _, kind, image, needed = _ready(0, item, _CHECKED_SIZE, max_pixels)
+        except ImageError as refused:
+            return str(refused)
+        with _room_for(needed, max_decoded_bytes):
+            try:
+                image.load()
+                _levels(image)
+            except Exception:  # each decoder has its own
+                return _DAMAGED.format(kind)
+        return ""
+
+    with ThreadPoolExecutor(core_count()) as pool:
+        return list(pool.map(fault, data))
 
 
 @cache
@@ -228,19 +221,26 @@ def _batches(images: Iterable[_Ready], most: int) -> Iterator[list[_Ready]]:
         yield batch
 
 
-def _decoded(batch: list[_Ready]) -> tuple[_Loaded, dict[int, str]]:
-    """What was decoded, and by row why the others were not. Empties `batch`: only levels are held in the end."""
-    levels: _Loaded = {}
-    faults: dict[int, str] = {}
+def _decoded(batch: list[_Ready], size: int) -> "dict[int, np.ndarray[Any, Any] | str]":
+    """By row uint8 [size, size, 3], or why there is none. Empties `batch`: only levels are held in the end."""
+    import numpy as np
+
+    answers: dict[int, np.ndarray[Any, Any] | str] = {}
+    levels, turns = {}, {}
     while batch:
         row, kind, image, _ = batch.pop()
         try:
             image.load()
-            levels[row] = _levels(image), _UPRIGHT.get(_orientation(image))
+            levels[row], turns[row] = _levels(image), _UPRIGHT.get(_orientation(image))
         except Exception:  # each decoder has its own
-            faults[row] = _DAMAGED.format(kind)
+            answers[row] = _DAMAGED.format(kind)
         del image
-    return levels, faults
+    if levels:
+        flat = np.concatenate([image.reshape(-1) for image in levels.values()])
+        shapes = np.array([image.shape[:2] for image in levels.values()])
+        for row, square in zip(levels, _resizer(size)(flat, shapes), strict=True):
+            answers[row] = _turned(square, turns[row])
+    return answers
 
 
 def _turned(square: "np.ndarray[Any, Any]", transposition: str | None) -> "np.ndarray[Any, Any]":

@@ -380,6 +380,7 @@ def test_killed_at_any_moment_the_same_command_finishes_it_and_leaves_nothing_el
     add_pairs(
         first, None, start / "datasets", "own", Task(), **LIMITS, shared=SharedStore(str(start / "store"))
     )
+    shutil.rmtree(start / "datasets")  # so that version 1 is fetched before version 2 is made
 
     def tree():
         """All files, but for what a killed writer leaves in a store: another machine may be writing there."""
