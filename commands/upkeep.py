@@ -36,8 +36,9 @@ if TYPE_CHECKING:
 def add(file: Path, name: str, images: Path | None, config: Path | None, as_json: bool) -> None:
     """Append the labelled rows of PAIRS.csv to a data set of our own, used as --dataset NAME.
 
-    A wrong row refuses the whole file. Rows that are there already are skipped. Rows that contradict what is
-    there (another label, text or image) are named and not added; the others are, and the exit code is 1.
+    A wrong row refuses the whole file. Rows that are there already are skipped, unless they bring an image that was
+    missing. Rows that contradict what is there (another label, text or image) are named and not added; the others
+    are, and the exit code is 1.
     """
     with results_or_failure(as_json) as results:
         from entailment.configuration.loading import DEFAULT_FILE, load_configuration
@@ -56,7 +57,7 @@ def add(file: Path, name: str, images: Path | None, config: Path | None, as_json
         if as_json:
             print_json(results, {"dataset": name, **asdict(addition)})
         else:
-            print(addition_summary(name, addition), file=results)
+            print(addition_summary(addition, places.datasets, name), file=results)
         if addition.conflicts:
             sys.exit(1)
 

@@ -19,6 +19,10 @@ LABEL: Final = "label"
 PAIR_COLUMNS: Final = ("id_1", "text_1", "image_1", "id_2", "text_2", "image_2", "label")
 """Columns of a file of pairs, in the order of the original data set."""
 
+IMAGE_FILE: Final = ("image_file_1", "image_file_2")
+"""Columns of a table of a data set of our own: the stored image's name, empty where there is none."""
+IMAGE_SHA256: Final = ("image_sha256_1", "image_sha256_2")
+
 LABEL_INDEX_COLUMN: Final = "label_index"
 IMAGE_PATH: Final = ("image_path_1", "image_path_2")
 IMAGE_STATUS: Final = ("image_status_1", "image_status_2")

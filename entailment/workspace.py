@@ -105,6 +105,11 @@ class Workspace:
         return self.home / "datasets"
 
     @property
+    def image_hashes(self) -> Path:
+        """What the files of folders of images hold, as far as it was looked at."""
+        return self.home / "image-hashes"
+
+    @property
     def encoders(self) -> Path:
         """Encoders that were built or downloaded."""
         return self.home / "encoders"

@@ -38,7 +38,8 @@ def retraining(configuration: Configuration, force: bool = False) -> None:
     decision = judge.with_options(settings=tracked)(
         records, features, head, splits, report, source, champion, config, after=evaluated
     )
-    register(head, splits, report, source, evaluated, model, config.evaluation, decision)
+    images = prepared.image_report
+    register(head, splits, report, source, images, evaluated, model, config.evaluation, decision)
 
 
 def with_lasting_split(configuration: Configuration) -> Configuration:

@@ -302,7 +302,7 @@ def check_for_new_data(configuration: Configuration) -> None:
         end_killed_runs()
     places = workspace()
     fetch_versions(places.shared, places.datasets, configuration.dataset.source)
-    check_data(configuration, places.datasets)
+    check_data(configuration, places)
 
 
 def with_absolute_paths(configuration: Configuration) -> Configuration:

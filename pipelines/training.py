@@ -20,4 +20,6 @@ def training(configuration: Configuration) -> None:
     evaluated = evaluate.with_options(settings=tracked)(
         prepared.records, prepared.features, head, prepared.splits, report, course, model, config.evaluation
     )
-    register(head, prepared.splits, report, source, evaluated, model, config.evaluation)
+    register(
+        head, prepared.splits, report, source, prepared.image_report, evaluated, model, config.evaluation
+    )

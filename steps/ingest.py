@@ -9,7 +9,7 @@ from zenml import step
 
 from entailment.configuration.dataset import Ingest
 from entailment.configuration.task import Task
-from entailment.data.pairs import content_hash, read_pairs
+from entailment.data.pairs import read_pairs, rows_hash
 from entailment.errors import DataError
 from entailment.files import sha256_of_file
 from materializers.pairs import PairsMaterializer
@@ -36,7 +36,7 @@ def ingest(
     pairs = read_pairs(file, task, max_text_bytes=config.max_text_bytes, further=found["further"])
     if sha256_of_file(file) != found["sha256"]:
         raise DataError(f"{file} was changed while the run was going. Run again.")
-    digest = content_hash(pairs)
+    digest = rows_hash(pairs)
     _LOG.info("%s: %d pairs, content %s.", file, len(pairs), digest[:12])
     source = {name: found[name] for name in ("name", "images", "generated", "version")}
     return pairs, {**source, "file": str(file), "sha256": digest, "rows": len(pairs)}

@@ -1,7 +1,6 @@
 """The first step of every pipeline: what is there now; never cached, everything after it is, by what it found."""
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated, Any
 
 from zenml import step
@@ -16,7 +15,7 @@ from entailment.errors import NothingNewError
 from entailment.files import sha256_of_file
 from entailment.inputs import column_rules
 from entailment.task import kinds_of
-from entailment.workspace import workspace
+from entailment.workspace import Workspace, workspace
 from materializers.report import ReportMaterializer
 from steps.fingerprint import cached_by, never
 from tracking.experiment import ensure_experiment
@@ -49,7 +48,7 @@ def look(
     with_images = "image" in kinds_of(config.inputs)
     source = locate(config.dataset, config.tweets, places.datasets, with_images=with_images)
     if only_new:
-        check_for_new_data(config, places.datasets)
+        check_for_new_data(config, places)
     found = asdict(source) | {"csv": str(source.csv), "sha256": sha256_of_file(source.csv)}
     found["images"] = str(source.images) if source.images else None
     images = {"fingerprint": folder_fingerprint(source.images) if source.images and with_images else ""}
@@ -60,12 +59,12 @@ def look(
     return found, images, encoders, champion_version(model)
 
 
-def check_for_new_data(config: ModelConfiguration, datasets: Path) -> None:
+def check_for_new_data(config: ModelConfiguration, places: Workspace) -> None:
     """Raises NothingNewError when the champion or a retraining's version was trained on just what there is now."""
-    content = current_content(
-        config.dataset, config.tweets, config.ingest, config.task, datasets, column_rules()
-    )
-    if version := version_trained_on(config.task.name, content):
+    given = config.dataset, config.tweets, config.ingest, config.task, places.datasets, column_rules()
+    seen = "image" in kinds_of(config.inputs)
+    rows, images = current_content(*given, places.image_hashes if seen else None)
+    if version := version_trained_on(config.task.name, rows, images):
         raise NothingNewError(
             f"Nothing new in {config.dataset.source} since version {version} was trained: no retraining."
             " (--no-cache retrains.)"

@@ -31,6 +31,7 @@ def register(
     splits: pd.DataFrame,
     split_report: dict[str, Any],
     source: dict[str, Any],
+    image_report: dict[str, Any],
     report: dict[str, Any],
     configuration: ModelConfiguration,
     evaluation: Evaluation,
@@ -57,5 +58,5 @@ def register(
             encoders={role: encoder_record(handle, package / role) for role, handle in handles.items()},
             report=report,
         )
-        version = registry.register(model, package, card, splits, source, report, decision)
+        version = registry.register(model, package, card, splits, source, image_report, report, decision)
     return {"run_id": run_id, "model": model, "model_version": version}

@@ -9,9 +9,11 @@ from zenml import step
 
 from entailment.configuration.images import MissingImages
 from entailment.configuration.task import Inputs
+from entailment.data.image_hashes import images_hash
 from entailment.data.image_paths import resolve_image_paths as resolve
 from entailment.errors import ImageError
 from entailment.task import KINDS, MULTIMODAL, PAIR_COLUMNS, columns_of, kinds_of
+from entailment.workspace import workspace
 from materializers.pairs import PairsMaterializer
 from materializers.report import ReportMaterializer
 from steps.fingerprint import cached_by, fingerprint
@@ -52,4 +54,5 @@ def resolve_image_paths(
             f"No image of {source['file']} can be used, and --inputs {inputs} needs images. Give their folder with"
             " --images FOLDER (files named <id>.<ext>), or train on texts alone with --inputs text."
         )
-    return resolved, report.as_dict()
+    content = images_hash(pairs, folder, workspace().image_hashes) if folder else ""
+    return resolved, report.as_dict() | {"sha256": content}

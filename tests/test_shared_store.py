@@ -88,7 +88,7 @@ def addition(tmp_path, url, home, number, **options):
     )
     images = tmp_path / f"images-{number}"
     images.mkdir(exist_ok=True)
-    (images / f"{number}1.png").write_bytes(PNG)
+    (images / f"{number}1.png").write_bytes(PNG + bytes([number]))
     store = SharedStore(url) if url else None
     return add_pairs(file, images, tmp_path / home, "own", Task(), **LIMITS, shared=store, **options)
 
@@ -103,9 +103,10 @@ def test_a_data_set_grows_on_two_machines(url, tmp_path):
     assert addition(tmp_path, url, "two", 2).version == 2
     fetch_versions(SharedStore(url), tmp_path / "one", "own@2")
     assert rows(tmp_path, "one")[:2] == (2, ["11", "21"]) == rows(tmp_path, "two")[:2]
-    assert {path.name for path in rows(tmp_path, "one")[2].iterdir()} == {"11.png", "21.png"}
+    found = {path.read_bytes() for path in rows(tmp_path, "one")[2].iterdir()}
+    assert found == {PNG + b"\1", PNG + b"\2"}
     assert rows(tmp_path, "two", "own@1")[1] == ["11"]
-    assert not list((tmp_path / "one").glob(".*"))
+    assert not list((tmp_path / "one").rglob(".*"))
 
 
 def test_of_two_additions_at_once_one_is_told_to_run_again(url, tmp_path, monkeypatch):

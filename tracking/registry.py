@@ -36,6 +36,8 @@ MODEL_CARD: Final = "model_card.md"
 _DESCRIPTION: Final = 4900
 """Characters of the card that a version's page shows: MLflow's column holds 5,000; the file is whole."""
 _HISTORY: Final = "champion.history"
+_IMAGES: Final = "dataset.images.sha256"
+"""Tag with the `images_hash` of the images that a version has seen, empty for one that sees none."""
 _RETRAINED: Final = "retrained"
 """Tag of the versions that a promotion gate has judged."""
 _WHOLE: Final = "whole"
@@ -55,6 +57,7 @@ def register(
     card: str,
     splits: pd.DataFrame,
     source: Mapping[str, Any],
+    image_report: Mapping[str, Any],
     report: Mapping[str, Any],
     decision: Mapping[str, Any] | None = None,
 ) -> str:
@@ -77,6 +80,7 @@ def register(
     client.update_model_version(model, version, description=card[:_DESCRIPTION])
     tags = {name: f"{value:.6f}" for name, value in report["metrics"].items()}
     tags |= {"dataset": source["name"], "dataset.sha256": source["sha256"]}
+    tags |= {_IMAGES: image_report["sha256"]}
     tags |= {"data.generated": str(source["generated"]).lower()}
     tags |= {f"pairs.{split}.sha256": _digest(hashes[split]) for split in SPLITS}
     for name, value in tags.items():
@@ -148,14 +152,19 @@ def version_tags(model: str, version: str) -> dict[str, str]:
     return dict(MlflowClient().get_model_version(model, version).tags)
 
 
-def version_trained_on(model: str, content: str) -> str:
-    """The champion, else the newest version of a retraining, if its data had this `content_hash`; "" if neither."""
+def version_trained_on(model: str, rows: str, images: str) -> str:
+    """The champion, else the newest version of a retraining, if its data had this `rows_hash` and `images_hash`.
+
+    Images do not count where `images` is empty, nor for a version of which they are not known. "" if there is none.
+    """
     champion = champion_version(model)
-    if champion and version_tags(model, champion).get("dataset.sha256") == content:
-        return champion
-    wanted = f"name='{model}' and tags.`{_RETRAINED}` = 'true' and tags.`dataset.sha256` = '{content}'"
+    if champion:
+        tags = version_tags(model, champion)
+        if tags.get("dataset.sha256") == rows and _saw(tags, images):
+            return champion
+    wanted = f"name='{model}' and tags.`{_RETRAINED}` = 'true' and tags.`dataset.sha256` = '{rows}'"
     found = MlflowClient().search_model_versions(wanted)
-    return str(max((int(version.version) for version in found), default=""))
+    return str(max((int(version.version) for version in found if _saw(version.tags, images)), default=""))
 
 
 @contextmanager
@@ -447,6 +456,10 @@ def _absent_or_raise(error: MlflowException) -> None:
     """MLflow says in these two ways that a thing is not there; a locked database must not pass for that."""
     if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
         raise error
+
+
+def _saw(tags: Mapping[str, str], images: str) -> bool:
+    return not images or tags.get(_IMAGES, images) == images
 
 
 def _digest(hashes: list[str]) -> str:

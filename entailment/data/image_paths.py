@@ -3,7 +3,7 @@
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from entailment.configuration.images import MAX_DECODED_BYTES
-from entailment.data.images import checksums_fit, decode_images, read_header
+from entailment.data.images import checksums_fit, decoding_faults, read_header
 from entailment.errors import DataError, ImageError
-from entailment.task import ID, IMAGE_PATH, IMAGE_REASON, IMAGE_STATUS, IMAGE_URL, SIDES
+from entailment.task import ID, IMAGE_FILE, IMAGE_PATH, IMAGE_REASON, IMAGE_STATUS, IMAGE_URL, SIDES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +23,7 @@ MISSING: Final = "missing"
 UNREADABLE: Final = "unreadable"
 NO_FOLDER: Final = "no --images folder given"
 NO_FILE: Final = "no file of this id in the --images folder"
+NOT_ADDED: Final = "no image of this id was added to the data set"
 _ROWS_AT_ONCE: Final = 8192
 """Rows whose files are looked at together: what is held of a file beyond the table is held for so many."""
 _REPORTED: Final = 20
@@ -85,19 +86,19 @@ def resolve_image_paths(
     """Adds for each side the image's path (absolute, or ""), its status, and the reason where it is not ok.
 
     The file is `<folder>/<id>.<extension>` with the extension of the image's URL, else one of that id under
-    another extension, else one without. Without a folder every image is missing. `missing` says what an image
-    that is not ok does: "mask" keeps its row, "drop" removes it, "error" stops. Both limits are those of
-    `decode_images`.
+    another extension, else one without; where `pairs` has the columns IMAGE_FILE, the one that they name. Without a
+    folder every image is missing. `missing` says what an image that is not ok does: "mask" keeps its row, "drop"
+    removes it, "error" stops. Both limits are those of `decode_images`.
 
     Raises:
-        DataError: an id is not fit for a file name: it would leave the folder.
+        DataError: an id, or a name in IMAGE_FILE, is not fit for a file name: it would leave the folder.
         ImageError: the folder cannot be listed; "error" and an image is not ok; "drop" and no row is left.
     """
     for column in ID:
-        _refuse_unsafe_ids(pairs, column)
+        _refuse_unsafe(pairs, column)
     limits = (max_pixels, max_decoded_bytes)
     resolved = pairs.assign(**(_image_columns(pairs, folder, limits) if folder else _NO_IMAGES))
-    problems = tuple(islice(_problems(resolved), _REPORTED))
+    problems = tuple(islice(image_problems(resolved), _REPORTED))
     counts = {IMAGE_URL[side]: _status_counts(resolved[IMAGE_STATUS[side]]) for side in range(len(SIDES))}
     if missing == "error" and problems:
         raise ImageError(_refusal(problems, counts))
@@ -126,13 +127,13 @@ def folder_fingerprint(folder: Path | None) -> str:
 # ---- from ids to names of files
 
 
-def _refuse_unsafe_ids(pairs: "pd.DataFrame", column: str) -> None:
+def _refuse_unsafe(pairs: "pd.DataFrame", column: str) -> None:
     ids = pairs[column]
     unsafe = ids.isna() | ids.isin(["", ".", ".."]) | ids.str.contains(r"[/\\\x00]", regex=True, na=False)
     if unsafe.any():
         row = int(unsafe.to_numpy().argmax())
         raise DataError(
-            f"row {row + 1}, column {column}: the id {ids.iloc[row]!r} cannot name an image file. An id must not"
+            f"row {unsafe.index[row] + 1}, column {column}: {ids.iloc[row]!r} cannot name an image file. It must not"
             " be empty, '.' or '..', nor contain '/', '\\' or a NUL character. Correct it and run again."
         )
 
@@ -146,6 +147,21 @@ def _files_in(folder: Path) -> list[str]:
         raise ImageError(
             f"The folder of images {folder} cannot be listed: {error.strerror}. Name one that can be with --images."
         ) from None
+
+
+def file_finder(pairs: "pd.DataFrame", folder: Path) -> Callable[[str, object], str]:
+    """What gives the name of the file in `folder` that belongs to an id and its image's URL, "" where there is none.
+
+    Raises as `resolve_image_paths`.
+    """
+    if not set(IMAGE_FILE) <= set(pairs.columns):
+        return _Listing(_files_in(folder)).find
+    stored: dict[str, str] = {}
+    for side in range(len(SIDES)):
+        given = pairs.loc[pairs[IMAGE_FILE[side]] != "", [ID[side], IMAGE_FILE[side]]]
+        _refuse_unsafe(given, IMAGE_FILE[side])
+        stored |= dict(zip(given[ID[side]].tolist(), given[IMAGE_FILE[side]].tolist(), strict=True))
+    return lambda image_id, _url: stored.get(image_id, "")
 
 
 class _Listing:
@@ -241,7 +257,7 @@ def _decoding_faults(folder: Path, names: Sequence[str], limits: tuple[int, int]
         except OSError as error:
             data.append(b"")
             unread[name] = f"cannot be read: {error.strerror}"
-    _, reasons = decode_images(data, 8, *limits)
+    reasons = decoding_faults(data, *limits)
     return [unread.get(name, reason) for name, reason in zip(names, reasons, strict=True)]
 
 
@@ -259,30 +275,33 @@ _NO_IMAGES: Final = (
 def _image_columns(pairs: "pd.DataFrame", folder: Path, limits: tuple[int, int]) -> dict[str, Any]:
     import pandas as pd
 
-    listing, parts = _Listing(_files_in(folder)), []
+    find, parts = file_finder(pairs, folder), []
+    absent = NOT_ADDED if set(IMAGE_FILE) <= set(pairs.columns) else NO_FILE
     with ThreadPoolExecutor(_PROBES_AT_ONCE) as pool:
         for start in range(0, len(pairs) or 1, _ROWS_AT_ONCE):
             rows = pairs.iloc[start : start + _ROWS_AT_ONCE]
             names = [
-                list(map(listing.find, rows[ID[side]].tolist(), rows[IMAGE_URL[side]].tolist()))
+                list(map(find, rows[ID[side]].tolist(), rows[IMAGE_URL[side]].tolist()))
                 for side in range(len(SIDES))
             ]
             faults = _file_faults(folder, {*names[0], *names[1]} - {""}, pool, limits)
             columns: dict[str, Any] = {}
             for side, names_of_side in enumerate(names):
-                columns |= _side_columns(side, names_of_side, folder.resolve(), faults)
+                columns |= _side_columns(side, names_of_side, folder.resolve(), faults, absent)
             parts.append(pd.DataFrame(columns))
     whole = pd.concat(parts)
     return {name: whole[name].array for name in columns}
 
 
-def _side_columns(side: int, names: list[str], folder: Path, faults: dict[str, str]) -> dict[str, Any]:
+def _side_columns(
+    side: int, names: list[str], folder: Path, faults: dict[str, str], absent: str
+) -> dict[str, Any]:
     statuses = {name: UNREADABLE if fault else OK for name, fault in faults.items()}
     paths = {name: str(folder / name) for name in faults}
     columns = {
         IMAGE_PATH[side]: [paths.get(name, "") for name in names],
         IMAGE_STATUS[side]: [statuses.get(name, MISSING) for name in names],
-        IMAGE_REASON[side]: [faults.get(name, NO_FILE) for name in names],
+        IMAGE_REASON[side]: [faults.get(name, absent) for name in names],
     }
     return {column: _text_array(values) for column, values in columns.items()}
 
@@ -298,7 +317,7 @@ def _status_counts(statuses: "pd.Series[str]") -> dict[str, int]:
     return {status: int(counts.get(status, 0)) for status in (OK, MISSING, UNREADABLE)}
 
 
-def _problems(resolved: "pd.DataFrame") -> Iterator[ImageProblem]:
+def image_problems(resolved: "pd.DataFrame") -> Iterator[ImageProblem]:
     """The images that are not ok, by row and side."""
     faulty = [(resolved[column] != OK).to_numpy() for column in IMAGE_STATUS]
     for row in (faulty[0] | faulty[1]).nonzero()[0]:

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING
 
 from entailment.configuration.task import Task
 from entailment.errors import DataError
-from entailment.task import ID, LABEL, LABEL_INDEX_COLUMN, PAIR_COLUMNS, TEXT, columns_of
+from entailment.task import (
+    ID,
+    IMAGE_FILE,
+    IMAGE_SHA256,
+    LABEL,
+    LABEL_INDEX_COLUMN,
+    PAIR_COLUMNS,
+    TEXT,
+    columns_of,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,15 +48,17 @@ def read_pairs(
     """Reads a CSV file of pairs and validates every row.
 
     Args:
-        file: UTF-8 CSV with the columns PAIR_COLUMNS in any order; other columns are ignored.
+        file: UTF-8 CSV with the columns PAIR_COLUMNS in any order; other columns are ignored, but for IMAGE_FILE
+            and IMAGE_SHA256 where all four are there: it is a table of a data set of our own.
         task: the labels, and what else a table may call them.
         max_text_bytes: the longest text a row may hold, in UTF-8 bytes.
         labelled: whether the label column must be there; without it texts may be empty too.
         further: kinds of input beside text and image, each with the rule of its two columns; both or none are there.
 
     Returns:
-        A frame with PAIR_COLUMNS and the further ones, all strings exactly as in the file, in file order, and, when
-        labelled, LABEL_INDEX_COLUMN (int64, position in `task.labels`); labels as the task spells them.
+        A frame with PAIR_COLUMNS, the further ones and those of stored images, all strings exactly as in the file, in
+        file order, and, when labelled, LABEL_INDEX_COLUMN (int64, position in `task.labels`); labels as the task
+        spells them.
 
     Raises:
         DataError: the file is absent, empty, no UTF-8 CSV, lacks or repeats a column, or a row is wrong;
@@ -73,7 +84,8 @@ def read_pairs(
     if frame.empty:
         raise DataError(f"{file} has a header but no rows. Expected at least one pair.")
     known = [name for name in PAIR_COLUMNS if name in frame.columns and (labelled or name != LABEL)]
-    frame = frame[[*known, *rules]]
+    stored = [*IMAGE_FILE, *IMAGE_SHA256]
+    frame = frame[[*known, *rules, *(stored if set(stored) <= set(frame.columns) else ())]]
     frame = frame.fillna("")
     if labelled and task.label_map:
         frame[LABEL] = frame[LABEL].replace(task.label_map).astype("str")
@@ -96,6 +108,11 @@ def content_hash(frame: "pd.DataFrame") -> str:
         for start in range(0, len(frame), _ROWS_AT_ONCE):
             _update(digest, frame[name].iloc[start : start + _ROWS_AT_ONCE])
     return digest.hexdigest()
+
+
+def rows_hash(pairs: "pd.DataFrame") -> str:
+    """`content_hash` of pairs as a file has them: without what says where their images are stored."""
+    return content_hash(pairs.drop(columns=[*IMAGE_FILE, *IMAGE_SHA256], errors="ignore"))
 
 
 def pair_hashes(frame: "pd.DataFrame") -> "np.ndarray":

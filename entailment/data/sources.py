@@ -7,7 +7,8 @@ from typing import Final
 
 from entailment.configuration.dataset import Dataset, Ingest, Tweets
 from entailment.configuration.task import Task
-from entailment.data.pairs import ColumnRule, content_hash, read_pairs
+from entailment.data.image_hashes import images_hash
+from entailment.data.pairs import ColumnRule, read_pairs, rows_hash
 from entailment.data.versions import dataset_names, find_version
 from entailment.errors import ConfigurationError, DataError
 from entailment.files import locked
@@ -74,10 +75,17 @@ def current_content(
     task: Task,
     folder: Path,
     further: Mapping[str, ColumnRule],
-) -> str:
-    """What `content_hash` gives for the pairs that the data set holds now. Raises as `locate` and `read_pairs` do."""
-    source = locate(dataset, tweets, folder, with_images=False)
-    return content_hash(read_pairs(source.csv, task, max_text_bytes=ingest.max_text_bytes, further=further))
+    remembered: Path | None,
+) -> tuple[str, str]:
+    """The `rows_hash` of the pairs that the data set holds now, and the `images_hash` of their images.
+
+    The latter is "" where there are none, and without `remembered`: then images do not matter. Raises as `locate`,
+    `read_pairs` and `images_hash` do.
+    """
+    source = locate(dataset, tweets, folder, with_images=remembered is not None)
+    pairs = read_pairs(source.csv, task, max_text_bytes=ingest.max_text_bytes, further=further)
+    images = images_hash(pairs, source.images, remembered) if source.images and remembered else ""
+    return rows_hash(pairs), images
 
 
 def is_path(source: str, folder: Path) -> bool:

@@ -2,15 +2,17 @@
 
     <folder>/<name>/log.json             what each addition brought; the last version in it is the current one
     <folder>/<name>/pairs-00001.csv      the whole table of a version, also the rows of those before it
-    <folder>/<name>/images/<id>.<ext>    the images of all versions
+    <folder>/<name>/images/<sha256>      the images of all versions; up to format 2 named <id>.<ext>
 
     datasets/<name>/00001-<hash>.tar     in the store: what a version brought, its table and log
     datasets/<name>/00001.json           that this is version 1: who writes it first wins
 
-The log, and in the store the JSON, is written last: what a killed addition left behind is in no version.
+A version never changes: its table names the file of each image, and no file is replaced by another content. The log,
+and in the store the JSON, is written last: what a killed addition left behind is in no version.
 """
 
 import re
+import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,20 +21,18 @@ from typing import TYPE_CHECKING, Any, Final
 from entailment.errors import DataError
 from entailment.files import check_format, locked, read_json, sha256_of_file, write_json
 from entailment.shared_store import SharedStore
-from entailment.task import PAIR_COLUMNS
+from entailment.task import IMAGE_FILE, IMAGE_SHA256, PAIR_COLUMNS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-IMAGE_FILE: Final = ("image_file_1", "image_file_2")
-"""Columns of a version's table beside the pairs': the stored file's name, empty where there is none."""
-IMAGE_SHA256: Final = ("image_sha256_1", "image_sha256_2")
 COLUMNS: Final = (*PAIR_COLUMNS, *IMAGE_FILE, *IMAGE_SHA256)
 LOG_FILE: Final = "log.json"
-FORMAT: Final = 2
-"""Of the log."""
+IMAGES: Final = "images"
+FORMAT: Final = 3
+"""Of the log. Up to 2 images were found by their ids, also those that came with a later version."""
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-_SHARED_FORMAT: Final = 1
+_SHARED_FORMAT: Final = 2
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def find_version(folder: Path, source: str) -> Version | None:
             " the last."
         )
     chosen = int(number) if at else current
-    return Version(name, chosen, place / table_name(chosen), place / "images")
+    return Version(name, chosen, place / table_name(chosen), place / IMAGES)
 
 
 def dataset_names(folder: Path) -> list[str]:
@@ -84,6 +84,7 @@ def fetch_versions(shared: SharedStore | None, folder: Path, source: str) -> Non
         return
     with locked(folder / f"{name}.lock", f"An addition to {name} is going on: waiting for its end."):
         current = number_of(read_log(place))
+        clear_leftovers(place, current)
         common = min(current, len(numbers))
         if common and not _is_the_same(shared, place, common):
             raise DataError(
@@ -108,14 +109,14 @@ def share_versions(shared: SharedStore, place: Path, log: list[dict[str, Any]]) 
         table = place / table_name(number)
         told = {"format": _SHARED_FORMAT, "table": sha256_of_file(table)}
         told["packed"] = f"{number:05d}-{str(told['table'])[:16]}.tar"
-        with tempfile.TemporaryDirectory(prefix=".", dir=place.parent) as scratch:
+        with tempfile.TemporaryDirectory(prefix=".", dir=place) as scratch:
             until, version = Path(scratch) / LOG_FILE, Path(scratch) / "version.json"
             additions = [addition for addition in log if addition["version"] <= number]
             write_json(until, {"format": FORMAT, "additions": additions})
             write_json(version, told)
             new = _images(place, number) - _images(place, number - 1)
             files = {LOG_FILE: until, table.name: table}
-            files |= {f"images/{name}": place / "images" / name for name in sorted(new)}
+            files |= {f"{IMAGES}/{name}": place / IMAGES / name for name in sorted(new)}
             folder = f"datasets/{place.name}"
             shared.publish_packed(files, f"{folder}/{told['packed']}", Path(scratch))
             made = shared.publish(version, f"{folder}/{number:05d}.json")
@@ -133,11 +134,11 @@ def read_table(place: Path, number: int) -> "pd.DataFrame":
     return read_csv(place / table_name(number))
 
 
-def read_csv(path: Path) -> "pd.DataFrame":
-    """A table as versions keep it, all strings."""
+def read_csv(path: Path, columns: list[str] | None = None) -> "pd.DataFrame":
+    """A table as versions keep it, or some of its columns, all strings."""
     import pandas as pd
 
-    return pd.read_csv(path, dtype="str", keep_default_na=False, encoding="utf-8")
+    return pd.read_csv(path, dtype="str", keep_default_na=False, encoding="utf-8", usecols=columns)
 
 
 def read_log(place: Path) -> list[dict[str, Any]]:
@@ -145,12 +146,33 @@ def read_log(place: Path) -> list[dict[str, Any]]:
     path = place / LOG_FILE
     if not path.is_file():
         return []
-    log = read_json(path)
-    if isinstance(log, list):  # format 1
-        return log
-    check_format(path, log["format"], FORMAT)
-    additions: list[dict[str, Any]] = log["additions"]
+    try:
+        log = read_json(path)
+        log = {"format": 1, "additions": log} if isinstance(log, list) else log
+        form, additions = log["format"], list(log["additions"])
+    except (ValueError, KeyError, TypeError):
+        raise DataError(
+            f"{path} is damaged: it must tell format and additions. Take it from a backup: without it nothing says"
+            " which versions there are."
+        ) from None
+    check_format(path, form, FORMAT)
     return additions
+
+
+def clear_leftovers(place: Path, current: int) -> None:
+    """Removes what a killed process left in `place`: files that are in no version up to the `current` one."""
+    for path in [*place.glob(".*"), *place.glob(f"{IMAGES}/.*")]:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for path in place.glob("pairs-*.csv"):
+        if path.name > table_name(current):
+            path.unlink()
+    unknown = {path.name for path in place.glob(f"{IMAGES}/*")}
+    for number in range(current, 0, -1):
+        if not unknown:
+            return
+        unknown -= _images(place, number)
+    for name in unknown:
+        (place / IMAGES / name).unlink()
 
 
 def number_of(log: list[dict[str, Any]]) -> int:
@@ -172,7 +194,8 @@ def _shared_numbers(shared: SharedStore, name: str) -> list[int]:
 
 
 def _told(shared: SharedStore, place: Path, number: int) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory(prefix=".", dir=place.parent) as scratch:
+    place.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".", dir=place) as scratch:
         file, name = Path(scratch) / "version.json", f"datasets/{place.name}/{number:05d}.json"
         shared.fetch(name, file)
         try:
@@ -201,15 +224,17 @@ def _another_was_first(shared: SharedStore, place: Path, number: int) -> DataErr
 
 def _fetch(shared: SharedStore, place: Path, number: int) -> None:
     packed = _told(shared, place, number)["packed"]
-    with tempfile.TemporaryDirectory(prefix=".", dir=place.parent) as scratch:
+    with tempfile.TemporaryDirectory(prefix=".", dir=place) as scratch:
         new = Path(scratch) / "version"
         shared.fetch_packed(f"datasets/{place.name}/{packed}", new)
-        (place / "images").mkdir(parents=True, exist_ok=True)
-        for path in [*sorted(new.glob("images/*")), new / table_name(number), new / LOG_FILE]:
+        (place / IMAGES).mkdir(parents=True, exist_ok=True)
+        for path in [*sorted(new.glob(f"{IMAGES}/*")), new / table_name(number), new / LOG_FILE]:
             path.replace(place / path.relative_to(new))
 
 
 def _images(place: Path, number: int) -> set[str]:
     """The image files of a version."""
-    table = read_table(place, number)
+    if number == 0:
+        return set()
+    table = read_csv(place / table_name(number), [*IMAGE_FILE])
     return {name for column in IMAGE_FILE for name in table[column].tolist()} - {""}

@@ -1,9 +1,14 @@
 """A data set of our own: what an addition brings, refuses and survives."""
 
+import csv
+import gzip
 import json
 import multiprocessing
 import os
-import signal
+import shutil
+import subprocess
+import sys
+import zlib
 from pathlib import Path
 
 import pandas as pd
@@ -13,11 +18,15 @@ from entailment.configuration.dataset import Dataset, Tweets
 from entailment.configuration.task import Task
 from entailment.data import additions
 from entailment.data.additions import add_pairs
+from entailment.data.image_paths import NOT_ADDED, resolve_image_paths
 from entailment.data.pairs import read_pairs
 from entailment.data.sources import is_path, locate
-from entailment.data.versions import dataset_names, find_version
+from entailment.data.versions import dataset_names, fetch_versions, find_version
 from entailment.errors import ConfigurationError, DataError
-from entailment.task import PAIR_COLUMNS
+from entailment.files import sha256_of_file
+from entailment.shared_store import SharedStore
+from entailment.task import IMAGE_PATH, PAIR_COLUMNS
+from entailment.workspace import PROJECT
 
 LIMITS = {"max_text_bytes": 1000, "max_pixels": 10_000}
 
@@ -57,6 +66,17 @@ def current(tmp_path, source="own"):
     return read_pairs(version.csv, Task(), max_text_bytes=1000)
 
 
+def images_of(tmp_path, source="own"):
+    """For each row the bytes of both images as a training gets them, "" where there is none."""
+    version = find_version(tmp_path / "datasets", source)
+    pairs = read_pairs(version.csv, Task(), max_text_bytes=1000)
+    resolved, report = resolve_image_paths(pairs, version.images, missing="mask", max_pixels=10_000)
+    assert {problem.reason for problem in report.problems} <= {NOT_ADDED}
+    return [
+        [Path(path).read_bytes() if path else b"" for path in row] for row in resolved[[*IMAGE_PATH]].values
+    ]
+
+
 def test_every_addition_is_a_version_and_all_stay_readable(add, tmp_path):
     first = add([row(1), row(2)])
     second = add([row(2), row(3, "Contradictory")])
@@ -83,9 +103,12 @@ def test_a_log_without_a_format_goes_on_and_one_of_a_newer_version_is_refused(ad
     path.write_text(json.dumps(json.loads(path.read_text())["additions"]))  # as format 1 was
     assert add([row(2)]).version == 2
     assert current(tmp_path, "own@1")["id_1"].tolist() == ["a1"]
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 3}))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 4}))
     before = sorted(path.parent.rglob("*"))
-    with pytest.raises(DataError, match=r"log\.json is of format 3.* newer version"):
+    with pytest.raises(DataError, match=r"log\.json is of format 4.* newer version"):
+        add([row(3)])
+    path.write_text(path.read_text()[:30])
+    with pytest.raises(DataError, match=r"log\.json is damaged"):
         add([row(3)])
     assert sorted(path.parent.rglob("*")) == before
 
@@ -109,14 +132,170 @@ def test_images_come_along_and_are_never_overwritten(add, tmp_path):
     images = picture(tmp_path / "in" / "a1.png", "red").parent
     (images / "a2.png").write_bytes(b"no image")
     addition = add([row(1), row(2)], images)
-    kept = tmp_path / "datasets" / "own" / "images"
     assert addition.images_added == 1 and addition.images_unreadable == 1
-    before = (kept / "a1.png").read_bytes()
-    assert sorted(path.name for path in kept.iterdir()) == ["a1.png"]
+    red = (images / "a1.png").read_bytes()
+    assert images_of(tmp_path) == [[red, b""], [b"", b""]]
     picture(images / "a1.png", "blue")
     addition = add([row(3, id_1="a1")], images)
     assert addition.rows_added == 0 and addition.conflicting[0].what == "image_1"
-    assert (kept / "a1.png").read_bytes() == before
+    assert images_of(tmp_path) == [[red, b""], [b"", b""]]
+
+
+def test_images_may_come_later_and_no_version_changes(add, tmp_path):
+    rows, images = [row(1), row(2), row(3, id_1="a1")], tmp_path / "in"
+    add(rows)
+    red = picture(images / "a1.png", "red").read_bytes()
+    (images / "a2.png").write_bytes(red[:40])
+    later = add(rows, images)
+    assert (later.version, later.rows_added, later.rows_updated, later.images_added) == (2, 0, 2, 1)
+    assert (later.duplicates, later.images_unreadable, later.total) == (2, 1, 3)
+    blue = picture(images / "a2.png", "blue").read_bytes()
+    assert (add([row(2)], images).version, add(rows, images).version) == (3, 3)
+    green = picture(images / "b9.png", "green").read_bytes()
+    assert (
+        add([row(4, id_2="b9"), row(1, id_2="b9")], images).version == 4
+    )  # what is new comes beside what is held
+    assert images_of(tmp_path, "own@1") == [[b"", b""]] * 3
+    assert images_of(tmp_path, "own@2") == [[red, b""], [b"", b""], [red, b""]]
+    assert images_of(tmp_path, "own@3") == [[red, b""], [blue, b""], [red, b""]]
+    assert images_of(tmp_path, "own@4") == [*images_of(tmp_path, "own@3"), [b"", green], [red, green]]
+    # A version may begin another data set.
+    third, folder = find_version(tmp_path / "datasets", "own@3"), tmp_path / "datasets"
+    assert add_pairs(third.csv, third.images, folder, "other", Task(), **LIMITS).images_unreadable == 0
+    assert images_of(tmp_path, "other") == images_of(tmp_path, "own@3")
+
+
+def test_a_table_that_names_a_file_elsewhere_is_refused(add, tmp_path):
+    columns = {"image_file_1": "../a.png", "image_file_2": "", "image_sha256_1": "", "image_sha256_2": ""}
+    pd.DataFrame([row(1) | columns]).to_csv(tmp_path / "given.csv", index=False)
+    with pytest.raises(
+        DataError, match=r"row 1, column image_file_1: '\.\./a\.png' cannot name an image file"
+    ):
+        add_pairs(tmp_path / "given.csv", tmp_path, tmp_path / "datasets", "own", Task(), **LIMITS)
+
+
+def undecodable_png(path):
+    """All checksums are right: only decoding tells."""
+
+    def chunk(kind, data):
+        return len(data).to_bytes(4) + kind + data + zlib.crc32(kind + data).to_bytes(4)
+
+    size = (4).to_bytes(4) * 2 + bytes([8, 2, 0, 0, 0])
+    data = (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", size) + chunk(b"IDAT", b"no zlib stream") + chunk(b"IEND", b"")
+    )
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(data)
+    return data
+
+
+@pytest.fixture
+def repaired(add, tmp_path):
+    """The bytes of an image in version 1 that cannot be decoded, and of the one in version 2 that replaced it."""
+    images = tmp_path / "in"
+    broken = undecodable_png(images / "a1.png")
+    add([row(1)], images)
+    red = picture(images / "a1.png", "red").read_bytes()
+    addition = add([row(1)], images)
+    assert (addition.version, addition.rows_updated, addition.conflicts) == (2, 1, 0)
+    return broken, red
+
+
+def test_an_image_that_cannot_be_decoded_is_replaced_by_a_repaired_one(repaired, tmp_path):
+    assert [images_of(tmp_path, f"own@{number}")[0][0] for number in (1, 2)] == list(repaired)
+
+
+def test_an_image_that_was_lost_is_brought_back(add, tmp_path):
+    """Deleted, or overwritten with that of another id, as an earlier program did with ids `a1` and `a1.png`."""
+    red = picture(tmp_path / "in" / "a1.png", "red").read_bytes()
+    add([row(1)], tmp_path / "in")
+    (stored,) = (tmp_path / "datasets" / "own" / "images").iterdir()
+    stored.unlink()
+    version, folder = find_version(tmp_path / "datasets", "own"), tmp_path / "datasets"
+    assert add_pairs(version.csv, version.images, folder, "other", Task(), **LIMITS).images_unreadable == 1
+    assert images_of(tmp_path, "other") == [[b"", b""]]
+    again = add([row(1), row(1)], tmp_path / "in")
+    assert (again.version, again.images_added, again.rows_updated, again.duplicates) == (1, 1, 0, 1)
+    assert images_of(tmp_path) == [[red, b""]]
+    shutil.rmtree(tmp_path / "datasets")
+    old_data_set(tmp_path)
+    picture(tmp_path / "datasets" / "own" / "images" / "a1.png", "blue")
+    assert add([row(1)], tmp_path / "in").version == 3
+    assert images_of(tmp_path) == [[red, b""], [red, b""]]
+
+
+def test_what_a_killed_addition_left_goes_and_what_an_old_version_holds_stays(add, repaired, tmp_path):
+    place = tmp_path / "datasets" / "own"
+    (place / ".log.json.x").mkdir()
+    left = [place / ".log.json.x" / "log.json", place / "images" / ".part", place / "images" / ("0" * 64)]
+    left.append(place / "pairs-00003.csv")
+    for path in left:
+        path.touch()
+    assert add([row(1)]).version == 2
+    assert not [path for path in left if path.exists()]
+    assert [images_of(tmp_path, f"own@{number}")[0][0] for number in (1, 2)] == list(repaired)
+
+
+def test_an_id_that_looks_like_the_file_of_another_has_its_own_image(add, tmp_path):
+    red = picture(tmp_path / "one" / "1.png", "red").read_bytes()
+    blue = picture(tmp_path / "two" / "1.png.png", "blue").read_bytes()
+    add([row(1, id_1="1")], tmp_path / "one")
+    (tmp_path / "two" / "1.png.png").rename(tmp_path / "two" / "1.png")
+    add([row(2, id_1="1.png"), row(3, id_1="1.png.png")], tmp_path / "two")
+    assert images_of(tmp_path) == [[red, b""], [blue, b""], [b"", b""]]
+
+
+def old_data_set(tmp_path):
+    """As format 2 was: files named by id, found by id, also by rows that had none when they were added."""
+    place = tmp_path / "datasets" / "own"
+    red = picture(tmp_path / "a1.png", "red").read_bytes()
+    (place / "images").mkdir(parents=True)
+    (place / "images" / "a1.png").write_bytes(red)
+    columns = ["image_file_1", "image_file_2", "image_sha256_1", "image_sha256_2"]
+    none = dict.fromkeys(columns, "")
+    one = none | {"image_file_1": "a1.png", "image_sha256_1": sha256_of_file(tmp_path / "a1.png")}
+    tables = [[row(1) | none], [row(1) | none, row(2, id_1="a1") | one]]
+    for number, rows in enumerate(tables, 1):
+        pd.DataFrame(rows).to_csv(place / f"pairs-0000{number}.csv", index=False, lineterminator="\n")
+    additions = [{"version": number, "rows_added": 1} for number in (1, 2)]
+    (place / "log.json").write_text(json.dumps({"format": 2, "additions": additions}))
+    return red
+
+
+def test_data_sets_of_earlier_formats_are_read_and_go_on(add, tmp_path):
+    red = old_data_set(tmp_path)
+    before = [[[b"", b""]], [[red, b""], [red, b""]]]
+    assert [images_of(tmp_path, f"own@{number}") for number in (1, 2)] == before
+    blue = picture(tmp_path / "in" / "b1.png", "blue").read_bytes()
+    assert add([row(1), row(3)], tmp_path / "in").version == 3
+    assert [images_of(tmp_path, f"own@{number}") for number in (1, 2)] == before
+    after = [[red, blue], [red, b""], [b"", b""]]
+    assert images_of(tmp_path) == after
+    assert json.loads((tmp_path / "datasets" / "own" / "log.json").read_text())["format"] == 3
+    # Nor do they change on their way through a store, whose first version an earlier program has put there.
+    store = SharedStore(str(tmp_path / "store"))
+    add_pairs(
+        write(tmp_path / "new.csv", [row(4)]),
+        None,
+        tmp_path / "datasets",
+        "own",
+        Task(),
+        **LIMITS,
+        shared=store,
+    )
+    told = tmp_path / "store" / "datasets" / "own" / "00001.json"
+    told.write_text(json.dumps(json.loads(told.read_text()) | {"format": 1}))
+    fetch_versions(store, tmp_path / "two" / "datasets", "own")
+    found = [images_of(tmp_path / "two", f"own@{number}") for number in (1, 2, 3, 4)]
+    assert found == [*before, after, [*after, [b"", b""]]]
+
+
+def test_one_id_has_one_image_also_within_a_file(add, tmp_path):
+    red = picture(tmp_path / "in" / "a1.png", "red").read_bytes()
+    picture(tmp_path / "in" / "a1.gif", "blue")
+    addition = add([row(1), row(2, id_1="a1", image_1="http://x/a1.gif")], tmp_path / "in")
+    assert [(conflict.row, conflict.what) for conflict in addition.conflicting] == [(2, "image_1")]
+    assert images_of(tmp_path) == [[red, b""]]
 
 
 def test_the_same_texts_with_other_images_are_another_pair(add, tmp_path):
@@ -169,32 +348,67 @@ def test_a_source_is_found_by_name_and_an_unknown_one_lists_the_known(add, tmp_p
         locate(Dataset(source="own", images="x"), Tweets(), folder)
 
 
-def _die_before_the_log(file, images, folder):
-    additions.write_json = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-    add_pairs(file, images, folder, "own", Task(), **LIMITS)
-
-
 def _add(file, folder):
     add_pairs(file, None, folder, "own", Task(), **LIMITS)
 
 
-def test_a_killed_addition_is_in_no_version_and_is_cleared_away(add, tmp_path):
-    add([row(1)])
-    images = picture(tmp_path / "in" / "a2.png", "red").parent
-    file = write(tmp_path / "second.csv", [row(2)])
-    process = multiprocessing.get_context("fork").Process(
-        target=_die_before_the_log, args=(file, images, tmp_path / "datasets")
-    )
-    process.start()
-    process.join()
-    assert process.exitcode == -signal.SIGKILL
-    place = tmp_path / "datasets" / "own"
-    assert (place / "pairs-00002.csv").is_file() and (place / "images" / "a2.png").is_file()
-    assert len(current(tmp_path)) == 1
+def _add_and_die(file, images, folder, store, writes):
+    """Ends, as if killed, before this many-th thing that it would do to a file; 0 where it came to its end before."""
+
+    def count(event, arguments):
+        nonlocal writes
+        writing = (
+            event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR) and str(arguments[0]).startswith("/")
+        )
+        if event in ("os.rename", "os.link") or writing:
+            writes -= 1
+            if not writes:
+                os._exit(9)
+
+    sys.addaudithook(count)
+    add_pairs(file, images, folder, "own", Task(), **LIMITS, shared=SharedStore(str(store)))
+    os._exit(0)
+
+
+def test_killed_at_any_moment_the_same_command_finishes_it_and_leaves_nothing_else(tmp_path):
+    images, start = tmp_path / "in", tmp_path / "start"
+    picture(images / "a1.png", "red")
     picture(images / "a2.png", "blue")
-    addition = add_pairs(file, images, tmp_path / "datasets", "own", Task(), **LIMITS)
-    assert (addition.version, addition.rows_added, addition.conflicts) == (2, 1, 0)
-    assert (place / "images" / "a2.png").read_bytes() == Path(images / "a2.png").read_bytes()
+    undecodable_png(images / "b2.png")
+    (images / "b1.png").touch()
+    first, file = write(tmp_path / "first.csv", [row(1)]), write(tmp_path / "second.csv", [row(1), row(2)])
+    add_pairs(
+        first, None, start / "datasets", "own", Task(), **LIMITS, shared=SharedStore(str(start / "store"))
+    )
+    shutil.rmtree(start / "datasets")  # so that version 1 is fetched before version 2 is made
+
+    def tree():
+        """All files, but for what a killed writer leaves in a store: another machine may be writing there."""
+        kept = {path.relative_to(tmp_path / "now").as_posix() for path in (tmp_path / "now").rglob("*")}
+        return {path for path in kept if not path.startswith("store/datasets/own/.")}
+
+    context, died, expected = multiprocessing.get_context("fork"), 0, None
+    for number in [10_000, *range(1, 200)]:
+        shutil.rmtree(tmp_path / "now", ignore_errors=True)
+        shutil.copytree(start, tmp_path / "now")
+        given = file, images, tmp_path / "now" / "datasets"
+        process = context.Process(target=_add_and_die, args=(*given, tmp_path / "now" / "store", number))
+        process.start()
+        process.join()
+        assert process.exitcode in (0, 9)
+        if expected is None:
+            expected = tree(), images_of(tmp_path / "now")
+            assert len(expected[1]) == 2 and all(expected[1][1])
+            continue
+        died += process.exitcode == 9
+        again = add_pairs(
+            *given, "own", Task(), **LIMITS, shared=SharedStore(str(tmp_path / "now" / "store"))
+        )
+        assert (again.version, again.total, again.conflicts) == (2, 2, 0)
+        assert (tree(), images_of(tmp_path / "now")) == expected
+        if process.exitcode == 0:
+            break
+    assert died > 15
 
 
 def test_two_processes_lose_nothing(tmp_path):
@@ -227,3 +441,64 @@ def test_columns_of_further_kinds_of_input_are_kept(tmp_path):
     assert held.number == 3
     table = read_pairs(held.csv, Task(), max_text_bytes=1000, further=rule)
     assert table["numbers_1"].tolist() == ["", "4", ""]
+
+
+def test_tables_are_read_as_a_training_reads_them(tmp_path):
+    """Surplus columns, another order and a BOM are taken; another encoding or a packed file is refused alike."""
+
+    def table(rows):
+        return pd.DataFrame(rows)[["surplus", *reversed(PAIR_COLUMNS)]].to_csv(
+            index=False, lineterminator="\n"
+        )
+
+    def added(data):
+        (tmp_path / "new.csv").write_bytes(data)
+        return add_pairs(tmp_path / "new.csv", None, tmp_path / "datasets", "own", Task(), **LIMITS)
+
+    text = table([row(1, text_1="ümlaut", surplus="x")])
+    assert added(b"\xef\xbb\xbf" + text.encode()).rows_added == 1
+    assert current(tmp_path)["text_1"].tolist() == ["ümlaut"]
+    assert list(current(tmp_path).columns[:7]) == list(PAIR_COLUMNS)
+    for data in (
+        text.encode("latin-1"),
+        text.encode("utf-16"),
+        gzip.compress(text.encode()),
+        b"",
+        b"id_1\n1\n",
+    ):
+        with pytest.raises(DataError) as of_add:
+            added(data)
+        with pytest.raises(DataError) as of_training:
+            read_pairs(tmp_path / "new.csv", Task(), max_text_bytes=1000)
+        assert str(of_add.value) == str(of_training.value)
+    assert find_version(tmp_path / "datasets", "own").number == 1
+
+
+def test_the_command_names_the_images_that_it_did_not_take_and_nothing_else(tmp_path):
+    """A GIF and a BMP are decoded to be looked at, which needs no TensorFlow with the lines of its start."""
+    images = picture(tmp_path / "in" / "a1.gif", "red").parent
+    picture(images / "a2.bmp", "blue")
+    (images / "a2.bmp").write_bytes((images / "a2.bmp").read_bytes()[:-9])
+    for number in range(3, 9):
+        (images / f"a{number}.png").write_bytes(b"<html>")
+    file = write(tmp_path / "new.csv", [row(number, image_1="", id_2="a1") for number in range(1, 10)])
+    command = [sys.executable, str(PROJECT / "run_pipeline.py"), "add", str(file), "--images", str(images)]
+    environment = {name: value for name, value in os.environ.items() if name != "ENTAILMENT_STORE"}
+    done = subprocess.run(
+        [*command, "--to", "own"],
+        env=environment | {"ENTAILMENT_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    whole = tmp_path / "datasets" / "own" / "unusable_images.csv"
+    assert done.stderr == ""
+    lines = done.stdout.splitlines()
+    assert lines[2] == "Images    1 new, 1 missing, 7 unreadable"
+    assert lines[3].startswith("Not used  row 2, image_1 (a2.bmp): damaged or cut short")
+    assert lines[4].startswith("Not used  row 3, image_1 (a3.png): text, perhaps a web page")
+    assert lines[8:] == [f"          and 3 more; all of them: {whole}"]
+    with whole.open(newline="") as table:
+        problems = list(csv.DictReader(table))
+    assert [problem["row"] for problem in problems] == [str(number) for number in range(2, 10)]
+    assert problems[-1]["file"] == "a9.*" and problems[-1]["reason"].startswith("no file of this id")

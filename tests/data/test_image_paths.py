@@ -316,7 +316,7 @@ def test_many_rows_without_a_folder_are_quick():
 def test_sound_files_are_not_decoded(tmp_path, monkeypatch):
     for index, content in enumerate((JPEG, PNG, WEBP)):
         (tmp_path / f"{index}.jpg").write_bytes(content)
-    monkeypatch.setattr("entailment.data.image_paths.decode_images", None)
+    monkeypatch.setattr("entailment.data.image_paths.decoding_faults", None)
     _, report = resolve(table(("0", "1"), ("2", "2")), tmp_path)
     assert report.usable == 4
 

@@ -17,7 +17,7 @@ from PIL import Image, ImageFile, features
 
 from entailment.configuration.images import MAX_DECODED_BYTES
 from entailment.data import images as module
-from entailment.data.images import KINDS, MISSING, checksums_fit, decode_images, read_header
+from entailment.data.images import KINDS, MISSING, checksums_fit, decode_images, decoding_faults, read_header
 from entailment.errors import ImageError
 from entailment.workspace import PROJECT
 
@@ -95,6 +95,7 @@ def by_tensorflow(data, size, channels=3):
 
 def decode_one(data, size=SIZE, max_pixels=MAX_PIXELS):
     pixels, reasons = decode_images([data], size, max_pixels, MAX_DECODED_BYTES)
+    assert decoding_faults([data], max_pixels, MAX_DECODED_BYTES) == reasons
     return pixels[0], reasons[0]
 
 

@@ -180,9 +180,12 @@ def test_exactly_the_steps_that_use_a_key_run_again(first, workspace, options, s
 
 def test_a_changed_image_is_seen(first, workspace):
     path = sorted((workspace.folder / "data" / "images").iterdir())[0]
+    assert workspace.run("retrain", "--check").returncode == 3
     old, times = path.read_bytes(), path.stat()
     path.write_bytes(sorted((workspace.folder / "data" / "images").iterdir())[1].read_bytes())
     try:
+        assert workspace.run("retrain", "--check").returncode == 0
+        assert workspace.run("retrain", "--check", "--inputs", "text").returncode == 3
         assert workspace.steps_run() == {"resolve_image_paths", "write_tfrecords", "encode", *TRACKED}
     finally:
         path.write_bytes(old)

@@ -178,10 +178,19 @@ def test_an_epoch_is_logged_once(store):
 
 
 def test_a_version_is_known_by_its_data(client):
-    assert registry.version_trained_on(MODEL, "data1") == "1"
-    assert registry.version_trained_on(MODEL, "data2") == ""
+    assert registry.version_trained_on(MODEL, "data1", "") == "1"
+    assert registry.version_trained_on(MODEL, "data2", "") == ""
     client.set_model_version_tag(MODEL, "2", "retrained", "true")
-    assert registry.version_trained_on(MODEL, "data2") == "2"
+    assert registry.version_trained_on(MODEL, "data2", "") == "2"
+    assert (
+        registry.version_trained_on(MODEL, "data2", "images") == "2"
+    )  # an earlier program kept nothing of images
+    for number, images in (("1", "images"), ("2", "")):
+        client.set_model_version_tag(MODEL, number, "dataset.images.sha256", images)
+    assert registry.version_trained_on(MODEL, "data1", "images") == "1"
+    assert registry.version_trained_on(MODEL, "data1", "others") == ""
+    assert registry.version_trained_on(MODEL, "data1", "") == "1"
+    assert registry.version_trained_on(MODEL, "data2", "images") == ""  # trained on texts alone
     with pytest.raises(RegistryError, match="already"):
         registry.promote(MODEL, "1", "again")
 
