@@ -129,7 +129,7 @@ def use_stack(name: str | None, configuration: "Configuration") -> None:
     prepare_environment(keep_zenml=name is not None)
     from stacks.libraries import prepare_libraries
 
-    prepare_libraries()
+    prepare_libraries(told=True)
     if name is None:
         from stacks.local import use_local_stack
 

@@ -1,6 +1,5 @@
 """Commands that train on what is new: once, or on a schedule."""
 
-import json
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -10,8 +9,9 @@ import click
 
 from commands.examples import examples
 from commands.options import model_name, run_configuration_from, run_options, use_stack
-from commands.output import print_json, results_or_failure
+from commands.output import print_error, print_json, print_text, results_or_failure
 from entailment.errors import ConfigurationError, EntailmentError, NothingNewError
+from entailment.terminal import width_of
 from stacks.environment import prepare_environment
 
 
@@ -46,13 +46,15 @@ def retrain(check: bool, stack: str | None, no_cache: bool, as_json: bool, **opt
             else:
                 result = run_retraining(run, force=no_cache)
         except NothingNewError as nothing:
-            line = json.dumps({"new": False, "why": str(nothing)}) if as_json else str(nothing)
-            print(line, file=results)
+            if as_json:
+                print_json(results, {"new": False, "why": str(nothing)})
+            else:
+                print_text(results, str(nothing))
             sys.exit(nothing.exit_code if check else 0)
         if as_json:
             print_json(results, retraining_json(result))
         else:
-            print(retraining_summary(result), file=results)
+            print_text(results, retraining_summary(result))
 
 
 @click.command(
@@ -83,7 +85,7 @@ def schedule(as_json: bool, **options: Any) -> None:
         from stacks.airflow_stack import use_airflow_stack
         from stacks.libraries import prepare_libraries
 
-        prepare_libraries()
+        prepare_libraries(told=True)
         use_airflow_stack(model_name(options["config"], options["assignments"]))
         from summaries.runs import schedules_table
 
@@ -92,9 +94,9 @@ def schedule(as_json: bool, **options: Any) -> None:
             error = {"error": str(fault)} if fault else {}
             print_json(results, {"schedules": [asdict(state) for state in states], **error})
         else:
-            print(schedules_table(states), file=results)
+            print_text(results, schedules_table(states, width_of(results)))
         if fault is not None:
-            print(f"Error: {fault}", file=sys.stderr)
+            print_error(str(fault))
             sys.exit(fault.exit_code)
 
 

@@ -8,8 +8,9 @@ import click
 
 from commands.examples import examples
 from commands.options import given_keys, run_configuration_from, run_options, use_stack
-from commands.output import print_json, results_or_failure
+from commands.output import print_json, print_text, results_or_failure
 from entailment.task import MULTIMODAL
+from entailment.terminal import width_of
 
 
 @click.command(
@@ -33,7 +34,7 @@ def train(stack: str | None, no_cache: bool, as_json: bool, **options: Any) -> N
             ids = {"run_id": result.run_id, "model_version": result.model_version}
             print_json(results, {**ids, "metrics": result.metrics})
         else:
-            print(training_summary(result), file=results)
+            print_text(results, training_summary(result))
 
 
 @click.command(
@@ -68,7 +69,7 @@ def compare(seeds: int, stack: str | None, no_cache: bool, as_json: bool, **opti
         if as_json:
             print_json(results, {"parent_run_id": result.parent_run_id, "variants": result.variants})
         else:
-            print(comparison_summary(result), file=results)
+            print_text(results, comparison_summary(result, width_of(results)))
         if any("error" in variant for variant in result.variants):
             sys.exit(1)
 
@@ -106,7 +107,7 @@ def crossval(folds: int, stack: str | None, no_cache: bool, as_json: bool, **opt
             each = [fold.get("metrics") or {"error": fold["error"]} for fold in result.folds]
             print_json(results, {"folds": each, "mean": result.mean, "parent_run_id": result.parent_run_id})
         else:
-            print(cross_validation_summary(result), file=results)
+            print_text(results, cross_validation_summary(result, width_of(results)))
         if any("error" in fold for fold in result.folds):
             sys.exit(1)
 
@@ -157,6 +158,7 @@ def tune(
         from summaries.runs import tuning_summary
 
         target = (output or workspace().home / "tuned.yaml").expanduser().resolve()
+        target.parent.mkdir(parents=True, exist_ok=True)
         result = run_tuning(run, trials, folds, target, fixed=given, use_cache=not no_cache)
         if as_json:
             best = {"trial": result.number, "value": result.value, "configuration": dotted(result.best)}
@@ -164,4 +166,4 @@ def tune(
             ids = {"parent_run_id": result.parent_run_id, "study": result.study, "output": str(target)}
             print_json(results, {**ids, **counts, "start": result.started_with, "best": best})
         else:
-            print(tuning_summary(result), file=results)
+            print_text(results, tuning_summary(result))

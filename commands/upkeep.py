@@ -13,7 +13,8 @@ import click
 
 from commands.examples import examples
 from commands.options import config_option, json_option, model_name, model_options
-from commands.output import print_json, results_or_failure
+from commands.output import print_json, print_text, results_or_failure
+from entailment.terminal import width_of
 from entailment.workspace import PROJECT, workspace
 from stacks.environment import prepare_environment
 
@@ -56,7 +57,7 @@ def add(file: Path, name: str, images: Path | None, config: Path | None, as_json
         if as_json:
             print_json(results, {"dataset": name, **asdict(addition)})
         else:
-            print(addition_summary(name, addition), file=results)
+            print_text(results, addition_summary(name, addition))
         if addition.conflicts:
             sys.exit(1)
 
@@ -98,10 +99,10 @@ def cache(prune: int | None, as_json: bool) -> None:
             return
         if pruned:
             print(f"Removed {pruned.files} file(s), {pruned.bytes / 1e6:.1f} MB.", file=results)
-        print(_inventory_table(stored, folder), file=results)
+        print_text(results, _inventory_table(stored, folder, width_of(results)))
 
 
-def _inventory_table(stored: list["StoredEncoder"], folder: Path) -> str:
+def _inventory_table(stored: list["StoredEncoder"], folder: Path, width: int | None) -> str:
     from summaries.text_table import text_table
 
     if not stored:
@@ -111,7 +112,7 @@ def _inventory_table(stored: list["StoredEncoder"], folder: Path) -> str:
         names = entry.about.get("inputs", "?"), entry.about.get("encoder", entry.folder)
         used = f"{datetime.fromtimestamp(entry.last_used):%Y-%m-%d %H:%M}"
         rows.append([*names, str(entry.features), f"{entry.bytes / 1e6:.1f}", str(entry.files), used])
-    table = text_table(("inputs", "encoder", ">features", ">MB", ">files", "last used"), rows)
+    table = text_table(("inputs", "encoder", ">features", ">MB", ">files", "last used"), rows, width)
     return f"{table}\n{sum(entry.bytes for entry in stored) / 1e6:.1f} MB in {folder}"
 
 
