@@ -41,9 +41,11 @@ def _move_champion(
 ) -> None:
     with results_or_failure(as_json) as results:
         prepare_environment()
+        from stacks.logs import set_log_levels
         from tracking import registry
         from tracking.experiment import prepare_experiment
 
+        set_log_levels()
         model = model_name(config, assignments)
         prepare_experiment(model)
         moved = move(registry, model)

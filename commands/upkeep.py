@@ -128,9 +128,11 @@ def ui(port: int, run_id: str | None, config: Path | None, assignments: tuple[st
     """Open the MLflow UI on the runs of this project, also while a run is going (Ctrl-C ends it)."""
     with results_or_failure(as_json=False) as results:
         prepare_environment()
+        from stacks.logs import set_log_levels
         from stacks.ports import check_port
         from tracking.experiment import page_of, prepare_experiment, ui_command
 
+        set_log_levels()
         check_port(port, "ui --port N")
         prepare_experiment(model_name(config, assignments))
         page = page_of(run_id) if run_id else ""
@@ -154,7 +156,9 @@ def env(config: Path | None, assignments: tuple[str, ...]) -> None:
         before = dict(os.environ)
         prepare_environment()
         from stacks.local import use_local_stack
+        from stacks.logs import quiet_libraries
 
+        quiet_libraries()
         use_local_stack(model_name(config, assignments))
         changed = {name: value for name, value in os.environ.items() if before.get(name) != value}
         changed |= workspace().variables | {"PYTHONPATH": _with_project(before.get("PYTHONPATH"))}

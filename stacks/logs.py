@@ -44,18 +44,23 @@ def quiet_libraries(*, told: bool = False) -> None:
     """
     from zenml.logger import ZenMLConsoleHandler
 
-    warnings.filterwarnings("ignore")
-    for name in _OURS:
-        logging.getLogger(name).setLevel(logging.INFO)
-    for name in ("alembic", "mlflow.store.db.utils", "absl", "tensorflow"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)
+    set_log_levels()
     for handler in logging.getLogger().handlers:
         # What ZenML keeps of a step's log, by another handler, stays whole.
         if isinstance(handler, ZenMLConsoleHandler):
             _adapt(handler, told)
     if "tensorflow" not in sys.modules and not any(isinstance(one, _TensorFlow) for one in sys.meta_path):
         sys.meta_path.insert(0, _TensorFlow())
+
+
+def set_log_levels() -> None:
+    """What a command needs that uses MLflow alone: our own progress is shown, of MLflow what is wrong."""
+    warnings.filterwarnings("ignore")
+    for name in _OURS:
+        logging.getLogger(name).setLevel(logging.INFO)
+    for name in ("alembic", "mlflow.store.db.utils", "absl", "tensorflow"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)
 
 
 def _adapt(handler: logging.Handler, told: bool) -> None:
