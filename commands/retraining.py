@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from commands.examples import examples
+from commands.examples import epilog
 from commands.options import model_name, run_configuration_from, run_options, use_stack
 from commands.output import print_error, print_json, print_text, results_or_failure
 from entailment.errors import ConfigurationError, EntailmentError, NothingNewError
@@ -16,11 +16,12 @@ from stacks.environment import prepare_environment
 
 
 @click.command(
-    epilog=examples(
+    short_help="Train on what is new; promote it if it is better.",
+    epilog=epilog(
         "retrain --dataset mine",
         "retrain --dataset mine --check       ends with 3 when nothing is new",
         "retrain --dataset mine --no-cache    even then",
-    )
+    ),
 )
 @run_options
 @click.option(
@@ -58,11 +59,12 @@ def retrain(check: bool, stack: str | None, no_cache: bool, as_json: bool, **opt
 
 
 @click.command(
-    epilog=examples(
+    short_help="Retrain on a schedule that Airflow keeps.",
+    epilog=epilog(
         'schedule --cron "0 3 * * 1" --dataset mine',
         "schedule --list",
         "schedule --pause retraining",
-    )
+    ),
 )
 @run_options
 @click.option(

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from commands.examples import examples
+from commands.examples import epilog
 from commands.options import given_keys, run_configuration_from, run_options, use_stack
 from commands.output import print_json, print_text, results_or_failure
 from entailment.task import MULTIMODAL
@@ -14,7 +14,7 @@ from entailment.terminal import width_of
 
 
 @click.command(
-    epilog=examples(
+    epilog=epilog(
         "--dataset pairs.csv --images pictures/",
         "train --loss focal --epochs 20 --set head.dropout=0.3",
         "train --config tuned.yaml --json",
@@ -38,11 +38,12 @@ def train(stack: str | None, no_cache: bool, as_json: bool, **options: Any) -> N
 
 
 @click.command(
-    epilog=examples(
+    short_help="Train every loss with every kind of input, and compare.",
+    epilog=epilog(
         "compare --seeds 3",
         "compare --inputs text --dataset pairs.csv     every loss, texts alone",
         "compare --loss focal --json                   one loss, every kind of input",
-    )
+    ),
 )
 @run_options
 @click.option(
@@ -75,11 +76,12 @@ def compare(seeds: int, stack: str | None, no_cache: bool, as_json: bool, **opti
 
 
 @click.command(
-    epilog=examples(
+    short_help="Judge one configuration by k-fold cross-validation.",
+    epilog=epilog(
         "crossval",
         "crossval --folds 10 --dataset pairs.csv --inputs text",
         "crossval --dataset pairs.csv --inputs text --json",
-    )
+    ),
 )
 @run_options
 @click.option(
@@ -113,12 +115,13 @@ def crossval(folds: int, stack: str | None, no_cache: bool, as_json: bool, **opt
 
 
 @click.command(
-    epilog=examples(
+    short_help="Search for a better configuration.",
+    epilog=epilog(
         "tune --trials 50",
         "tune --trials 50        50 more of the same search",
-        "tune --trials 30 --dataset pairs.csv --inputs text --output better.yaml",
+        "tune --dataset pairs.csv --output better.yaml",
         "tune --loss focal --set head.pair_features=true   leave these two as they are",
-    )
+    ),
 )
 @run_options
 @click.option(
@@ -132,7 +135,10 @@ def crossval(folds: int, stack: str | None, no_cache: bool, as_json: bool, **opt
     help="Validation folds of each trial.",
 )
 @click.option(
-    "--output", type=click.Path(path_type=Path), help="Where the best goes [tuned.yaml in the home folder]."
+    "--output",
+    type=click.Path(path_type=Path),
+    show_default="tuned.yaml in the home folder",
+    help="The file for the best configuration.",
 )
 def tune(
     trials: int,

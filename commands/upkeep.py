@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from commands.examples import examples
+from commands.examples import epilog
 from commands.options import config_option, json_option, model_name, model_options
 from commands.output import print_json, print_text, results_or_failure
 from entailment.terminal import width_of
@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    epilog=examples(
+    short_help="Add labelled rows to a data set of your own.",
+    epilog=epilog(
         "add pairs.csv --images pictures/ --to mine",
         "add new.csv --to mine --json",
         "train --dataset mine",
-    )
+    ),
 )
 @click.argument("file", metavar="PAIRS.csv", type=click.Path(path_type=Path))
 @click.option("--to", "name", metavar="NAME", required=True, help="The data set; made when absent.")
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 @config_option
 @json_option
 def add(file: Path, name: str, images: Path | None, config: Path | None, as_json: bool) -> None:
-    """Append the labelled rows of PAIRS.csv to a data set of our own, used as --dataset NAME.
+    """Append the labelled rows of PAIRS.csv to a data set of your own, used as --dataset NAME.
 
     A wrong row refuses the whole file. Rows that are there already are skipped. Rows that contradict what is
     there (another label, text or image) are named and not added; the others are, and the exit code is 1.
@@ -71,7 +72,10 @@ def _bytes(_context: click.Context, _option: click.Parameter, size: str | None) 
     return int(float(match[1]) * 1000 ** ("B", "KB", "MB", "GB", "TB").index((match[2] or "B").upper()))
 
 
-@click.command(epilog=examples("cache", "cache --prune 2GB", "cache --json"))
+@click.command(
+    short_help="Show what the store of features holds, and bound it.",
+    epilog=epilog("cache", "cache --prune 2GB", "cache --json"),
+)
 @click.option(
     "--prune",
     callback=_bytes,
@@ -117,9 +121,12 @@ def _inventory_table(stored: list["StoredEncoder"], folder: Path, width: int | N
 
 
 @click.command(
-    epilog=examples("ui", "ui --port 5001", "ui --run RUN_ID    the page of one run, or of a comparison's")
+    short_help="Open the MLflow UI on the runs of this project.",
+    epilog=epilog("ui", "ui --port 5001", "ui --run RUN_ID    the page of one run, or of a comparison's"),
 )
-@click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
+@click.option(
+    "--port", type=click.IntRange(1, 65535), default=5000, show_default=True, help="Of 127.0.0.1 to serve on."
+)
 @click.option(
     "--run", "run_id", metavar="RUN_ID", help="Give the address of this run, of a comparison side by side."
 )
@@ -140,7 +147,10 @@ def ui(port: int, run_id: str | None, config: Path | None, assignments: tuple[st
     os.execv(sys.executable, ui_command(port))
 
 
-@click.command(epilog=examples("env", "env --config mine.yaml"))
+@click.command(
+    short_help="Print the variables for ZenML's own command line.",
+    epilog=epilog("env", "env --config mine.yaml"),
+)
 @model_options
 def env(config: Path | None, assignments: tuple[str, ...]) -> None:
     """Print the environment in which ZenML's own command line works on this project's home and stack.
