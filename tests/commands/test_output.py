@@ -1,21 +1,17 @@
 """How a command ends: what goes where, and with which exit code."""
 
-import contextlib
 import errno
-import fcntl
 import json
 import os
-import pty
-import struct
 import subprocess
 import sys
-import termios
 
 import pytest
 
 from commands.output import results_or_failure
 from entailment.errors import ConfigurationError, EntailmentError, NothingNewError
 from entailment.workspace import PROJECT
+from tests.terminal import in_a_terminal
 
 
 def test_results_go_to_standard_output_and_all_else_to_standard_error():
@@ -107,34 +103,15 @@ def test_a_reader_that_leaves_and_a_full_disk(target, said):
 
 def test_in_a_terminal_text_is_folded_between_words_and_commands_stay_whole():
     command = f"Next      python run_pipeline.py ui --run {'a' * 60}"
-    long = "Done      " + "9 of 9 steps ran " * 8
     code = (
         "from commands.output import print_text, results_or_failure\n"
         "from entailment.errors import DataError\n"
         "with results_or_failure(as_json=False) as results:\n"
-        f"    print_text(results, {long.strip() + chr(10) + command!r})\n"
-        "    raise DataError('wrong rows in this table ' * 5)"
+        f"    print_text(results, 'Done      ' + 'step, ' * 20 + {chr(10) + command!r})\n"
+        "    raise DataError('wrong row, ' * 15)"
     )
-    lines = in_a_terminal(80, [sys.executable, "-c", code])
-    assert command in lines and all(len(line) <= 80 for line in lines if line != command)
-    assert [line.strip() for line in lines if "Error" in line] == [
-        "Error: wrong rows in this table wrong rows in this table wrong rows in this table"[:77].rsplit(
-            " ", 1
-        )[0]
-    ]
-    assert lines[1].startswith(" " * 10 + "steps") or lines[1].startswith(" " * 10)
-
-
-def in_a_terminal(columns, command):
-    """The lines that a command writes to a terminal of so many columns."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    running = subprocess.Popen(command, cwd=PROJECT, stdin=theirs, stdout=theirs, stderr=theirs)
-    os.close(theirs)
-    came = b""
-    with contextlib.suppress(OSError):  # it is closed on the other side
-        while block := os.read(ours, 65536):
-            came += block
-    os.close(ours)
-    running.wait()
-    return came.decode().replace("\r", "").splitlines()
+    done, rest, next_one, *error = in_a_terminal(80, [sys.executable, "-c", code])
+    assert done == "Done      " + " ".join(["step,"] * 11) and rest == " " * 10 + " ".join(["step,"] * 9)
+    assert next_one == command
+    assert error[0].startswith("Error: wrong row,") and all(len(line) <= 80 for line in error)
+    assert " ".join(error).split() == ["Error:", *["wrong", "row,"] * 15]
