@@ -67,17 +67,29 @@ def _adapt(handler: logging.Handler, told: bool) -> None:
     if not isinstance(handler.formatter, _Shown):
         handler.setFormatter(_Shown(handler.formatter or logging.Formatter()))
         handler.addFilter(_is_worth_showing)
-    if told and isinstance(handler.formatter, _Shown):
+    if told and isinstance(handler.formatter, _Shown) and not handler.formatter.told:
         handler.formatter.told = True
-        handler.addFilter(_is_not_told_later)
+        handler.addFilter(_ToldLater())
 
 
 def _is_worth_showing(record: logging.LogRecord) -> bool:
     return not (record.name.startswith("zenml.") and record.getMessage().startswith(_SETTING_UP))
 
 
-def _is_not_told_later(record: logging.LogRecord) -> bool:
-    return not record.getMessage().startswith("Failed to run step ")
+class _ToldLater(logging.Filter):
+    """Keeps back why a step failed, which is told at the end, until ZenML says that it tries the step again."""
+
+    _kept = ""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is shown."""
+        said = record.getMessage()
+        if said.startswith("Failed to run step "):
+            self._kept = said
+            return False
+        if said.startswith("Sleeping for ") and self._kept:
+            record.msg, record.args, self._kept = f"{self._kept}\n{said}", (), ""
+        return True
 
 
 class _Shown(logging.Formatter):

@@ -28,6 +28,7 @@ for error in (DataError("row 1"), KeyError("gone")):
     except Exception:
         zenml.error("Failed to run step `%s`: %s", "ingest", error)
         logging.getLogger("zenml.orchestrators").exception("Step %s failed.", "ingest")
+zenml.info("Sleeping for %d seconds before retrying step `%s`.", 1, "ingest")
 """
 IMPORT = """
 import os
@@ -57,17 +58,15 @@ def said(code, *arguments):
 
 @pytest.mark.parametrize("told", ["told", ""])
 def test_steps_and_warnings_are_shown_and_not_how_zenml_sets_itself_up(told):
-    *lines, end = [
-        "Dashboard URL for Pipeline Run: http://127.0.0.1",
-        "A real warning.",
-        "Step ingest failed.",
-    ]
+    lines = ["Dashboard URL for Pipeline Run: http://127.0.0.1", "A real warning."]
+    foreseen, unforeseen = "Failed to run step `ingest`: row 1", "Failed to run step `ingest`: 'gone'"
+    ends, again = "Step ingest failed.", "Sleeping for 1 seconds before retrying step `ingest`."
     came = said(RUN, told)
     if told:
-        assert came == [*lines, end, end]
+        assert came == [*lines, ends, ends, unforeseen, again]
     else:
-        assert came[:6] == [*lines, "Failed to run step `ingest`: row 1", end, *came[4:6]]
-        assert came[4] == "Failed to run step `ingest`: 'gone'" and came[-1] == "KeyError: 'gone'"
+        assert came[:7] == [*lines, foreseen, ends, unforeseen, ends, "Traceback (most recent call last):"]
+        assert came[-2:] == ["KeyError: 'gone'", again]
 
 
 def test_tensorflow_is_imported_without_its_start_up_lines():
