@@ -144,6 +144,7 @@ def ui(port: int, run_id: str | None, config: Path | None, assignments: tuple[st
         prepare_experiment(model_name(config, assignments))
         page = page_of(run_id) if run_id else ""
         print(f"http://127.0.0.1:{port}{page}", file=results, flush=True)
+    os.environ |= {"MLFLOW_LOGGING_LEVEL": "WARNING", "PYTHONWARNINGS": "ignore"}
     os.execv(sys.executable, ui_command(port))
 
 
