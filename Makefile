@@ -8,6 +8,13 @@ BIN := $(VENV)/bin
 AIRFLOW_VENV := .venv-airflow
 PORT ?= 8080
 
+# Installs a requirements file into an environment; in a terminal pip says how far it is.
+define install
+	@echo "Installing the packages of $< ($$(grep -c '^[a-z]' $<)) into $(1)/: some minutes, once." >&2
+	@[ -t 1 ] || quiet=--quiet; \
+		$(1)/bin/python -m pip install $$quiet --disable-pip-version-check --require-hashes -r $<
+endef
+
 .PHONY: run test setup dev lint requirements venv clean airflow
 
 run: setup
@@ -30,8 +37,8 @@ airflow: $(AIRFLOW_VENV)/requirements.done
 	$(BIN)/python -m stacks.airflow_server --port $(PORT) --venv $(AIRFLOW_VENV)
 
 $(AIRFLOW_VENV)/requirements.done: requirements-airflow.txt | setup
-	rm -rf $(AIRFLOW_VENV) && $(BIN)/python -m venv $(AIRFLOW_VENV)
-	$(AIRFLOW_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@rm -rf $(AIRFLOW_VENV) && $(BIN)/python -m venv $(AIRFLOW_VENV)
+	$(call install,$(AIRFLOW_VENV))
 	@touch $@
 
 # Compiles the pinned files from pyproject.toml: for every platform and Python at once, one version of each package.
@@ -44,7 +51,7 @@ requirements: dev
 
 $(VENV)/%.done: %.txt
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(MAKE) --no-print-directory venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	$(call install,$(VENV))
 	@touch $@
 
 venv:

@@ -1,6 +1,7 @@
 #!/usr/bin/env python
 """The command line. `python run_pipeline.py --help` lists the commands; `commands/` holds them."""
 
+import io
 import sys
 import tomllib
 from importlib.metadata import version
@@ -9,11 +10,12 @@ from pathlib import Path
 import click
 
 from commands.champion import promote, rollback
-from commands.examples import examples
+from commands.examples import EXIT_CODES, examples
 from commands.output import print_json
 from commands.retraining import retrain, schedule
 from commands.training import compare, crossval, train, tune
 from commands.upkeep import add, cache, env, ui
+from entailment.terminal import folded, width_of
 
 _EXAMPLES = "\n\n".join(
     (
@@ -34,13 +36,14 @@ _EXAMPLES = "\n\n".join(
             title="Use the model",
         ),
         examples(
-            "add new.csv --to mine   grow a data set of our own",
+            "add new.csv --to mine   grow a data set of your own",
             "retrain --dataset mine  train on what is new, promote if it is better",
-            'schedule --cron "0 3 * * 1" --dataset mine   every Monday at 03:00 UTC (docs/scheduling.md)',
+            'schedule --cron "0 3 * * 1" --dataset mine   every Monday at 03:00 UTC ',
             "cache --prune 2GB       bound the store of features",
             "env                     variables for ZenML's own command line",
             title="Keep it up to date",
         ),
+        EXIT_CODES,
     )
 )
 
@@ -80,7 +83,6 @@ def cli() -> None:
 
     Without a command, trains: looks at what is there, reads the pairs, resolves images, splits, writes TFRecords,
     encodes, trains, evaluates and registers the model. Results go to standard output, progress to standard error.
-    Exit code: 0 done, 1 failed, 2 wrong use, 3 nothing new (retrain --check), 130 interrupted.
     """
 
 
@@ -95,7 +97,9 @@ def main() -> None:
     except click.ClickException as error:
         if "--json" in sys.argv:
             print_json(sys.stdout, {"error": error.format_message()})
-        error.show()
+        told = io.StringIO()
+        error.show(told)
+        print(folded(told.getvalue().rstrip(), width_of(sys.stderr)), file=sys.stderr)
         sys.exit(error.exit_code)
     except click.Abort:
         sys.exit(130)

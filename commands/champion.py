@@ -6,13 +6,13 @@ from typing import Any
 
 import click
 
-from commands.examples import examples
+from commands.examples import epilog
 from commands.options import json_option, model_name, model_options
 from commands.output import print_json, results_or_failure
 from stacks.environment import prepare_environment
 
 
-@click.command(epilog=examples("promote 3", 'promote 3 --why "better on Implies"'))
+@click.command(epilog=epilog("promote 3", 'promote 3 --why "better on Implies"'))
 @click.argument("version", type=click.IntRange(1))
 @click.option("--why", default="by hand", show_default=True, help="The reason, kept with the version.")
 @model_options
@@ -24,7 +24,10 @@ def promote(version: int, why: str, config: Path | None, assignments: tuple[str,
     )
 
 
-@click.command(epilog=examples("rollback", 'rollback --why "confuses sarcasm"'))
+@click.command(
+    short_help="Make the champion before this one the champion again.",
+    epilog=epilog("rollback", 'rollback --why "confuses sarcasm"'),
+)
 @click.option("--why", default="by hand", show_default=True, help="The reason, kept with the version.")
 @model_options
 @json_option
@@ -41,9 +44,11 @@ def _move_champion(
 ) -> None:
     with results_or_failure(as_json) as results:
         prepare_environment()
+        from stacks.logs import set_log_levels
         from tracking import registry
         from tracking.experiment import prepare_experiment
 
+        set_log_levels()
         model = model_name(config, assignments)
         prepare_experiment(model)
         moved = move(registry, model)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -20,10 +20,24 @@ def json_option(command: Callable[..., None]) -> Callable[..., None]:
     return click.option("--json", "as_json", is_flag=True, help="End with one line of JSON.")(command)
 
 
+KEYS: Final = {
+    "dataset": "dataset.source",
+    "images": "dataset.images",
+    "missing_images": "images.missing",
+    "inputs": "inputs",
+    "loss": "training.loss",
+    "epochs": "training.epochs",
+    "seed": "seed",
+}
+"""The configuration's keys, dotted, that options stand for; their help shows what `zenml_config.yaml` has."""
+
 _PRESETS = Path(__file__).resolve().parent.parent / "configs"
 
 config_option = click.option(
-    "--config", type=click.Path(path_type=Path), help="Used instead of zenml_config.yaml."
+    "--config",
+    type=click.Path(path_type=Path),
+    show_default="zenml_config.yaml",
+    help="The configuration; defaults in parentheses are those of zenml_config.yaml.",
 )
 
 set_option = click.option(
@@ -43,22 +57,37 @@ _RUN_OPTIONS = (
     click.option(
         "--dataset",
         metavar="sample|tweets|NAME|FILE.csv",
+        show_default="sample",
         help="Generated sample, real tweets, what was added to NAME (NAME@2: its version 2), or your own pairs.",
     ),
     click.option(
         "--images", type=click.Path(path_type=Path), help="Folder of <id>.<ext> files, for FILE.csv."
     ),
     click.option(
-        "--missing-images", type=click.Choice(["mask", "drop", "error"]), help="What to do without an image."
+        "--missing-images",
+        type=click.Choice(["mask", "drop", "error"]),
+        show_default="mask",
+        help="What to do without an image.",
     ),
-    click.option("--inputs", type=click.Choice(INPUTS), help="What the model sees."),
-    click.option("--loss", type=click.Choice(list(LOSSES)), help="What training minimises."),
-    click.option("--epochs", type=int, help="Epochs at most."),
-    click.option("--seed", type=int, help="Seed of every random choice."),
+    click.option(
+        "--inputs",
+        type=click.Choice(INPUTS),
+        show_default="multimodal; compare: each",
+        help="What the model sees.",
+    ),
+    click.option(
+        "--loss",
+        type=click.Choice(list(LOSSES)),
+        show_default="cross_entropy; compare: each",
+        help="What training minimises.",
+    ),
+    click.option("--epochs", type=int, show_default="40", help="Epochs at most."),
+    click.option("--seed", type=int, show_default="42", help="Seed of every random choice."),
     click.option(
         "--stack",
         metavar="NAME",
-        help="ZenML stack to run on [a local one, made if absent; schedule: airflow].",
+        show_default="a local one, made if absent; schedule: airflow",
+        help="ZenML stack to run on.",
     ),
     click.option(
         "--no-cache", is_flag=True, help="Run every step again; retrain, schedule: also when nothing is new."
@@ -111,16 +140,7 @@ def given_keys(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _overrides(options: dict[str, Any]) -> dict[str, Any]:
-    keys = {
-        "dataset": "dataset.source",
-        "images": "dataset.images",
-        "missing_images": "images.missing",
-        "inputs": "inputs",
-        "loss": "training.loss",
-        "epochs": "training.epochs",
-        "seed": "seed",
-    }
-    given = {key: options[name] for name, key in keys.items() if options[name] is not None}
+    given = {key: options[name] for name, key in KEYS.items() if options[name] is not None}
     return {key: str(value) if isinstance(value, Path) else value for key, value in given.items()}
 
 
@@ -129,7 +149,7 @@ def use_stack(name: str | None, configuration: "Configuration") -> None:
     prepare_environment(keep_zenml=name is not None)
     from stacks.libraries import prepare_libraries
 
-    prepare_libraries()
+    prepare_libraries(told=True)
     if name is None:
         from stacks.local import use_local_stack
 

@@ -4,16 +4,19 @@ import contextlib
 import json
 import os
 import sys
+import traceback
 from collections.abc import Iterator
-from typing import Any, TextIO
+from typing import Any, Final, NoReturn, TextIO
 
 from entailment.errors import EntailmentError
 from entailment.files import DISK_FAULTS
+from entailment.terminal import folded, width_of
+from entailment.workspace import workspace
 
-_INTERRUPTED = "Interrupted. No half-written file is kept; run again to go on."
-_INTERRUPTIONS = ("RunInterruptedException", "RunStoppedException")
+_INTERRUPTED: Final = "Interrupted. No half-written file is kept; run again to go on."
+_INTERRUPTIONS: Final = ("RunInterruptedException", "RunStoppedException")
 """What ZenML raises in a step that is told to end, by name: ZenML may not be imported here."""
-_HOOK_FAILED = "HookExecutionException"
+_HOOK_FAILED: Final = "HookExecutionException"
 """What ZenML raises where a hook of ours has raised an error."""
 
 
@@ -21,35 +24,54 @@ _HOOK_FAILED = "HookExecutionException"
 def results_or_failure(as_json: bool) -> Iterator[TextIO]:
     """Gives the real standard output; whatever else is printed meanwhile goes to standard error.
 
-    Turns failures into one plain message (with --json an object) and the right exit code.
+    Turns failures into one plain message (with --json an object) and the right exit code. The traceback of one that
+    was not foreseen is kept in the home, in `traceback.txt`.
     """
     sys.stdout.flush()
     results = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     try:
         yield results
+        results.flush()
     except KeyboardInterrupt:
         _fail(results, as_json, _INTERRUPTED, 130)
-    except EntailmentError as error:
-        _fail(results, as_json, str(error), error.exit_code)
+    except BrokenPipeError:  # who read it has seen enough
+        sys.exit(1)
     except Exception as raised:
         # What a hook raises arrives wrapped.
         error = (type(raised).__name__ == _HOOK_FAILED and raised.__cause__) or raised
-        if isinstance(error, EntailmentError):
-            _fail(results, as_json, str(error), error.exit_code)
-        if type(error).__name__ in _INTERRUPTIONS:
-            _fail(results, as_json, _INTERRUPTED, 130)
-        if isinstance(error, OSError) and error.errno in DISK_FAULTS:
-            place = f" {error.filename}" if error.filename else ""
-            todo = "Make room or give the right to it, or set ENTAILMENT_HOME to another folder."
-            _fail(results, as_json, f"Cannot read or write{place}: {error.strerror}. {todo}", 1)
-        if as_json:
-            print_json(results, {"error": f"{type(error).__name__}: {error}"})
-        raise
+        _fail(results, as_json, *_told(error))
     finally:
         sys.stdout.flush()
-        results.flush()
         os.dup2(results.fileno(), 1)
+        with contextlib.suppress(OSError):
+            results.close()
+
+
+def _told(error: BaseException) -> tuple[str, int]:
+    """What is said of an error, and the exit code."""
+    if isinstance(error, EntailmentError):
+        return str(error), error.exit_code
+    if type(error).__name__ in _INTERRUPTIONS:
+        return _INTERRUPTED, 130
+    if isinstance(error, OSError) and (error.filename or error.errno in DISK_FAULTS):
+        place = f" {error.filename}" if error.filename else ""
+        todo = "Make room or give the right to it, or set ENTAILMENT_HOME to another folder."
+        return f"Cannot read or write{place}: {error.strerror}. {todo}", 1
+    first = next(iter(str(error).splitlines()), "")
+    return f"{type(error).__name__}: {first} (not foreseen; {_traceback_of(error)})", 1
+
+
+def _traceback_of(error: BaseException) -> str:
+    """Where the traceback is now."""
+    text = "".join(traceback.format_exception(error))
+    try:
+        file = workspace().home / "traceback.txt"
+        file.write_text(text, encoding="utf-8")
+    except (OSError, EntailmentError):
+        print(text, file=sys.stderr)
+        return "the traceback stands above"
+    return f"the traceback is in {file}"
 
 
 def print_json(results: TextIO, value: dict[str, Any]) -> None:
@@ -57,8 +79,23 @@ def print_json(results: TextIO, value: dict[str, Any]) -> None:
     print(json.dumps(value, allow_nan=False), file=results)
 
 
-def _fail(results: TextIO, as_json: bool, message: str, code: int) -> None:
+def print_text(results: TextIO, text: str) -> None:
+    """Writes text for a person: folded in a terminal, but for commands, which can be copied whole."""
+    width = width_of(results)
+    lines = text.split("\n")
+    print(
+        "\n".join(line if "run_pipeline.py " in line else folded(line, width) for line in lines), file=results
+    )
+
+
+def print_error(message: str) -> None:
+    """Writes the one message that a failed command ends with."""
+    print(folded(f"Error: {message}", width_of(sys.stderr)), file=sys.stderr)
+
+
+def _fail(results: TextIO, as_json: bool, message: str, code: int) -> NoReturn:
     if as_json:
-        print_json(results, {"error": message})
-    print(f"Error: {message}", file=sys.stderr)
+        with contextlib.suppress(OSError):
+            print_json(results, {"error": message})
+    print_error(message)
     sys.exit(code)

@@ -1,6 +1,5 @@
 """Commands that train on what is new: once, or on a schedule."""
 
-import json
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -8,19 +7,21 @@ from typing import Any
 
 import click
 
-from commands.examples import examples
+from commands.examples import epilog
 from commands.options import model_name, run_configuration_from, run_options, use_stack
-from commands.output import print_json, results_or_failure
+from commands.output import print_error, print_json, print_text, results_or_failure
 from entailment.errors import ConfigurationError, EntailmentError, NothingNewError
+from entailment.terminal import width_of
 from stacks.environment import prepare_environment
 
 
 @click.command(
-    epilog=examples(
+    short_help="Train on what is new; promote it if it is better.",
+    epilog=epilog(
         "retrain --dataset mine",
         "retrain --dataset mine --check       ends with 3 when nothing is new",
         "retrain --dataset mine --no-cache    even then",
-    )
+    ),
 )
 @run_options
 @click.option(
@@ -46,21 +47,24 @@ def retrain(check: bool, stack: str | None, no_cache: bool, as_json: bool, **opt
             else:
                 result = run_retraining(run, force=no_cache)
         except NothingNewError as nothing:
-            line = json.dumps({"new": False, "why": str(nothing)}) if as_json else str(nothing)
-            print(line, file=results)
+            if as_json:
+                print_json(results, {"new": False, "why": str(nothing)})
+            else:
+                print_text(results, str(nothing))
             sys.exit(nothing.exit_code if check else 0)
         if as_json:
             print_json(results, retraining_json(result))
         else:
-            print(retraining_summary(result), file=results)
+            print_text(results, retraining_summary(result))
 
 
 @click.command(
-    epilog=examples(
+    short_help="Retrain on a schedule that Airflow keeps.",
+    epilog=epilog(
         'schedule --cron "0 3 * * 1" --dataset mine',
         "schedule --list",
         "schedule --pause retraining",
-    )
+    ),
 )
 @run_options
 @click.option(
@@ -83,7 +87,7 @@ def schedule(as_json: bool, **options: Any) -> None:
         from stacks.airflow_stack import use_airflow_stack
         from stacks.libraries import prepare_libraries
 
-        prepare_libraries()
+        prepare_libraries(told=True)
         use_airflow_stack(model_name(options["config"], options["assignments"]))
         from summaries.runs import schedules_table
 
@@ -92,9 +96,9 @@ def schedule(as_json: bool, **options: Any) -> None:
             error = {"error": str(fault)} if fault else {}
             print_json(results, {"schedules": [asdict(state) for state in states], **error})
         else:
-            print(schedules_table(states), file=results)
+            print_text(results, schedules_table(states, width_of(results)))
         if fault is not None:
-            print(f"Error: {fault}", file=sys.stderr)
+            print_error(str(fault))
             sys.exit(fault.exit_code)
 
 

@@ -6,14 +6,15 @@ from typing import Any
 
 import click
 
-from commands.examples import examples
+from commands.examples import epilog
 from commands.options import given_keys, run_configuration_from, run_options, use_stack
-from commands.output import print_json, results_or_failure
+from commands.output import print_json, print_text, results_or_failure
 from entailment.task import MULTIMODAL
+from entailment.terminal import width_of
 
 
 @click.command(
-    epilog=examples(
+    epilog=epilog(
         "--dataset pairs.csv --images pictures/",
         "train --loss focal --epochs 20 --set head.dropout=0.3",
         "train --config tuned.yaml --json",
@@ -33,15 +34,16 @@ def train(stack: str | None, no_cache: bool, as_json: bool, **options: Any) -> N
             ids = {"run_id": result.run_id, "model_version": result.model_version}
             print_json(results, {**ids, "metrics": result.metrics})
         else:
-            print(training_summary(result), file=results)
+            print_text(results, training_summary(result))
 
 
 @click.command(
-    epilog=examples(
+    short_help="Train every loss with every kind of input, and compare.",
+    epilog=epilog(
         "compare --seeds 3",
         "compare --inputs text --dataset pairs.csv     every loss, texts alone",
         "compare --loss focal --json                   one loss, every kind of input",
-    )
+    ),
 )
 @run_options
 @click.option(
@@ -68,17 +70,18 @@ def compare(seeds: int, stack: str | None, no_cache: bool, as_json: bool, **opti
         if as_json:
             print_json(results, {"parent_run_id": result.parent_run_id, "variants": result.variants})
         else:
-            print(comparison_summary(result), file=results)
+            print_text(results, comparison_summary(result, width_of(results)))
         if any("error" in variant for variant in result.variants):
             sys.exit(1)
 
 
 @click.command(
-    epilog=examples(
+    short_help="Judge one configuration by k-fold cross-validation.",
+    epilog=epilog(
         "crossval",
         "crossval --folds 10 --dataset pairs.csv --inputs text",
         "crossval --dataset pairs.csv --inputs text --json",
-    )
+    ),
 )
 @run_options
 @click.option(
@@ -106,18 +109,19 @@ def crossval(folds: int, stack: str | None, no_cache: bool, as_json: bool, **opt
             each = [fold.get("metrics") or {"error": fold["error"]} for fold in result.folds]
             print_json(results, {"folds": each, "mean": result.mean, "parent_run_id": result.parent_run_id})
         else:
-            print(cross_validation_summary(result), file=results)
+            print_text(results, cross_validation_summary(result, width_of(results)))
         if any("error" in fold for fold in result.folds):
             sys.exit(1)
 
 
 @click.command(
-    epilog=examples(
+    short_help="Search for a better configuration.",
+    epilog=epilog(
         "tune --trials 50",
         "tune --trials 50        50 more of the same search",
-        "tune --trials 30 --dataset pairs.csv --inputs text --output better.yaml",
+        "tune --dataset pairs.csv --output better.yaml",
         "tune --loss focal --set head.pair_features=true   leave these two as they are",
-    )
+    ),
 )
 @run_options
 @click.option(
@@ -131,7 +135,10 @@ def crossval(folds: int, stack: str | None, no_cache: bool, as_json: bool, **opt
     help="Validation folds of each trial.",
 )
 @click.option(
-    "--output", type=click.Path(path_type=Path), help="Where the best goes [tuned.yaml in the home folder]."
+    "--output",
+    type=click.Path(path_type=Path),
+    show_default="tuned.yaml in the home folder",
+    help="The file for the best configuration.",
 )
 def tune(
     trials: int,
@@ -157,6 +164,7 @@ def tune(
         from summaries.runs import tuning_summary
 
         target = (output or workspace().home / "tuned.yaml").expanduser().resolve()
+        target.parent.mkdir(parents=True, exist_ok=True)
         result = run_tuning(run, trials, folds, target, fixed=given, use_cache=not no_cache)
         if as_json:
             best = {"trial": result.number, "value": result.value, "configuration": dotted(result.best)}
@@ -164,4 +172,4 @@ def tune(
             ids = {"parent_run_id": result.parent_run_id, "study": result.study, "output": str(target)}
             print_json(results, {**ids, **counts, "start": result.started_with, "best": best})
         else:
-            print(tuning_summary(result), file=results)
+            print_text(results, tuning_summary(result))

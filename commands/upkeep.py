@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from commands.examples import examples
+from commands.examples import epilog
 from commands.options import config_option, json_option, model_name, model_options
-from commands.output import print_json, results_or_failure
+from commands.output import print_json, print_text, results_or_failure
+from entailment.terminal import width_of
 from entailment.workspace import PROJECT, workspace
 from stacks.environment import prepare_environment
 
@@ -22,11 +23,12 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    epilog=examples(
+    short_help="Add labelled rows to a data set of your own.",
+    epilog=epilog(
         "add pairs.csv --images pictures/ --to mine",
         "add new.csv --to mine --json",
         "train --dataset mine",
-    )
+    ),
 )
 @click.argument("file", metavar="PAIRS.csv", type=click.Path(path_type=Path))
 @click.option("--to", "name", metavar="NAME", required=True, help="The data set; made when absent.")
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 @config_option
 @json_option
 def add(file: Path, name: str, images: Path | None, config: Path | None, as_json: bool) -> None:
-    """Append the labelled rows of PAIRS.csv to a data set of our own, used as --dataset NAME.
+    """Append the labelled rows of PAIRS.csv to a data set of your own, used as --dataset NAME.
 
     A wrong row refuses the whole file. Rows that are there already are skipped, unless they bring an image that was
     missing. Rows that contradict what is there (another label, text or image) are named and not added; the others
@@ -57,7 +59,7 @@ def add(file: Path, name: str, images: Path | None, config: Path | None, as_json
         if as_json:
             print_json(results, {"dataset": name, **asdict(addition)})
         else:
-            print(addition_summary(addition, places.datasets, name), file=results)
+            print_text(results, addition_summary(addition, places.datasets, name))
         if addition.conflicts:
             sys.exit(1)
 
@@ -71,7 +73,10 @@ def _bytes(_context: click.Context, _option: click.Parameter, size: str | None) 
     return int(float(match[1]) * 1000 ** ("B", "KB", "MB", "GB", "TB").index((match[2] or "B").upper()))
 
 
-@click.command(epilog=examples("cache", "cache --prune 2GB", "cache --json"))
+@click.command(
+    short_help="Show what the store of features holds, and bound it.",
+    epilog=epilog("cache", "cache --prune 2GB", "cache --json"),
+)
 @click.option(
     "--prune",
     callback=_bytes,
@@ -99,10 +104,10 @@ def cache(prune: int | None, as_json: bool) -> None:
             return
         if pruned:
             print(f"Removed {pruned.files} file(s), {pruned.bytes / 1e6:.1f} MB.", file=results)
-        print(_inventory_table(stored, folder), file=results)
+        print_text(results, _inventory_table(stored, folder, width_of(results)))
 
 
-def _inventory_table(stored: list["StoredEncoder"], folder: Path) -> str:
+def _inventory_table(stored: list["StoredEncoder"], folder: Path, width: int | None) -> str:
     from summaries.text_table import text_table
 
     if not stored:
@@ -112,14 +117,17 @@ def _inventory_table(stored: list["StoredEncoder"], folder: Path) -> str:
         names = entry.about.get("inputs", "?"), entry.about.get("encoder", entry.folder)
         used = f"{datetime.fromtimestamp(entry.last_used):%Y-%m-%d %H:%M}"
         rows.append([*names, str(entry.features), f"{entry.bytes / 1e6:.1f}", str(entry.files), used])
-    table = text_table(("inputs", "encoder", ">features", ">MB", ">files", "last used"), rows)
+    table = text_table(("inputs", "encoder", ">features", ">MB", ">files", "last used"), rows, width)
     return f"{table}\n{sum(entry.bytes for entry in stored) / 1e6:.1f} MB in {folder}"
 
 
 @click.command(
-    epilog=examples("ui", "ui --port 5001", "ui --run RUN_ID    the page of one run, or of a comparison's")
+    short_help="Open the MLflow UI on the runs of this project.",
+    epilog=epilog("ui", "ui --port 5001", "ui --run RUN_ID    the page of one run, or of a comparison's"),
 )
-@click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
+@click.option(
+    "--port", type=click.IntRange(1, 65535), default=5000, show_default=True, help="Of 127.0.0.1 to serve on."
+)
 @click.option(
     "--run", "run_id", metavar="RUN_ID", help="Give the address of this run, of a comparison side by side."
 )
@@ -128,17 +136,23 @@ def ui(port: int, run_id: str | None, config: Path | None, assignments: tuple[st
     """Open the MLflow UI on the runs of this project, also while a run is going (Ctrl-C ends it)."""
     with results_or_failure(as_json=False) as results:
         prepare_environment()
+        from stacks.logs import set_log_levels
         from stacks.ports import check_port
         from tracking.experiment import page_of, prepare_experiment, ui_command
 
+        set_log_levels()
         check_port(port, "ui --port N")
         prepare_experiment(model_name(config, assignments))
         page = page_of(run_id) if run_id else ""
         print(f"http://127.0.0.1:{port}{page}", file=results, flush=True)
+    os.environ |= {"MLFLOW_LOGGING_LEVEL": "WARNING", "PYTHONWARNINGS": "ignore"}
     os.execv(sys.executable, ui_command(port))
 
 
-@click.command(epilog=examples("env", "env --config mine.yaml"))
+@click.command(
+    short_help="Print the variables for ZenML's own command line.",
+    epilog=epilog("env", "env --config mine.yaml"),
+)
 @model_options
 def env(config: Path | None, assignments: tuple[str, ...]) -> None:
     """Print the environment in which ZenML's own command line works on this project's home and stack.
@@ -154,7 +168,9 @@ def env(config: Path | None, assignments: tuple[str, ...]) -> None:
         before = dict(os.environ)
         prepare_environment()
         from stacks.local import use_local_stack
+        from stacks.logs import quiet_libraries
 
+        quiet_libraries()
         use_local_stack(model_name(config, assignments))
         changed = {name: value for name, value in os.environ.items() if before.get(name) != value}
         changed |= workspace().variables | {"PYTHONPATH": _with_project(before.get("PYTHONPATH"))}

@@ -141,3 +141,13 @@ def free_bytes(folder: Path) -> int:
         folder = folder.parent
     stat = os.statvfs(folder)
     return stat.f_bavail * stat.f_frsize
+
+
+def no_room(said: object, folder: Path) -> str | None:
+    """Says that the disk of `folder` has no room where that is what an error or a program `said`, else None."""
+    if not any(os.strerror(fault) in str(said) for fault in (errno.ENOSPC, errno.EDQUOT)):
+        return None
+    return (
+        f"there is no room on the disk of {folder}, where {free_bytes(folder) / 1e6:.0f} MB are free. Make room and"
+        " run the command again: no half-written file was kept, and what was there before is whole."
+    )

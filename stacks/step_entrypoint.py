@@ -20,7 +20,7 @@ def main(arguments: list[str]) -> int:
     from stacks.local import make_local_stack
     from stacks.scheduled_step import ScheduledStep
 
-    prepare_libraries()
+    prepare_libraries(told=True)
     try:
         _refuse_foreign_zenml()
         hold_home()

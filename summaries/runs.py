@@ -103,13 +103,16 @@ def retraining_json(result: RetrainingResult | None) -> dict[str, Any]:
     }
 
 
-def comparison_summary(result: ComparisonResult) -> str:
-    """The table of variants with the baseline as one of them, and how to see it in the browser."""
+def comparison_summary(result: ComparisonResult, width: int | None = None) -> str:
+    """The table of variants with the baseline as one of them, and how to see it in the browser.
+
+    `width` of the terminal that it is for, if it is.
+    """
     initials = [label[0] for label in result.labels]
     by_class = ">F1 by class" if len(set(initials)) < len(initials) else f">F1 {'/'.join(initials)}"
     heads = ["variant", ">accuracy", ">macro-F1", ">+-", ">interval", ">balanced", by_class]
     names = compared_figures(result.labels)
-    table = text_table([*heads, "differs from best"], [_compared(row, names) for row in result.table])
+    table = text_table([*heads, "differs from best"], [_compared(row, names) for row in result.table], width)
     lines = [_done_line(result), _data_line(result.source), table]
     return "\n".join([*lines, f"Next      {_command(f'ui --run {result.parent_run_id}')}"])
 
@@ -124,12 +127,12 @@ def _compared(row: dict[str, Any], names: Sequence[str]) -> list[str]:
     return [row["variant"], accuracy, macro_f1, spread, interval, balanced, classes, row["differs"]]
 
 
-def cross_validation_summary(result: CrossValidationResult) -> str:
-    """The table of folds, the pooled figure with its interval, and how to see it in the browser."""
+def cross_validation_summary(result: CrossValidationResult, width: int | None = None) -> str:
+    """The table of folds, the pooled figure with its interval, and how to see it in the browser; `width` likewise."""
     heads = ["fold", ">rows", ">macro-F1", ">accuracy", ">baseline", ">balanced"]
     names = fold_figures(result.labels)
     rows = [_fold(row, names) for row in result.table]
-    table = text_table([*heads, *(f">F1 {label}" for label in result.labels), ""], rows)
+    table = text_table([*heads, *(f">F1 {label}" for label in result.labels), ""], rows, width)
     lines = [_done_line(result), _data_line(result.source), table]
     pooled = next(row for row in result.table if row["fold"] == POOLED)
     if pooled["macro_f1"] is not None:
@@ -169,7 +172,8 @@ def tuning_summary(result: TuningResult) -> str:
 
 
 def _done_line(result: ComparisonResult | CrossValidationResult | TuningResult) -> str:
-    return f"Done      {result.steps - result.cached} of {result.steps} steps ran, the others were cached"
+    others = ", the others were cached" if result.cached else ""
+    return f"Done      {result.steps - result.cached} of {result.steps} steps ran{others}"
 
 
 def _data_line(source: dict[str, Any]) -> str:
@@ -177,13 +181,16 @@ def _data_line(source: dict[str, Any]) -> str:
     return f"Data      {source['name']} ({generated}{source['rows']} pairs)"
 
 
-def schedules_table(states: list[ScheduleState]) -> str:
-    """Each schedule with its next and its last run by Airflow, and the runs that ZenML knows; times are UTC."""
+def schedules_table(states: list[ScheduleState], width: int | None = None) -> str:
+    """Each schedule with its next and its last run by Airflow, and the runs that ZenML knows; times are UTC.
+
+    `width` of the terminal that it is for, if it is.
+    """
     if not states:
         return "No schedules."
     times = [[time or "-" for time in (one.next_run, one.last_run, one.last_state)] for one in states]
     rows = [[one.name, one.cron, one.state, *found] for one, found in zip(states, times, strict=True)]
-    table = text_table(("schedule", "cron (UTC)", "state", "next run", "last run", "ended"), rows)
+    table = text_table(("schedule", "cron (UTC)", "state", "next run", "last run", "ended"), rows, width)
     runs = [[one.name, run["name"], run["status"]] for one in states for run in one.runs]
     for one in states:
         if one.state == "earlier":
@@ -191,7 +198,7 @@ def schedules_table(states: list[ScheduleState]) -> str:
                 f"\n{one.name}: an earlier version made it, in your own ZenML, and its runs fail now. Make it anew:"
                 f" schedule --delete {one.name}, then schedule --cron '{one.cron}' --name {one.name}"
             )
-    return f"{table}\n\n{text_table(('schedule', 'run', 'status'), runs)}" if runs else table
+    return f"{table}\n\n{text_table(('schedule', 'run', 'status'), runs, width)}" if runs else table
 
 
 def _steps_line(cached: list[str], total: int) -> str:

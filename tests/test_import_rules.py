@@ -33,9 +33,9 @@ HEAVY = {
 }
 # From the ground up: each package or module of the core imports only those before it.
 FLOORS = (
-    *("errors", "files", "progress", "shared_store", "task", "losses", "configuration", "workspace"),
-    *("statistics", "data", "encoders", "inputs", "records", "model", "serving", "evaluation", "trials"),
-    *("promotion", "reporting"),
+    *("errors", "files", "progress", "terminal", "shared_store", "task", "losses", "configuration"),
+    *("workspace", "statistics", "data", "encoders", "inputs", "records", "model", "serving", "evaluation"),
+    *("trials", "promotion", "reporting"),
 )
 UNPICKLERS = {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
 # The one reader of a legacy checkpoint: it admits tensors and nothing else.

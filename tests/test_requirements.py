@@ -11,6 +11,7 @@ import pytest
 from packaging.specifiers import SpecifierSet
 
 from entailment.workspace import PROJECT
+from tests.terminal import in_a_terminal
 
 LOCKS = ("requirements.txt", "requirements-dev.txt", "requirements-airflow.txt")
 
@@ -75,3 +76,22 @@ def test_the_first_python_that_fits_and_can_make_an_environment_is_taken(tmp_pat
         [tmp_path / "venv/bin/python", "-c", "import sys, pip; print(sys.version)"], text=True
     )
     assert made.strip() == sys.version
+
+
+def test_setting_up_says_what_it_installs_and_a_second_time_nothing(tmp_path):
+    """With a pip that does nothing: piped it is quiet, in a terminal it says how far it is."""
+    (tmp_path / "requirements.txt").write_text("one==1 \\\n    --hash=sha256:1\n    # via two\ntwo==2\n")
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.write_text('#!/bin/sh\necho "pip $*"\n')
+    python.chmod(0o755)
+    command = ["make", "-f", str(PROJECT / "Makefile"), "setup"]
+    piped = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert (
+        piped.stderr == "Installing the packages of requirements.txt (2) into .venv/: some minutes, once.\n"
+    )
+    assert "pip -m pip install --quiet " in piped.stdout
+    assert subprocess.run(command, cwd=tmp_path, capture_output=True, text=True).stderr == ""
+    (tmp_path / ".venv" / "requirements.done").unlink()
+    lines = in_a_terminal(80, command, tmp_path)
+    assert any(line.startswith("pip -m pip install --disable") for line in lines)

@@ -85,4 +85,5 @@ def ui_command(port: int) -> list[str]:
         "--default-artifact-root",
         (workspace().home / "mlartifacts").as_uri(),
     ]
-    return [sys.executable, "-m", "mlflow", "ui", *store, "--host", "127.0.0.1", "--port", str(port)]
+    where = ["--host", "127.0.0.1", "--port", str(port)]
+    return [sys.executable, "-m", "mlflow", "ui", *store, *where, "--uvicorn-opts", "--log-level warning"]

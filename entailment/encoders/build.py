@@ -16,7 +16,7 @@ import numpy as np
 
 from entailment.encoders.weights import fetch_weights
 from entailment.errors import EncoderError
-from entailment.files import locked, read_json, write_json, written_aside
+from entailment.files import locked, no_room, read_json, write_json, written_aside
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -81,9 +81,11 @@ def built_once(target: Path, graph: int, write: Callable[[Path], None]) -> Path:
                 with written_aside(target) as aside:
                     write(aside)
     except (OSError, tf.errors.OpError) as error:
+        todo = (
+            no_room(error, target.parent) or f"{error}. Make the folder writable, then run the command again."
+        )
         raise EncoderError(
-            f"the encoder module {target.name} could not be written to {target}: {error}. "
-            "Make the folder writable or free some space (200 MB), then run the command again."
+            f"the encoder module {target.name} could not be written to {target}: {todo}"
         ) from error
     return target
 

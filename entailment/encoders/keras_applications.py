@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from entailment.encoders.build import built_once, save_module
 from entailment.errors import EncoderError
-from entailment.files import sha256_of_file
+from entailment.files import no_room, sha256_of_file
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -115,8 +115,10 @@ def _why_not(name: str, weights: Path | str | None, error: Exception) -> str:
             f"that save_weights wrote for keras.applications.{name}(include_top=False)."
         )
     kept = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "models"
+    failed = f"encoder {PREFIX}{name}: its ImageNet weights are not in Keras's folder {kept} and could not be"
+    if full := no_room(error, kept):
+        return f"{failed} downloaded: {full}"
     return (
-        f"encoder {PREFIX}{name}: its ImageNet weights are not in Keras's folder {kept} and could not be downloaded: "
-        f"{said}. Connect to the network and run the command again; or download that file elsewhere and put it into "
-        f"the folder, or name it: {PREFIX}{name}@FILE."
+        f"{failed} downloaded: {said}. Connect to the network and run the command again; or download that file"
+        f" elsewhere and put it into the folder, or name it: {PREFIX}{name}@FILE."
     )

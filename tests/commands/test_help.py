@@ -6,9 +6,14 @@ import shlex
 import subprocess
 import sys
 
+import click
 import pytest
 
 import run_pipeline
+from commands.examples import EXIT_CODES
+from commands.options import KEYS
+from entailment.configuration.configuration import Configuration
+from entailment.configuration.section import dotted
 from entailment.losses import LOSSES
 from run_pipeline import cli
 
@@ -28,6 +33,21 @@ def test_each_help_has_examples_that_the_parser_understands(name):
     for arguments in found:
         called = "train" if not arguments or arguments[0].startswith("-") else arguments.pop(0)
         cli.commands[called].make_context(called, arguments)
+
+
+@pytest.mark.parametrize("name", HELPS)
+def test_each_help_fits_and_tells_exit_codes_and_defaults(name):
+    command = HELPS[name]
+    lines = command.get_help(click.Context(command, info_name=name, terminal_width=80)).splitlines()
+    assert all(len(line) <= 80 for line in lines) and EXIT_CODES in " ".join(" ".join(lines).split())
+    assert not any(line.endswith("...") and not line.startswith("Usage") for line in lines)
+    defaults = dotted(Configuration())
+    for option in (option for option in command.params if option.name in KEYS and option.name != "images"):
+        assert option.show_default.split("; ")[0] == str(defaults[KEYS[option.name]])
+    for option in command.params:
+        named = isinstance(option, click.Option) and not option.is_flag and not option.multiple
+        assert not named or not isinstance(option.default, str | int) or option.show_default
+        assert not named or option.help
 
 
 @pytest.mark.parametrize(
@@ -60,8 +80,8 @@ def test_a_comparison_is_restricted_however_it_is_said(monkeypatch, arguments, n
     import commands.training
     from pipelines import runner
 
-    class ChosenError(Exception):
-        pass
+    class ChosenError(BaseException):
+        """No failure that a command would tell."""
 
     def run(run_configuration, chosen, seeds, use_cache):
         raise ChosenError(run_configuration.configuration.inputs, [variant.name for variant in chosen])

