@@ -2,12 +2,19 @@
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Field, create_model, model_validator
+from pydantic import BeforeValidator, Field, create_model, model_validator
 
 from entailment.configuration.section import Section
 from entailment.task import KINDS, kinds_of
 
-Trainable = Literal["all"] | Annotated[int, Field(ge=0, strict=True)]
+
+def _known_amount(amount: Any) -> Any:
+    if amount != "all" and (type(amount) is not int or amount < 0):
+        raise ValueError("must be all, or a whole number: how many of the last layers")
+    return amount
+
+
+Trainable = Annotated[Literal["all"] | int, BeforeValidator(_known_amount)]
 
 
 class TextEncoder(Section):

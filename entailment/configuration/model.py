@@ -33,6 +33,6 @@ class ModelConfiguration(InputsConfiguration):
         weights, labels = self.training.class_weights, self.task.labels
         if weights and len(weights) != len(labels):
             raise ValueError(
-                f"training.class_weights must be one for each of the {len(labels)} labels. Received: {len(weights)}"
+                f"training.class_weights: must be one for each of the {len(labels)} labels. Received: {len(weights)}"
             )
         return self

@@ -32,7 +32,7 @@ class Task(Section):
     """The classes, in the order of their indices, and the name of experiment and registered model."""
 
     name: Name = "multimodal-entailment"
-    labels: Annotated[tuple[Label, ...], Field(min_length=2, max_length=20)] = LABELS
+    labels: Annotated[tuple[Label, ...], Field(min_length=2, max_length=20, strict=False)] = LABELS
     label_map: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")
