@@ -201,6 +201,21 @@ def test_a_fault_of_a_whole_section_names_its_key_and_line(tmp_path):
         assert expected in str(caught.value) and "\n" not in str(caught.value)
 
 
+def test_what_a_step_does_not_use_does_not_run_it_again():
+    texts = with_values(Configuration(), {"inputs": "text", "task.labels": ["a", "b"]}).of_model()
+    other = {"task.name": "other", "task.label_map": {"2": "a"}, "encoders.image.encoder": "other"}
+    moved = with_values(Configuration(), {"inputs": "text", "task.labels": ["a", "b"]} | other).of_model()
+    assert (
+        moved != texts
+        and moved.of_trials() == texts.of_trials()
+        and moved.of_features() == texts.of_features()
+    )
+    named = with_values(Configuration(), {"task.name": "other"}).task
+    assert named.of_rows() == Configuration().task and moved.task.of_rows() != texts.task.of_rows()
+    kinds = with_values(Configuration(), {"encoders.image.encoder": "other"}).of_model()
+    assert kinds.of_features() != Configuration().of_features()
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ConfigurationError, match="no configuration file"):
         load_configuration(tmp_path / "absent.yaml")

@@ -68,6 +68,10 @@ class _Encoders(Section):
         amounts = {kind: getattr(self, kind).trainable for kind in kinds_of(inputs)}
         return {kind: amount for kind, amount in amounts.items() if amount}
 
+    def seen(self, inputs: str) -> "Encoders":
+        """The same, with defaults for the kinds that `inputs` does not need."""
+        return Encoders(**{kind: getattr(self, kind) for kind in kinds_of(inputs)})
+
     def with_each(self, values: dict[str, dict[str, Any]]) -> "Encoders":
         """The same with other values for some keys of some kinds: `{"text": {"trainable": 0}}`."""
         sections = {kind: getattr(self, kind).model_copy(update=update) for kind, update in values.items()}

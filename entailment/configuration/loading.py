@@ -102,7 +102,7 @@ def with_values(configuration: Configuration, values: Mapping[str, Any]) -> Conf
     try:
         return Configuration.model_validate(nested)
     except ValidationError as error:
-        raise ConfigurationError(explained(error, "the configuration", values)) from None
+        raise ConfigurationError(explained(error, "the configuration", {})) from None
 
 
 def as_yaml(configuration: Configuration, comment: str) -> str:
