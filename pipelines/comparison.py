@@ -4,7 +4,7 @@ from zenml import pipeline
 
 from entailment.configuration.configuration import Configuration
 from entailment.trials.variants import Variant
-from pipelines.preparation import RUN, prepare
+from pipelines.preparation import RUN, prepare, with_absolute_paths
 from steps import compare, trial
 from tracking.experiment import tracker_settings
 
@@ -12,10 +12,11 @@ from tracking.experiment import tracker_settings
 @pipeline(name="comparison", **RUN)
 def comparison(configuration: Configuration, variants: list[Variant], seeds: list[int]) -> None:
     """Look, ingest, resolve images, split, write records, encode, train each variant with each seed, compare."""
-    prepared, tracked = prepare(configuration), tracker_settings(configuration.task.name)
+    config = with_absolute_paths(configuration)
+    prepared, tracked = prepare(config), tracker_settings(config.task.name)
     outcomes, predictions = [], []
     for variant in variants:
-        model = variant.configured(configuration).of_model().of_trials()
+        model = variant.configured(config).of_model().of_trials()
         for seed in seeds:
             seeded = model.model_copy(update={"seed": seed})
             step = f"train_{variant.name}_{seed}"
@@ -30,7 +31,7 @@ def comparison(configuration: Configuration, variants: list[Variant], seeds: lis
         variants,
         prepared.source,
         prepared.split_report,
-        configuration.of_model(),
-        configuration.evaluation,
+        config.of_model(),
+        config.evaluation,
         prepared.encoders,
     )

@@ -6,7 +6,7 @@ from zenml import pipeline
 
 from entailment.configuration.configuration import Configuration
 from entailment.trials.trial import Fold
-from pipelines.preparation import RUN, prepare
+from pipelines.preparation import RUN, prepare, with_absolute_paths
 from steps import crossval, fold, trial
 from tracking.experiment import tracker_settings
 
@@ -14,7 +14,7 @@ from tracking.experiment import tracker_settings
 @pipeline(name="cross_validation", **RUN)
 def cross_validation(configuration: Configuration, folds: int) -> None:
     """Look, ingest, resolve images, divide into folds, write records, encode, train each fold, summarise."""
-    config, tracked = configuration, tracker_settings(configuration.task.name)
+    config, tracked = with_absolute_paths(configuration), tracker_settings(configuration.task.name)
 
     def divide(resolved: Any) -> Any:
         return fold(resolved, config.split, list(config.task.labels), folds, config.seed, without_test=False)

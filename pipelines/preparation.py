@@ -2,12 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from zenml.enums import ExecutionMode
 
 from entailment.configuration.configuration import Configuration
-from entailment.task import kinds_of
+from entailment.data.sources import is_path
+from entailment.data.versions import fetch_versions
+from entailment.encoders.handles import absolute_handle
+from entailment.task import KINDS, kinds_of
+from entailment.workspace import workspace
 from stacks.killed_runs import noted_process
 from stacks.run_hooks import begin_run, end_run
 from steps import encode, ingest, look, resolve_image_paths, split, write_tfrecords
@@ -36,6 +41,31 @@ class Prepared:
     champion: Any
 
 
+def with_absolute_paths(configuration: Configuration) -> Configuration:
+    """The same words typed in another folder mean other files: what is kept or run elsewhere must say which.
+
+    Links stay links: a schedule reads what they show to when it runs.
+    """
+    places, dataset, encoders = workspace(), configuration.dataset, configuration.encoders
+    paths = {"images": dataset.images}
+    fetch_versions(places.shared, places.datasets, dataset.source)
+    if is_path(dataset.source, places.datasets):
+        paths["source"] = dataset.source
+    absolute = {key: str(Path(path).expanduser().absolute()) for key, path in paths.items() if path}
+    handles = {kind: {"encoder": getattr(encoders, kind).encoder} for kind in KINDS}
+    handles["text"]["preprocessor"] = encoders.text.preprocessor
+    update = {
+        "dataset": dataset.model_copy(update=absolute),
+        "encoders": encoders.with_each(
+            {
+                kind: {role: handle and absolute_handle(handle) for role, handle in of_kind.items()}
+                for kind, of_kind in handles.items()
+            }
+        ),
+    }
+    return configuration.model_copy(update=update)
+
+
 def prepare(
     config: Configuration,
     divide: Callable[[Any], tuple[Any, Any]] | None = None,
@@ -50,7 +80,7 @@ def prepare(
     model, labels = config.of_model(), list(config.task.labels)
     missing = config.images.missing if "image" in kinds_of(config.inputs) else "mask"
     found, images, encoders, champion = look(model, only_new)
-    pairs, source = ingest(found, config.ingest, config.task)
+    pairs, source = ingest(found, config.ingest, config.task.of_rows())
     resolved, image_report = resolve_image_paths(
         pairs,
         source,

@@ -5,7 +5,7 @@ import logging
 from zenml import pipeline
 
 from entailment.configuration.configuration import Configuration
-from pipelines.preparation import RUN, prepare
+from pipelines.preparation import RUN, prepare, with_absolute_paths
 from steps import drift, evaluate, judge, register, train
 from tracking.experiment import tracker_settings
 
@@ -20,7 +20,7 @@ def retraining(configuration: Configuration, force: bool = False) -> None:
     Ends at once when there is nothing new, unless `force`. Nothing is taken from the cache: on a schedule the
     configuration is fixed, and each step looks at what is there when it runs.
     """
-    config = with_lasting_split(configuration)
+    config = with_lasting_split(with_absolute_paths(configuration))
     model = config.of_model()
     tracked = tracker_settings(config.task.name)
     prepared = prepare(config, only_new=not force)

@@ -11,7 +11,6 @@ from zenml.enums import ExecutionStatus
 
 from entailment.configuration.configuration import Configuration
 from entailment.configuration.loading import RunConfiguration, as_yaml, with_values
-from entailment.data.sources import is_path
 from entailment.data.versions import fetch_versions
 from entailment.encoders.feature_store import Usage
 from entailment.errors import EntailmentError
@@ -21,6 +20,7 @@ from entailment.trials.variants import Variant
 from entailment.workspace import workspace
 from pipelines.comparison import comparison
 from pipelines.cross_validation import cross_validation
+from pipelines.preparation import with_absolute_paths
 from pipelines.retraining import retraining
 from pipelines.training import training
 from pipelines.tuning import tuning
@@ -305,21 +305,10 @@ def check_for_new_data(configuration: Configuration) -> None:
     check_data(configuration, places)
 
 
-def with_absolute_paths(configuration: Configuration) -> Configuration:
-    """The same words typed in another folder mean another data set: what is kept of them must say which."""
-    dataset = configuration.dataset
-    update = {"images": str(Path(dataset.images).expanduser().resolve())} if dataset.images else {}
-    places = workspace()
-    fetch_versions(places.shared, places.datasets, dataset.source)
-    if is_path(dataset.source, places.datasets):
-        update["source"] = str(Path(dataset.source).expanduser().resolve())
-    return configuration.model_copy(update={"dataset": dataset.model_copy(update=update)})
-
-
 def _run(pipeline: Any, use_cache: bool, run: RunConfiguration, *parameters: Any) -> FinishedRun:
     options = {**run.options, "enable_cache": use_cache and run.options.get("enable_cache", True)}
     configured = pipeline.with_options(**options)
-    return FinishedRun(configured(with_absolute_paths(run.configuration), *parameters))
+    return FinishedRun(configured(run.configuration, *parameters))
 
 
 def _how_made(result: TuningResult, folds: int) -> str:

@@ -5,8 +5,8 @@ import sys
 from entailment.configuration.loading import RunConfiguration, as_yaml
 from entailment.configuration.schedule import Schedule
 from entailment.workspace import PROJECT
+from pipelines.preparation import with_absolute_paths
 from pipelines.retraining import retraining
-from pipelines.runner import with_absolute_paths
 from stacks.schedules import ScheduleState, create_schedule
 
 

@@ -3,7 +3,7 @@
 from zenml import pipeline
 
 from entailment.configuration.configuration import Configuration
-from pipelines.preparation import RUN, prepare
+from pipelines.preparation import RUN, prepare, with_absolute_paths
 from steps import evaluate, register, train
 from tracking.experiment import tracker_settings
 
@@ -11,7 +11,8 @@ from tracking.experiment import tracker_settings
 @pipeline(name="training", **RUN)
 def training(configuration: Configuration) -> None:
     """Look, ingest, resolve images, split, write records, encode, train, evaluate, register."""
-    config, model = configuration, configuration.of_model()
+    config = with_absolute_paths(configuration)
+    model = config.of_model()
     prepared, tracked = prepare(config), tracker_settings(config.task.name)
     source, report = prepared.source, prepared.split_report
     head, course = train.with_options(settings=tracked)(

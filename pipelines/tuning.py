@@ -5,7 +5,7 @@ from typing import Any
 from zenml import pipeline
 
 from entailment.configuration.configuration import Configuration
-from pipelines.preparation import RUN, prepare
+from pipelines.preparation import RUN, prepare, with_absolute_paths
 from steps import fold, search
 from tracking.experiment import tracker_settings
 
@@ -13,7 +13,7 @@ from tracking.experiment import tracker_settings
 @pipeline(name="tuning", **RUN)
 def tuning(configuration: Configuration, folds: int, trials: int, fixed: list[str]) -> None:
     """Look, ingest, resolve images, divide what is not the test split into folds, write records, encode, search."""
-    config, tracked = configuration, tracker_settings(configuration.task.name)
+    config, tracked = with_absolute_paths(configuration), tracker_settings(configuration.task.name)
 
     def divide(resolved: Any) -> Any:
         return fold(resolved, config.split, list(config.task.labels), folds, config.seed, without_test=True)

@@ -44,6 +44,8 @@ _STEERING: Final = (
     *("TF_USE_LEGACY_KERAS", "TF_XLA_FLAGS", "TF_DETERMINISTIC_OPS", "XLA_FLAGS"),
 )
 """Taken away: they name other stores and runs, or change what is computed."""
+FOLDERS: Final = ("ZENML_CONFIG_PATH", "MPLCONFIGDIR", "KERAS_HOME", "TFHUB_CACHE_DIR")
+"""Folders of libraries that the user may name; they are the same for every process of ours, wherever it works."""
 _OF_ZENML: Final = "ZENML_"
 """Taken away with all that begins so, where the local stack is used."""
 _KEPT: Final = ("ZENML_CONFIG_PATH", "ZENML_LOGGING_COLORS_DISABLED", *_DEFAULTS, *_FIXED)
@@ -61,6 +63,9 @@ def prepare_environment(*, keep_zenml: bool = False) -> None:
         if name in _STEERING or of_zenml:
             del os.environ[name]
     os.environ.update(_FIXED)
+    for name in FOLDERS:
+        if os.environ.get(name):
+            os.environ[name] = str(Path(os.environ[name]).expanduser().absolute())
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
     if not sys.stderr.isatty():

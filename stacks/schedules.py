@@ -28,14 +28,13 @@ from stacks.airflow_api import AirflowApi, airflow_home, dags_folder
 from stacks.airflow_dag import ENV_ZENML_LOCAL_STORES_PATH, Execution
 from stacks.cron import checked_cron, next_time
 from stacks.earlier_schedules import earlier_schedules
+from stacks.environment import FOLDERS
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _PATIENCE: Final = 120
 """Seconds that Airflow has to see a new schedule, or to let go of one."""
 _CALM: Final = 4
 """Seconds without a trace of a deleted schedule: a reading of its file that was under way may write it back."""
-_KEPT: Final = ("ZENML_CONFIG_PATH", "MPLCONFIGDIR", "KERAS_HOME", "TFHUB_CACHE_DIR")
-"""Variables of this process that the steps get; everything else comes from Airflow's own environment."""
 _GOING: Final = ("queued", "running")
 
 
@@ -150,7 +149,8 @@ def _submit(
         check=list(check),
         folder=str(PROJECT),
         environment=workspace().variables
-        | {variable: os.environ[variable] for variable in _KEPT if os.environ.get(variable)},
+        # Everything else comes from Airflow's own environment.
+        | {variable: os.environ[variable] for variable in FOLDERS if os.environ.get(variable)},
         retries=settings.retries,
         retry_delay_seconds=settings.retry_delay,
         step_timeout_seconds=settings.step_timeout,

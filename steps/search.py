@@ -46,7 +46,7 @@ def search(
     places = workspace()
     parent = runs.start(configuration.of_model(), source, encoder_state)["run_id"]
     runs.log_settings(configuration.evaluation, "evaluation.")
-    name = tuning.study_name(configuration, fixed, folds, records.sha256, encoder_state)
+    name = tuning.study_name(configuration, fixed, folds, features.sha256, records.sha256, encoder_state)
     tags = {"study": name, "folds": str(folds)}
     runs.log_tags(tags)
     runs.log_reports({"fold_report": fold_report})

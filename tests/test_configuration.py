@@ -6,6 +6,7 @@ import pytest
 
 from entailment.configuration.configuration import Configuration
 from entailment.configuration.encoders import Encoders
+from entailment.configuration.faults import unknown_key
 from entailment.configuration.loading import (
     as_yaml,
     load_configuration,
@@ -87,27 +88,153 @@ def test_faults_are_named(tmp_path, text, expected):
     assert str(file) in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("loss: focal", "'loss'. 'loss' belongs to the section 'training' ('training.loss')."),
+        ("head: {loss: focal}", "'head.loss'. 'loss' belongs to the section 'training' ('training.loss')."),
+        ("seed: 1\ntraining: {seed: 1}", "'training.seed'. 'seed' belongs to no section ('seed')."),
+        ("seed: 1\nparameters: {tags: []}", "'seed' belongs to the section 'parameters.configuration'"),
+        ("parameters: {configuration: {tags: []}}", "'tags'. 'tags' belongs to the top of the file."),
+        ("configuration: {seed: 1}", "'configuration' belongs to the section 'parameters'"),
+        ("training: {LOSS: focal}", "'training.LOSS'. Did you mean 'training.loss'?"),
+        ("training: {learning-rate: 1}", "Did you mean 'training.learning_rate'?"),
+        ("promotion: {confidense: 0.5}", "Did you mean 'promotion.confidence'?"),
+        ("training.loss: focal", "'training.loss'. Write training: {loss: ...}."),
+        ("parameters.configuration: {}\ntags: []", "Write parameters: {configuration: ...}."),
+        ("enable_cach: true", "Did you mean 'enable_cache'?"),
+        ("xyzzy: 1", "'xyzzy'. zenml_config.yaml lists every key."),
+    ],
+)
+def test_a_key_in_the_wrong_place_is_told_where_it_belongs(tmp_path, text, expected):
+    (tmp_path / "c.yaml").write_text(text)
+    with pytest.raises(ConfigurationError) as caught:
+        load_configuration(tmp_path / "c.yaml")
+    assert expected in str(caught.value)
+
+
+def test_no_hint_is_the_wrong_key_itself():
+    keys = dotted(Configuration())
+    sections = {key.rpartition(".")[0] for key in keys} - {""}
+    for name in {key.rpartition(".")[2] for key in keys}:
+        for wrong in {f"{section}.{name}" for section in sections} - {*keys, *sections}:
+            hint = unknown_key(f"parameters.configuration.{wrong}").partition(". ")[2]
+            belongs = [key for key in keys if key.rpartition(".")[2] == name]
+            assert f"'{wrong}'" not in hint and all(f"'{key}'" in hint for key in belongs), hint
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("training.epochs", '"5"', "must be a whole number. Received: '5'"),
+        ("training.epochs", "5.0", "must be a whole number. Received: 5.0"),
+        ("training.epochs", "true", "must be a whole number. Received: True"),
+        ("training.epochs", "1e1", "must be a whole number"),
+        ("training.learning_rate", '"0.1"', "must be a number. Received: '0.1'"),
+        ("training.learning_rate", "yes", "must be a number. Received: True"),
+        ("training.learning_rate", ".inf", "must be a finite number"),
+        ("training.class_weights", '[1, "2", 3]', "must be a number. Received: '2'"),
+        ("training.class_weights", '"123"', "must be a list"),
+        ("head.pair_features", "1", "must be true or false. Received: 1"),
+        ("head.pair_features", '"yes"', "must be true or false. Received: 'yes'"),
+        ("encoders.text.trainable", '"2"', "must be all, or a whole number"),
+        ("task.name", "2024", "must be text, in quotes where it looks like something else. Received: 2024"),
+        ("task.name", "2024-01-01", "must be text"),
+        ("task.labels", "[yes, no]", "task.labels.0: must be text"),
+        ("task.labels", "ab", "must be a list"),
+        ("task.label_map", "{no: Implies}", "must be text"),
+        ("dataset.images", "7", "must be text"),
+    ],
+)
+def test_a_value_of_another_type_is_refused_wherever_it_comes_from(tmp_path, key, value, expected):
+    section, _, name = key.rpartition(".")
+    first, _, second = section.partition(".")
+    below = f"{{{second}: {{{name}: {value}}}}}" if second else f"\n  {name}: {value}"
+    (tmp_path / "c.yaml").write_text(f"seed: 7\n{first}: {below}\n")
+    line = 2 if second else 3
+    with pytest.raises(ConfigurationError) as caught:
+        load_configuration(tmp_path / "c.yaml")
+    assert f"c.yaml, line {line}: {key}" in str(caught.value) and expected in str(caught.value)
+    with pytest.raises(ConfigurationError, match=f"the command line: {key}") as caught:
+        load_configuration(None, overrides=parse_assignments([f"{key}={value}"]))
+    assert expected in str(caught.value)
+
+
+def test_what_zenml_is_told_is_of_its_type_too(tmp_path):
+    for text, fault in (("enable_cache: 'no'", "true or false"), ("tags: nightly", "a list")):
+        (tmp_path / "c.yaml").write_text(f"run_name: mine\n{text}\n")
+        with pytest.raises(ConfigurationError, match=rf"line 2: {text.partition(':')[0]}: must be {fault}"):
+            load_run_configuration(tmp_path / "c.yaml")
+
+
+def test_a_whole_number_and_one_with_an_exponent_are_numbers():
+    for value, number in (("1", 1.0), ("1e-4", 1e-4), ("1.5e3", 1500.0), ("2E-05", 2e-5)):
+        overrides = parse_assignments([f"training.learning_rate={value}"])
+        read = load_configuration(None, overrides=overrides).training.learning_rate
+        assert (read, type(read)) == (number, float)
+
+
+def test_a_configuration_comes_back_from_json_as_it_was():
+    values = {"training.class_weights": (1, 2.0, 3), "task.label_map": {"no": "Implies"}, "seed": 3}
+    configuration = with_values(Configuration(), values | {"encoders.text.trainable": "all"})
+    assert Configuration.model_validate_json(configuration.model_dump_json()) == configuration
+    assert Configuration.model_validate(configuration.model_dump(mode="json")) == configuration
+
+
+def test_a_fault_of_a_whole_section_names_its_key_and_line(tmp_path):
+    for text, expected in (
+        (
+            "seed: 1\nencoders:\n  text:\n    preprocessor: null\n    encode: pair",
+            "line 5: encoders.text.encode: pair",
+        ),
+        ("task:\n  labels: [a, A]", "line 2: task.labels: two would have"),
+        ("task:\n  labels:\n  - a\n  - 3", "line 4: task.labels.1: must be text"),
+        (
+            "training:\n  loss: focal\n  class_weights: [1, 2]",
+            "line 3: training.class_weights: must be one for each",
+        ),
+        ("seed: 1\nhead: 5", "line 2: head: must hold keys and values"),
+    ):
+        (tmp_path / "c.yaml").write_text(text)
+        with pytest.raises(ConfigurationError) as caught:
+            load_configuration(tmp_path / "c.yaml")
+        assert expected in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_what_a_step_does_not_use_does_not_run_it_again():
+    texts = with_values(Configuration(), {"inputs": "text", "task.labels": ["a", "b"]}).of_model()
+    other = {"task.name": "other", "task.label_map": {"2": "a"}, "encoders.image.encoder": "other"}
+    moved = with_values(Configuration(), {"inputs": "text", "task.labels": ["a", "b"]} | other).of_model()
+    assert (
+        moved != texts
+        and moved.of_trials() == texts.of_trials()
+        and moved.of_features() == texts.of_features()
+    )
+    named = with_values(Configuration(), {"task.name": "other"}).task
+    assert named.of_rows() == Configuration().task and moved.task.of_rows() != texts.task.of_rows()
+    kinds = with_values(Configuration(), {"encoders.image.encoder": "other"}).of_model()
+    assert kinds.of_features() != Configuration().of_features()
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ConfigurationError, match="no configuration file"):
         load_configuration(tmp_path / "absent.yaml")
 
 
 def test_assignments_are_read_as_yaml():
-    assert parse_assignments(["training.epochs=5", "dataset.images=null", "training.learning_rate=1e-4"]) == {
+    assert parse_assignments(["training.epochs=5", "dataset.images=null"]) == {
         "training.epochs": 5,
         "dataset.images": None,
-        "training.learning_rate": "1e-4",
     }
-    overrides = parse_assignments(["training.learning_rate=1e-4"])
-    assert load_configuration(None, overrides=overrides).training.learning_rate == 1e-4
 
 
 @pytest.mark.parametrize(
     ("assignment", "expected"),
     [
-        ("epochs=5", "Did you mean 'training.epochs'?"),
+        ("epochs=5", "no key 'epochs'. 'epochs' belongs to the section 'training' ('training.epochs')"),
+        ("training.seed=5", "'seed' belongs to no section ('seed')"),
         ("training.epochs", "must be KEY=VALUE"),
-        ("training=5", "no key 'training'"),
+        ("training=5", "'training' is a section: name a key in it, as training.loss"),
     ],
 )
 def test_wrong_assignments_are_named(assignment, expected):

@@ -47,7 +47,7 @@ def keep_decision(
     tags = {name: record[name] for name in ("outcome", "how", "by", "at", "why", "previous")}
     tags |= {reason["name"]: f"{_met(reason)}: {reason['text']}" for reason in record["reasons"]}
     for name, value in tags.items():
-        client.set_model_version_tag(model, version, f"promotion.{name}", value[:_TAG])
+        client.set_model_version_tag(model, version, f"promotion.{name}", shortened(value, _TAG))
     run_id = client.get_model_version(model, version).run_id
     try:
         earlier = _records(client, run_id)
@@ -59,6 +59,11 @@ def keep_decision(
     except (MlflowException, DataError) as error:
         _LOG.warning("The decision is in the tags of version %s, its run cannot hold it: %s", version, error)
     return record
+
+
+def shortened(text: str, length: int) -> str:
+    """The text, of so many characters at most: what was left out is shown by an ellipsis."""
+    return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
 def _records(client: MlflowClient, run_id: str) -> list[dict[str, Any]]:

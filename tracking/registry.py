@@ -24,7 +24,7 @@ from entailment.promotion.gate import PROMOTED, REFUSED, ROLLED_BACK
 from entailment.serving.package import read_settings
 from entailment.task import LABEL, SPLITS, probability_columns
 from entailment.workspace import PROJECT, workspace
-from tracking.decisions import AUTOMATIC, GATE, PERSON, keep_decision
+from tracking.decisions import AUTOMATIC, GATE, PERSON, keep_decision, shortened
 from tracking.experiment import tracking_uri
 
 if TYPE_CHECKING:
@@ -46,7 +46,11 @@ at first.
 """
 _PAIRS_FORMAT: Final = 1
 _KEPT: Final = 20
-"""Moves of the champion that are remembered: an MLflow tag holds 5,000 characters."""
+"""Moves of the champion that are remembered at most."""
+_TAG: Final = 5000
+"""Characters that a tag of a registered model holds on PostgreSQL and MySQL."""
+_WORDS: Final = 150
+"""Characters of a reason, or a name, that are remembered with a move; the version's tag and its run have more."""
 _LIBRARIES: Final = ("mlflow", "tensorflow", "tensorflow-text", "numpy", "pandas", "pillow")
 _LOG = logging.getLogger(__name__)
 
@@ -396,6 +400,8 @@ def _line_of_champions(model: str, client: MlflowClient) -> list[str]:
         if move["how"] == "rollback":
             while line and line[-1] != move["version"]:
                 line.pop()
+            # The move that first made it champion may be forgotten.
+            line = line or [move["version"]]
         else:
             line.append(move["version"])
     return line
@@ -424,11 +430,14 @@ def _remember(model: str, client: MlflowClient, version: str) -> None:
         "version": version,
         "how": "rollback" if tags.get("promotion.outcome") == ROLLED_BACK else "promote",
     }
-    move |= {key: tags.get(f"promotion.{key}", "")[:150] for key in ("by", "at", "why")}
+    move |= {key: shortened(tags.get(f"promotion.{key}", ""), _WORDS) for key in ("by", "at", "why")}
     history = champion_history(model, client)
     if history[-1:] != [move]:
-        kept = json.dumps([*history, move][-_KEPT:])
-        client.set_registered_model_tag(model, _HISTORY, kept)
+        kept = [*history, move][-_KEPT:]
+        # What is not ASCII takes six or twelve characters there.
+        while len(json.dumps(kept)) > _TAG:
+            del kept[0]
+        client.set_registered_model_tag(model, _HISTORY, json.dumps(kept))
     aliases = client.get_registered_model(model).aliases
     if str(aliases.get(CHALLENGER, "")) == version:
         client.delete_registered_model_alias(model, CHALLENGER)

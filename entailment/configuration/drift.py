@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from entailment.configuration.section import Count, Fraction, Section, Share
+from entailment.configuration.section import Count, Fraction, Number, Section, Share
 
 
 class Drift(Section):
@@ -20,5 +20,5 @@ class Drift(Section):
     vocabulary: Share = 0.05
     image_size: Share = 0.15
     missing_images: Share = 0.10
-    features: Annotated[float, Field(ge=0.5, lt=1)] = 0.65
+    features: Annotated[Number, Field(ge=0.5, lt=1)] = 0.65
     predicted_labels: Share = 0.10

@@ -2,12 +2,19 @@
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Field, create_model, model_validator
+from pydantic import BeforeValidator, Field, create_model, model_validator
 
 from entailment.configuration.section import Section
 from entailment.task import KINDS, kinds_of
 
-Trainable = Literal["all"] | Annotated[int, Field(ge=0, strict=True)]
+
+def _known_amount(amount: Any) -> Any:
+    if amount != "all" and (type(amount) is not int or amount < 0):
+        raise ValueError("must be all, or a whole number: how many of the last layers")
+    return amount
+
+
+Trainable = Annotated[Literal["all"] | int, BeforeValidator(_known_amount)]
 
 
 class TextEncoder(Section):
@@ -60,6 +67,10 @@ class _Encoders(Section):
         """The kinds that `inputs` needs whose encoders are trained, each with how much of it."""
         amounts = {kind: getattr(self, kind).trainable for kind in kinds_of(inputs)}
         return {kind: amount for kind, amount in amounts.items() if amount}
+
+    def seen(self, inputs: str) -> "Encoders":
+        """The same, with defaults for the kinds that `inputs` does not need."""
+        return Encoders(**{kind: getattr(self, kind) for kind in kinds_of(inputs)})
 
     def with_each(self, values: dict[str, dict[str, Any]]) -> "Encoders":
         """The same with other values for some keys of some kinds: `{"text": {"trainable": 0}}`."""

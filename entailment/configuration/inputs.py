@@ -27,7 +27,7 @@ class InputsConfiguration(Section):
 
     def of_features(self) -> "InputsConfiguration":
         """What shapes the features of given records: the rest has its defaults."""
-        return InputsConfiguration(inputs=self.inputs, encoders=self.encoders)
+        return InputsConfiguration(inputs=self.inputs, encoders=self.encoders.seen(self.inputs))
 
     def with_image_size(self, size: int) -> Self:
         """The same with images of that many pixels a side, as records have them."""

@@ -3,7 +3,6 @@
 Later sources win: defaults here, then the file, then the preset, then the command line.
 """
 
-import difflib
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,16 +13,12 @@ import yaml
 from pydantic import ValidationError
 
 from entailment.configuration.configuration import Configuration
+from entailment.configuration.faults import INSIDE, TOP, explained, unknown_key
+from entailment.configuration.run_options import RunOptions
 from entailment.configuration.section import dotted
 from entailment.errors import ConfigurationError
 
 DEFAULT_FILE: Final = "zenml_config.yaml"
-RUN_KEYS: Final = (
-    *("enable_cache", "tags", "settings", "steps", "model", "parameters", "run_name", "retry", "extra"),
-    *("enable_step_logs", "enable_artifact_metadata", "enable_artifact_visualization", "environment"),
-    *("secrets", "substitutions"),
-)
-"""What stands at the top of a file: ZenML's run configuration."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -53,8 +48,8 @@ def load_run_configuration(
     keys at its top, as they were kept before, is read with a warning.
 
     Raises:
-        ConfigurationError: no such file, not YAML, an unknown key (named with its line and the nearest right one) or
-            a value out of its range.
+        ConfigurationError: no such file, not YAML, an unknown key (named with its line and where it belongs, or the
+            nearest right one), or a value of another type or out of its range.
     """
     nested: dict[str, Any] = {}
     options: dict[str, Any] = {}
@@ -71,7 +66,7 @@ def load_run_configuration(
     try:
         return RunConfiguration(Configuration.model_validate(nested), options)
     except ValidationError as error:
-        raise ConfigurationError(_explain(error, origin, given, lines)) from None
+        raise ConfigurationError(explained(error, origin, given, lines)) from None
 
 
 def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
@@ -87,10 +82,11 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
             raise ConfigurationError(
                 f"--set must be KEY=VALUE, as in training.epochs=5. Received: {assignment}"
             )
-        if key not in dotted(Configuration()):
-            raise ConfigurationError(
-                f"--set: there is no key '{key}'.{_nearest(key, dotted(Configuration()))}"
-            )
+        known = dotted(Configuration())
+        if key not in known:
+            inside = next((name for name in known if name.startswith(f"{key}.")), "")
+            section = f"'{key}' is a section: name a key in it, as {inside}."
+            raise ConfigurationError(f"--set: {section if inside else unknown_key(INSIDE + key)}")
         try:
             overrides[key] = yaml.safe_load(value)
         except yaml.YAMLError as error:
@@ -106,7 +102,7 @@ def with_values(configuration: Configuration, values: Mapping[str, Any]) -> Conf
     try:
         return Configuration.model_validate(nested)
     except ValidationError as error:
-        raise ConfigurationError(_explain(error, "the configuration", values)) from None
+        raise ConfigurationError(explained(error, "the configuration", {})) from None
 
 
 def as_yaml(configuration: Configuration, comment: str) -> str:
@@ -148,7 +144,7 @@ def _read(file: Path) -> _File:
     if not isinstance(content, dict):
         raise ConfigurationError(f"{file} must hold keys and values, as zenml_config.yaml does.")
     lines = {key: f"{file}, line {line}" for key, line in _lines(tree)}
-    if "parameters" not in content and not content.keys() & set(RUN_KEYS):
+    if not content.keys() & {*TOP, "configuration"}:
         if content:
             _LOG.warning(
                 "%s holds our settings at its top. They belong below two lines now, indented by four blanks:\n"
@@ -158,35 +154,39 @@ def _read(file: Path) -> _File:
             )
         return _File(_without_empty_sections(content), {}, lines)
     parameters = content.pop("parameters", None) or {}
-    inside = "parameters.configuration."
     if not isinstance(parameters, dict):
         raise ConfigurationError(f"{lines['parameters']}: it must hold keys and values.")
-    ours = [inside + name for name in _all_keys()]
-    _refuse_others(content, RUN_KEYS, "", [*RUN_KEYS, *ours], lines)
-    _refuse_others(parameters, ("configuration",), "parameters.", ["parameters.configuration"], lines)
+    _refuse_others(content, TOP, "", lines)
+    _refuse_others(parameters, ("configuration",), "parameters.", lines)
     settings = parameters.get("configuration") or {}
     if not isinstance(settings, dict):
         raise ConfigurationError(f"{lines['parameters.configuration']}: it must hold keys and values.")
-    lines = {key.removeprefix(inside): line for key, line in lines.items() if key.startswith(inside)}
+    try:
+        RunOptions.model_validate(content)
+    except ValidationError as error:
+        raise ConfigurationError(explained(error, str(file), {}, lines)) from None
+    lines = {key.removeprefix(INSIDE): line for key, line in lines.items() if key.startswith(INSIDE)}
     return _File(_without_empty_sections(settings), content, lines)
 
 
 def _refuse_others(
-    keys: Iterable[Any], allowed: Iterable[str], prefix: str, known: list[str], lines: Mapping[str, str]
+    keys: Iterable[Any], allowed: Iterable[str], prefix: str, lines: Mapping[str, str]
 ) -> None:
-    """Raises ConfigurationError for the first key that is not allowed, with the nearest of `known`."""
+    """Raises ConfigurationError for the first key that is not allowed."""
     for wrong in (f"{prefix}{key}" for key in keys if key not in allowed):
-        raise ConfigurationError(
-            f"{lines.get(wrong, 'the configuration')}: there is no key '{wrong}'.{_nearest(wrong, known)}"
-        )
+        raise ConfigurationError(f"{lines.get(wrong, 'the configuration')}: {unknown_key(wrong)}")
 
 
 def _lines(node: yaml.Node | None, prefix: str = "") -> Iterator[tuple[str, int]]:
-    """The dotted keys of a YAML file with the lines that they stand in, from 1."""
-    for name, value in node.value if isinstance(node, yaml.MappingNode) else ():
-        key = f"{prefix}{name.value}"
-        yield key, name.start_mark.line + 1
-        yield from _lines(value, f"{key}.")
+    """The dotted keys of a YAML file, and the numbers of items, with the lines that they stand in, from 1."""
+    below: Iterable[tuple[Any, yaml.Node, yaml.Node]] = ()
+    if isinstance(node, yaml.MappingNode):
+        below = ((name.value, name, value) for name, value in node.value)
+    elif isinstance(node, yaml.SequenceNode):
+        below = ((number, item, item) for number, item in enumerate(node.value))
+    for name, place, value in below:
+        yield f"{prefix}{name}", place.start_mark.line + 1
+        yield from _lines(value, f"{prefix}{name}.")
 
 
 def _refuse_repeated(file: Path, node: yaml.Node | None, prefix: str = "") -> None:
@@ -231,35 +231,3 @@ def _put(nested: dict[str, Any], key: str, value: Any) -> None:
             nested[parent] = {}
         nested = nested[parent]
     nested[last] = value
-
-
-def _explain(
-    error: ValidationError, file: str, given: Mapping[str, Any], found: Mapping[str, str] | None = None
-) -> str:
-    lines = []
-    for fault in error.errors():
-        key = ".".join(str(part) for part in fault["loc"])
-        origin = "the command line" if key in given else (found or {}).get(key, file)
-        if not key:
-            lines.append(f"{file}: {fault['ctx']['error']}")
-        elif fault["type"] == "extra_forbidden":
-            lines.append(f"{origin}: there is no key '{key}'.{_nearest(key, _all_keys())}")
-        else:
-            lines.append(
-                f"{origin}: {key}: {fault['msg'].removeprefix('Value error, ')}. Received: {fault['input']!r}."
-            )
-    return "\n".join(lines)
-
-
-def _all_keys() -> list[str]:
-    keys = list(dotted(Configuration()))
-    return keys + sorted({key.rpartition(".")[0] for key in keys} - {""})
-
-
-def _nearest(key: str, keys: Iterable[str]) -> str:
-    by_last_part = {name.rpartition(".")[2]: name for name in keys}
-    close = difflib.get_close_matches(key, list(keys), n=1, cutoff=0.5)
-    close = close or [
-        by_last_part[n] for n in difflib.get_close_matches(key.rpartition(".")[2], by_last_part, n=1)
-    ]
-    return f" Did you mean '{close[0]}'?" if close else " zenml_config.yaml lists every key."

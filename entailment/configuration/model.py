@@ -8,6 +8,7 @@ from entailment.configuration.dataset import Dataset, Tweets
 from entailment.configuration.head import Head
 from entailment.configuration.inputs import InputsConfiguration
 from entailment.configuration.split import Split
+from entailment.configuration.task import Task
 from entailment.configuration.training import Training
 
 
@@ -22,9 +23,13 @@ class ModelConfiguration(InputsConfiguration):
     training: Training = Training()
 
     def of_trials(self) -> Self:
-        """What shapes a model that is trained on given records: what shapes the records has its defaults."""
+        """What shapes a model that is trained on given records: names, and what shapes the records, have defaults."""
         defaults = type(self)()
-        kept = {"split": Split(validation_fraction=self.split.validation_fraction)}
+        kept = {
+            "task": Task(labels=self.task.labels),
+            "split": Split(validation_fraction=self.split.validation_fraction),
+            "encoders": self.encoders.seen(self.inputs),
+        }
         names = ("dataset", "tweets", "ingest", "images", "records")
         return self.model_copy(update=kept | {name: getattr(defaults, name) for name in names})
 
@@ -33,6 +38,6 @@ class ModelConfiguration(InputsConfiguration):
         weights, labels = self.training.class_weights, self.task.labels
         if weights and len(weights) != len(labels):
             raise ValueError(
-                f"training.class_weights must be one for each of the {len(labels)} labels. Received: {len(weights)}"
+                f"training.class_weights: must be one for each of the {len(labels)} labels. Received: {len(weights)}"
             )
         return self

@@ -32,8 +32,12 @@ class Task(Section):
     """The classes, in the order of their indices, and the name of experiment and registered model."""
 
     name: Name = "multimodal-entailment"
-    labels: Annotated[tuple[Label, ...], Field(min_length=2, max_length=20)] = LABELS
+    labels: Annotated[tuple[Label, ...], Field(min_length=2, max_length=20, strict=False)] = LABELS
     label_map: dict[str, str] = Field(default_factory=dict)
+
+    def of_rows(self) -> "Task":
+        """What the rows of a table depend on: the name has its default."""
+        return Task(labels=self.labels, label_map=self.label_map)
 
     @model_validator(mode="after")
     def _check(self) -> Self:

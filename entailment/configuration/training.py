@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from entailment.configuration.section import Count, Positive, Section, Share
+from entailment.configuration.section import Count, NotNegative, Positive, Section, Share
 from entailment.losses import LOSSES
 
 
@@ -21,10 +21,10 @@ class Training(Section):
     """How the head is trained."""
 
     loss: Loss = "cross_entropy"
-    focal_gamma: Annotated[float, Field(ge=0)] = 2.0
-    class_weights: tuple[Positive, ...] | None = None
+    focal_gamma: NotNegative = 2.0
+    class_weights: Annotated[tuple[Positive, ...] | None, Field(strict=False)] = None
     label_smoothing: Share = 0.0
-    logit_adjustment: Annotated[float, Field(ge=0)] = 0.0
+    logit_adjustment: NotNegative = 0.0
     epochs: Count = 40
     batch_size: Count = 32
     learning_rate: Positive = 0.001

@@ -52,6 +52,22 @@ def resolve_handle(handle: str, folder: Path) -> Path:
     return path
 
 
+def absolute_handle(handle: str) -> str:
+    """The handle as it means the same in every working directory: names and URLs as they are, paths absolute.
+
+    A single word that is nothing here stays too: `resolve_handle` tells which name it may have been meant for.
+
+    >>> absolute_handle("minilm")
+    'minilm'
+    """
+    if handle in BUILT_IN or handle.startswith(("http://", "https://")):
+        return handle
+    name, at, given = handle.partition("@") if handle.startswith(PREFIX) else ("", "", handle)
+    path = Path(given).expanduser()
+    is_word = given == path.name and not path.exists()
+    return handle if not given or (is_word and not at) else f"{name}{at}{path.absolute()}"
+
+
 def load_module(path: Path) -> Any:
     """What `hub.load` gives for the SavedModel folder `path`. Raises EncoderError when it cannot be loaded."""
     try:

@@ -22,6 +22,7 @@ from entailment.data.split import FoldRows
 from entailment.errors import EntailmentError, reason
 from entailment.model.end_to_end import Workplace
 from entailment.model.features import SplitFeatures
+from entailment.task import KINDS
 from entailment.trials.cross_validation import FoldAnswers, cross_validation
 from entailment.trials.search_space import SPACE, starting_values, suggested
 from entailment.trials.trial import train_and_answer
@@ -36,11 +37,8 @@ _UNPRUNED_TRIALS: Final = 5
 """Finished trials before any is stopped early: fewer have no median worth the name."""
 _UNPRUNED_EPOCHS: Final = 5
 """Epochs before a trial may be stopped."""
-_NOT_JUDGED: Final = (
-    *("task.", "dataset.", "tweets.", "ingest.", "evaluation."),
-    *("promotion.", "drift.", "schedule."),
-)
-"""Sections that change no trial, beyond the records, whose hash is part of a study's name."""
+_HANDLES: Final = tuple(f"encoders.{kind}.{role}" for kind in KINDS for role in ("encoder", "preprocessor"))
+"""Where an encoder lies changes no trial; what it gives, or what it is, is part of a study's name."""
 _LOG = logging.getLogger(__name__)
 
 State = Literal["complete", "pruned", "failed"]
@@ -88,17 +86,27 @@ def study_name(
     configuration: Configuration,
     fixed: Collection[str],
     folds: int,
+    features: str,
     records: str,
     encoders: Mapping[str, str],
 ) -> str:
-    """Names a search after all that its trials' values depend on, so that the same search is found again.
+    """Names a search after all that its trials' values depend on, and nothing else: so it is found again.
 
-    `records`: SHA-256 of the records; `encoders`: fingerprints.
+    `features`: SHA-256 of their index, which holds rows, labels and what frozen encoders give. Only trials that
+    train encoders read the records, of that SHA-256, and the modules of these fingerprints.
     """
-    settings = {key: value for key, value in dotted(configuration).items() if not key.startswith(_NOT_JUDGED)}
+    model = configuration.of_model().of_trials()
+    trained = model.encoders.trained(model.inputs)
+    # A search judges on its folds, whatever `validation_fraction` is.
+    settings = {
+        key: value
+        for key, value in dotted(model).items()
+        if key not in _HANDLES and not key.startswith("split.")
+    }
+    read = [features, *((records, dict(encoders)) if trained else ())]
     space = [(d.key, d.choices, d.low, d.high, d.log) for d in SPACE]
     stay = sorted(dimension.key for dimension in SPACE if dimension.key in fixed)
-    described = json.dumps([settings, stay, folds, records, dict(encoders), space], sort_keys=True)
+    described = json.dumps([settings, stay, folds, read, space], sort_keys=True)
     return f"{configuration.inputs}-{hashlib.sha256(described.encode()).hexdigest()[:16]}"
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from entailment.encoders import handles
-from entailment.encoders.handles import fingerprint, load_module, resolve_handle
+from entailment.encoders.handles import absolute_handle, fingerprint, load_module, resolve_handle
 from entailment.errors import EncoderError
 
 
@@ -122,6 +122,11 @@ def test_a_local_folder_is_taken_as_it_is(random_modules, tmp_path: Path, monkey
     monkeypatch.chdir(path.parent)
     assert resolve_handle("text", tmp_path / "home") == path
     assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize("handle", ["minilm", "minilmm", "", "keras:ResNet50V2", "https://tfhub.dev/x/1"])
+def test_names_of_encoders_are_no_paths(handle: str) -> None:
+    assert absolute_handle(handle) == handle
 
 
 def test_unknown_handles_are_named_with_the_nearest(tmp_path: Path) -> None:

@@ -198,4 +198,4 @@ def test_a_text_encoder_that_takes_strings(workspace, tmp_path):
     spoilt = strings.run("--inputs", "text", "--set", f"encoders.text.encoder={padded}", *chosen[4:], null)
     assert spoilt.returncode == 1 and "another vector when a longer text shares its batch" in spoilt.stderr
     refused = strings.run(*chosen, null, "--set", "encoders.text.encode=pair")
-    assert refused.returncode == 2 and "encoders.text: encode: pair packs tokens" in refused.stderr
+    assert refused.returncode == 2 and "encoders.text.encode: pair packs tokens" in refused.stderr

@@ -115,3 +115,16 @@ def test_a_home_of_a_newer_version_is_refused(tmp_path, monkeypatch):
     (tmp_path / "id").write_text(f"0123abcd\n{tmp_path}\n2\n")
     with pytest.raises(DataError, match=r"id is of format 2.* newer version"):
         local.use_local_stack("multimodal-entailment")
+
+
+def test_a_folder_that_the_user_names_is_the_same_for_processes_that_work_elsewhere(tmp_path):
+    script = (
+        "import json, os\nfrom stacks.environment import FOLDERS, prepare_environment\n"
+        "prepare_environment()\nprint(json.dumps([os.environ[name] for name in FOLDERS]))"
+    )
+    named = {"ZENML_CONFIG_PATH": "z", "MPLCONFIGDIR": "~/m", "KERAS_HOME": "./k", "TFHUB_CACHE_DIR": "/t"}
+    given = Workspace(tmp_path).environment() | named | {"PYTHONPATH": str(PROJECT), "HOME": "/home/him"}
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, env=given, capture_output=True, text=True, timeout=60
+    )
+    assert json.loads(done.stdout) == [f"{tmp_path}/z", "/home/him/m", f"{tmp_path}/k", "/t"], done.stderr

@@ -168,6 +168,35 @@ def killed(*arguments):
     raise OSError("killed")
 
 
+def test_the_history_of_moves_fits_into_one_tag_whatever_the_reasons_are(client):
+    long = "better on Implies; " + "\N{GRINNING FACE}" * 5000
+    for number in range(30):
+        registry.promote(MODEL, "23"[number % 2], f"{number}: {long}" if number % 3 else f"{number}: short")
+        assert len(client.get_registered_model(MODEL).tags["champion.history"]) <= 5000
+    history = registry.champion_history(MODEL, client)
+    assert [move["why"].partition(":")[0] for move in history] == [str(n) for n in range(30)][-len(history) :]
+    assert len(history) >= 2 and history[-3]["why"] == "27: short"
+    assert history[-1]["why"].startswith("29: better on Implies") and history[-1]["why"].endswith("…")
+    whole = tags(client, "3")["promotion.why"]
+    assert whole.startswith(f"29: {long}"[:1000]) and whole.endswith("…") and len(whole) < 5000
+
+
+def test_twenty_short_moves_are_remembered(client):
+    for number in range(24):
+        registry.promote(MODEL, "23"[number % 2], f"{number}")
+    assert [move["why"] for move in registry.champion_history(MODEL, client)] == [
+        str(n) for n in range(4, 24)
+    ]
+
+
+def test_a_champion_by_rollback_is_gone_back_to_when_its_first_move_is_forgotten(client):
+    moves = [{"version": "2", "how": "rollback", "by": "", "at": "", "why": ""}]
+    client.set_registered_model_tag(MODEL, "champion.history", json.dumps(moves))
+    client.set_registered_model_alias(MODEL, "champion", "2")
+    registry.promote(MODEL, "3", "looked at it")
+    assert registry.rollback(MODEL, "back")["version"] == "2"
+
+
 def test_an_epoch_is_logged_once(store):
     with mlflow.start_run() as run:
         for epoch in (0, 1, 0, 1, 2):

@@ -17,6 +17,15 @@ from entailment.trials.search_space import SPACE
 from tests.model.test_training import HEAD, split
 
 START = Configuration(inputs="text", training=Training(epochs=6))
+TRAINED = with_values(START, {"encoders.text.trainable": 1})
+STUDY = {
+    "configuration": START,
+    "fixed": [],
+    "folds": 3,
+    "features": "f",
+    "records": "r",
+    "encoders": {"text": "t"},
+}
 NOWHERE = Workplace(Path("none"), Path("none"), Path("none"))
 """Frozen features need no folder."""
 
@@ -134,17 +143,57 @@ def test_fixed_keys_stay(tmp_path):
     [
         ({"configuration": with_values(START, {"head.dropout": 0.3})}, False),
         ({"configuration": with_values(START, {"seed": 1})}, False),
-        ({"configuration": with_values(START, {"dataset.source": "moved.csv"})}, True),
         ({"fixed": ["head.dropout"]}, False),
         ({"fixed": ["dataset.source"]}, True),
         ({"folds": 4}, False),
-        ({"records": "other"}, False),
-        ({"encoders": {"text": "other"}}, False),
+        ({"features": "other"}, False),
+        # Another number of rows in a file, say: only encoders that are trained read the records.
+        ({"records": "other"}, True),
+        ({"encoders": {"text": "other"}}, True),
+        ({"configuration": TRAINED}, False),
     ],
 )
 def test_a_study_is_named_after_what_its_values_depend_on(changed, same):
-    given = {"configuration": START, "fixed": [], "folds": 3, "records": "r", "encoders": {"text": "t"}}
-    assert (study_name(**given) == study_name(**(given | changed))) is same
+    assert (study_name(**STUDY) == study_name(**(STUDY | changed))) is same
+
+
+def test_a_study_that_trains_encoders_is_named_after_records_and_modules_too():
+    trained = STUDY | {"configuration": TRAINED}
+    names = [
+        study_name(**(trained | change)) for change in ({}, {"records": "o"}, {"encoders": {"text": "o"}})
+    ]
+    assert len(set(names)) == 3
+
+
+OF_TRIALS = (*("seed", "inputs", "head.", "training.", "task.labels"), "encoders.text.")
+"""Keys that change a trial on given records, of texts alone."""
+OTHER_VALUES = {
+    "inputs": "image",
+    "encoders.text.encode": "pair",
+    "encoders.text.preprocessor": "elsewhere",
+    "head.attention": "cross",
+    "training.loss": "focal",
+    "training.class_weights": [1, 2, 3],
+    "training.keep": "last",
+    "images.missing": "drop",
+    "split.method": "hash",
+    "split.on_leak": "error",
+    "drift.action": "stop",
+    "drift.features": 0.7,
+    "task.labels": ["yes", "no", "neither"],
+    "task.label_map": {"2": "Implies"},
+    "schedule.alert_url": "https://hooks.example/x",
+}
+
+
+@pytest.mark.parametrize("key", list(dotted(START)))
+def test_a_setting_that_no_trial_depends_on_begins_no_new_study(key):
+    before = dotted(START)[key]
+    counted = {bool: lambda: not before, int: lambda: before + 8, float: lambda: before * 0.9 or 0.1}
+    value = OTHER_VALUES.get(key) or counted.get(type(before), lambda: f"{before or 'an'}-other")()
+    changed = study_name(**(STUDY | {"configuration": with_values(START, {key: value})}))
+    depends = key.startswith(OF_TRIALS) and not key.endswith((".encoder", ".preprocessor"))
+    assert (changed != study_name(**STUDY)) is depends
 
 
 def test_a_configuration_is_judged_on_the_folds_alone_and_repeats_to_the_bit():
