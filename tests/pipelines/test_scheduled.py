@@ -14,6 +14,7 @@ def made(monkeypatch):
 
     def make(force):
         got = []
+        monkeypatch.setattr(scheduled, "warn_of_other_data", lambda *asked: None)
         monkeypatch.setattr(scheduled, "create_schedule", lambda *arguments: got.extend(arguments))
         hook = {"retries": 5, "alert_url": "https://hooks.example/secret"}
         given = Configuration.model_validate({"dataset": {"source": "mine"}, "schedule": hook})
