@@ -8,6 +8,7 @@ from entailment.workspace import PROJECT
 from pipelines.preparation import with_absolute_paths
 from pipelines.retraining import retraining
 from stacks.schedules import ScheduleState, create_schedule
+from tracking.champion import warn_of_other_data
 
 
 def schedule_retraining(run: RunConfiguration, name: str, cron: str, force: bool) -> ScheduleState:
@@ -21,6 +22,7 @@ def schedule_retraining(run: RunConfiguration, name: str, cron: str, force: bool
     # The steps need not know how they are scheduled, nor the webhook's address.
     configuration = run.configuration
     inputs = with_absolute_paths(configuration).model_copy(update={"schedule": Schedule()})
+    warn_of_other_data(inputs.task.name, inputs.dataset.source)
     check = [] if force else [sys.executable, str(PROJECT / "run_pipeline.py"), "retrain", "--check"]
     told = as_yaml(inputs, f"What the schedule {name} looks at before each run.")
     return create_schedule(

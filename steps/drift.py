@@ -18,7 +18,7 @@ from entailment.workspace import workspace
 from materializers.report import ReportMaterializer
 from steps.fingerprint import cached_by, never
 from tracking import runs
-from tracking.champion import load_champion
+from tracking.champion import load_champion, warn_of_other_data
 from tracking.reports import log_drift
 
 _LOG = logging.getLogger(__name__)
@@ -40,6 +40,7 @@ def drift(
 ) -> Annotated[dict[str, Any], "drift"]:
     """Logs table and figure; a measure above its threshold is a warning, or ends the run (drift.action)."""
     runs.start(configuration.of_model(), source, encoder_state)
+    warn_of_other_data(configuration.task.name, source["name"])
     plain = drift_configuration(configuration)
     places = workspace()
     folders = places.encoders, places.features

@@ -1,5 +1,7 @@
 """The champion, loaded from the registry."""
 
+import logging
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +12,24 @@ from entailment.promotion.champion import Champion
 from entailment.serving.predictor import Predictor
 from entailment.task import kinds_of
 from entailment.workspace import workspace
-from tracking.registry import trained_pairs, version_files, version_tags
+from tracking.registry import champion_version, trained_pairs, version_files, version_tags
+
+_LOG = logging.getLogger(__name__)
+
+
+def warn_of_other_data(model: str, dataset: str) -> None:
+    """Says so where the champion of `model` was trained on another data set than `dataset`, by name or path.
+
+    Generated data are no such case: their champion yields to any other.
+    """
+    version, name = champion_version(model), re.sub(r"@\d+$", "", Path(dataset).name)
+    tags = version_tags(model, version) if version else {}
+    if tags.get("data.generated") != "true" and tags.get("dataset", name) != name:
+        _LOG.warning(
+            "The champion of %s, version %s, was trained on %s, and this is %s. If these are other data, the two take"
+            " the champion from each other: give each data set a model of its own, --set task.name=%s.",
+            *(model, version, tags["dataset"], name, Path(name).stem),
+        )
 
 
 @contextmanager

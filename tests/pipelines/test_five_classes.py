@@ -111,6 +111,7 @@ def test_a_data_set_of_them_grows_is_retrained_on_and_its_champion_moved(trained
     assert added.returncode == 0, added.stderr
     retrained = workspace.run("retrain", "--dataset", "stances", "--json")
     assert retrained.returncode == 0, retrained.stderr
+    assert "was trained on pairs.csv, and this is stances" in retrained.stderr
     told = json.loads(retrained.stdout)
     assert {f"test_f1_{name}" for name in NAMES} <= set(told["metrics"])
     assert told["decision"]["champion_version"] == trained["model_version"]

@@ -17,6 +17,7 @@ def made(monkeypatch):
 
     def make(force, **settings):
         got = []
+        monkeypatch.setattr(scheduled, "warn_of_other_data", lambda *asked: None)
         monkeypatch.setattr(scheduled, "create_schedule", lambda *arguments: got.extend(arguments))
         hook = {"retries": 5, "alert_url": "https://hooks.example/secret"}
         given = Configuration.model_validate(settings or {"dataset": {"source": "mine"}, "schedule": hook})

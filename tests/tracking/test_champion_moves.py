@@ -25,7 +25,7 @@ from entailment.serving.package import write_package
 from entailment.workspace import workspace
 from tests.encoders.random_modules import write_random_modules
 from tracking import registry, runs
-from tracking.champion import load_champion
+from tracking.champion import load_champion, warn_of_other_data
 from tracking.experiment import prepare_experiment, tracking_uri
 
 MODEL = "of-tests"
@@ -222,6 +222,21 @@ def test_a_version_is_known_by_its_data(client):
     assert registry.version_trained_on(MODEL, "data2", "images") == ""  # trained on texts alone
     with pytest.raises(RegistryError, match="already"):
         registry.promote(MODEL, "1", "again")
+
+
+def test_other_data_under_the_same_name_are_said(client, caplog):
+    for key, value in (("dataset", "mine"), ("data.generated", "false")):
+        client.set_model_version_tag(MODEL, "1", key, value)
+    for same in ("mine", "mine@3"):
+        warn_of_other_data(MODEL, same)
+    warn_of_other_data("no-champion", "yours")
+    assert not caplog.messages
+    warn_of_other_data(MODEL, "/data/yours.csv")
+    (said,) = caplog.messages
+    assert "version 1, was trained on mine, and this is yours.csv" in said and "task.name=yours" in said
+    client.set_model_version_tag(MODEL, "1", "data.generated", "true")
+    warn_of_other_data(MODEL, "/data/yours.csv")
+    assert len(caplog.messages) == 1
 
 
 def test_a_run_that_has_registered_is_found_again(client):
