@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from entailment.encoders.bert_words import LONGEST_WORD, bert_words
 from entailment.encoders.weights import fetch_weights
 from entailment.errors import EncoderError
 from entailment.files import locked, no_room, read_json, write_json, written_aside
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 Weights = Mapping[str, np.ndarray]
-
-GRAPH_VERSION = 3
-"""Raise it with every change of a graph below: modules of another version are built anew."""
 
 LITE_FILE = "network.tflite"
 """The network once more beside its SavedModel, as TensorFlow Lite reads it."""
@@ -39,6 +37,7 @@ LITE0_STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1, 1, 1, 1)
 class BuiltIn(NamedTuple):
     """A built-in module: the weights it needs, the file it is made of, what makes it, what else is known.
 
+    `graph`: the version of its graph, raised with every change of it; modules of another version are built anew.
     `lite`: also written as a TensorFlow Lite file.
     """
 
@@ -46,6 +45,7 @@ class BuiltIn(NamedTuple):
     file: str
     make: Callable[[Path], "tf.train.Checkpoint"]
     facts: Mapping[str, Any]
+    graph: int
     lite: bool = False
 
 
@@ -62,7 +62,8 @@ def build_module(name: str, folder: Path) -> Path:
     text encoder, that it takes sequences of any length. Raises DownloadError when the weights cannot be fetched,
     EncoderError when the folder cannot be written.
     """
-    return built_once(folder / "modules" / name, GRAPH_VERSION, lambda aside: _write(name, folder, aside))
+    target, graph = folder / "modules" / name, BUILT_IN[name].graph
+    return built_once(target, graph, lambda aside: _write(name, folder, aside))
 
 
 def built_once(target: Path, graph: int, write: Callable[[Path], None]) -> Path:
@@ -116,7 +117,7 @@ def _write(name: str, folder: Path, aside: Path) -> None:
     source = {key: record[key] for key in ("project", "version", "wheel_sha256", "licence")}
     sha256 = record["files"][built_in.file]
     described = {"name": name, **source, "weights_sha256": sha256, **built_in.facts}
-    save_module(module, aside, GRAPH_VERSION, described)
+    save_module(module, aside, built_in.graph, described)
     if built_in.lite:
         (aside / LITE_FILE).write_bytes(lite_network(module))
 
@@ -148,10 +149,17 @@ def _lite0(path: Path) -> "tf.train.Checkpoint":
 
 BUILT_IN: Mapping[str, BuiltIn] = MappingProxyType(
     {
-        "bert-uncased-preprocess": BuiltIn("minilm", "minilm-vocab.txt", _preprocess, {}),
-        "minilm": BuiltIn("minilm", "minilm.safetensors", _minilm, {"width": 384, "any_length": True}),
+        "bert-uncased-preprocess": BuiltIn("minilm", "minilm-vocab.txt", _preprocess, {}, graph=4),
+        "minilm": BuiltIn(
+            "minilm", "minilm.safetensors", _minilm, {"width": 384, "any_length": True}, graph=3
+        ),
         "efficientnet-lite0": BuiltIn(
-            "efficientnet-lite0", "efficientnet-lite0.safetensors", _lite0, {"width": 1280}, lite=True
+            "efficientnet-lite0",
+            "efficientnet-lite0.safetensors",
+            _lite0,
+            {"width": 1280},
+            graph=3,
+            lite=True,
         ),
     }
 )
@@ -160,20 +168,22 @@ BUILT_IN: Mapping[str, BuiltIn] = MappingProxyType(
 def preprocess_module(vocabulary: list[str]) -> "tf.train.Checkpoint":
     """A preprocessor with the interface of TF-Hub's `bert_en_uncased_preprocess/3`, for this WordPiece vocabulary.
 
+    Its token ids are those of the tokenizer that was published with BERT (`FullTokenizer`, uncased).
     Called on strings [n] it gives int32 `input_word_ids`, `input_mask`, `input_type_ids`, each [n, 128];
     `.tokenize` gives ragged int32 ids; `.bert_pack_inputs([ids] or [ids_1, ids_2], seq_length=...)` packs them.
     """
     import tensorflow as tf
     import tensorflow_text as tf_text
 
-    tokenizer = tf_text.FastBertTokenizer(
-        vocab=vocabulary, token_out_type=tf.int32, lower_case_nfd_strip_accents=True
+    longest = 4 * LONGEST_WORD  # in bytes, of four-byte characters; `bert_words` counts characters
+    tokenizer = tf_text.FastWordpieceTokenizer(
+        vocabulary, max_bytes_per_word=longest, token_out_type=tf.int32
     )
     start, end = vocabulary.index("[CLS]"), vocabulary.index("[SEP]")
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
     def tokenize(texts: Any) -> Any:
-        return tokenizer.tokenize(texts)
+        return tokenizer.tokenize(bert_words(texts))
 
     @tf.function(autograph=False)
     def pack(segments: Any, seq_length: Any = PREPROCESS_LENGTH) -> dict[str, Any]:

@@ -10,13 +10,15 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from entailment.encoders import build, keras_applications
-from entailment.encoders.build import BUILT_IN, build_module
+from entailment.encoders import keras_applications
+from entailment.encoders.build import BUILT_IN, build_module, is_built
 from entailment.encoders.keras_applications import PREFIX, build_network
 from entailment.errors import EncoderError
 from entailment.files import locked, no_room, sha256_of_folder
 
-GRAPHS: Final = f"graphs-{build.GRAPH_VERSION}-{keras_applications.GRAPH_VERSION}"
+GRAPHS: Final = (
+    f"graphs-{'-'.join(str(one.graph) for one in BUILT_IN.values())}-{keras_applications.GRAPH_VERSION}"
+)
 """Versions of the graphs that are built here; modules of other versions are built anew."""
 FORMAT: Final = "float32"
 """The number format that encoders compute in; part of the fingerprint."""
@@ -105,8 +107,9 @@ def shared_modules(handles: Collection[str]) -> set[str]:
 
 def is_current_module(path: Path) -> bool:
     """Whether the folder is that of a module which this program built, or would build alike."""
-    version = build.GRAPH_VERSION if path.name in BUILT_IN else keras_applications.GRAPH_VERSION
-    return build.is_built(path, version)
+    built_in = BUILT_IN.get(path.name)
+    version = built_in.graph if built_in else keras_applications.GRAPH_VERSION
+    return is_built(path, version)
 
 
 def device_kind() -> Literal["cpu", "gpu"]:

@@ -81,6 +81,9 @@ def write_tiny(path: Path):
     return module
 
 
+TINY = BuiltIn("tiny", "tiny.txt", write_tiny, {"width": 3}, graph=1)
+
+
 @pytest.fixture
 def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home in which the built-in module `tiny` can be built without a download."""
@@ -96,7 +99,7 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     }
     write_json(kept / "tiny.json", record)
     monkeypatch.setattr(build, "fetch_weights", lambda name, folder: folder / "weights")
-    monkeypatch.setattr(build, "BUILT_IN", {"tiny": BuiltIn("tiny", "tiny.txt", write_tiny, {"width": 3})})
+    monkeypatch.setattr(build, "BUILT_IN", {"tiny": TINY})
     return tmp_path
 
 
@@ -114,10 +117,10 @@ def test_a_module_is_built_once_and_described(tiny: Path) -> None:
 def test_a_module_of_an_older_graph_is_built_anew(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = build_module("tiny", tiny)
     (path / "left over").write_text("")
-    monkeypatch.setattr(build, "GRAPH_VERSION", build.GRAPH_VERSION + 1)
+    monkeypatch.setattr(build, "BUILT_IN", {"tiny": TINY._replace(graph=2)})
     build_module("tiny", tiny)
     assert not (path / "left over").exists()
-    assert json.loads((path / "module.json").read_text())["graph"] == build.GRAPH_VERSION
+    assert json.loads((path / "module.json").read_text())["graph"] == 2
 
 
 def test_a_failed_build_leaves_nothing(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:

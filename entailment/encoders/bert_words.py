@@ -1,0 +1,75 @@
+"""What BERT's uncased tokenizer (Devlin et al., 2018) does before it looks into its vocabulary, in TensorFlow.
+
+tensorflow-text's own tokenizers fold what looks alike (NFKC: "™" to "tm", "½" to "1/2"), which the published one
+keeps apart, and `tf.strings.lower` follows the machine's locale: hence a table of our own.
+"""
+
+import unicodedata
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+LONGEST_WORD: Final = 200
+"""Characters; a longer word is unknown."""
+_UNKNOWN: Final = "\ufffd"
+"""In no vocabulary: the published tokenizer removes it from texts."""
+_IDEOGRAPHS: Final = (
+    (0x3400, 0x4DBF),
+    (0x4E00, 0x9FFF),
+    (0xF900, 0xFAFF),
+    (0x20000, 0x2A6DF),
+    (0x2A700, 0x2CEAF),
+    (0x2F800, 0x2FA1F),
+)
+_CASED: Final = r"\p{Lu}\p{Ll}\p{Lt}"
+_BETWEEN: Final = r"\p{Mn}\p{Me}\p{Cf}\p{Lm}\p{Sk}'’.:·"
+"""What does not end a word for the rule of the final sigma (Unicode: case-ignorable)."""
+_FINAL_SIGMA: Final = f"([{_CASED}][{_BETWEEN}]*)Σ([{_BETWEEN}]*(?:[^{_CASED}{_BETWEEN}]|$))"
+
+
+def bert_words(texts: "tf.Tensor") -> "tf.Tensor":
+    """Texts [n], UTF-8, as their words with blanks between, for a WordPiece tokenizer that splits at blanks.
+
+    Lower case, without accents; each punctuation mark and each ideograph is a word.
+
+    >>> bert_words(tf.constant(["Café №5, ½!"])).numpy()[0].decode().split()
+    ['cafe', '№5', ',', '½', '!']
+    """
+    import tensorflow as tf
+
+    table = tf.RaggedTensor.from_row_splits(*_table(), validate=False)
+    lowered = tf.strings.regex_replace(texts, _FINAL_SIGMA, r"\1ς\2")  # one character does not tell
+    codes = tf.strings.unicode_decode(lowered, "UTF-8").with_row_splits_dtype(tf.int32)
+    words = tf.strings.unicode_encode(tf.gather(table, codes).merge_dims(1, 2), "UTF-8")
+    return tf.strings.regex_replace(words, f"[^ ]{{{LONGEST_WORD + 1},}}", _UNKNOWN)
+
+
+@cache
+def _table() -> tuple[Any, Any]:
+    """What becomes of each character of Unicode: code points one after another, and where each one's begin; int32."""
+    import numpy as np
+
+    becomes = [_normalized(chr(code)) for code in range(0x110000)]
+    characters = np.frombuffer("".join(becomes).encode("utf-32-le"), np.int32)
+    return characters, np.cumsum([0, *map(len, becomes)], dtype=np.int32)
+
+
+def _normalized(character: str) -> str:
+    category = unicodedata.category(character)
+    if category in ("Cn", "Co"):  # most of them
+        return character
+    if character in "\t\n\r" or (character.isspace() and category != "Cc"):
+        return " "
+    if category in ("Cc", "Cf", "Cs") or character == "\ufffd":
+        return ""
+    decomposed = unicodedata.normalize("NFD", character.lower())
+    kept = [part for part in decomposed if unicodedata.category(part) != "Mn"]
+    return "".join(f" {part} " if _stands_alone(part) else part for part in kept)
+
+
+def _stands_alone(character: str) -> bool:
+    code = ord(character)
+    punctuation = unicodedata.category(character).startswith("P") or (code < 128 and not character.isalnum())
+    return punctuation or any(first <= code <= last for first, last in _IDEOGRAPHS)
