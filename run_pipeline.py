@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from commands.champion import promote, rollback
+from commands.champion import promote, rollback, versions
 from commands.examples import EXIT_CODES, examples
 from commands.output import print_json
 from commands.retraining import retrain, schedule
@@ -31,6 +31,7 @@ _EXAMPLES = "\n\n".join(
         ),
         examples(
             "ui                      look at all runs in the browser",
+            "versions --prune        list the registered versions, remove old ones",
             "promote 3               make version 3 the champion",
             "rollback                make the champion before the champion again",
             title="Use the model",
@@ -86,7 +87,10 @@ def cli() -> None:
     """
 
 
-for _command in (train, compare, crossval, tune, promote, rollback, add, retrain, schedule, cache, ui, env):
+for _command in (
+    *(train, compare, crossval, tune, versions, promote, rollback),
+    *(add, retrain, schedule, cache, ui, env),
+):
     cli.add_command(_command)
 
 

@@ -1,15 +1,53 @@
-"""Commands that say which registered version is the champion."""
+"""Commands on the registered versions: list them, remove old ones, say which is the champion."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
 from commands.examples import epilog
 from commands.options import json_option, model_name, model_options
-from commands.output import print_json, results_or_failure
+from commands.output import print_json, print_text, results_or_failure
+from entailment.terminal import width_of
 from stacks.environment import prepare_environment
+
+
+@click.command(
+    short_help="List the registered versions; remove old ones with --prune.",
+    epilog=epilog("versions", "versions --prune", "versions --json"),
+)
+@click.option(
+    "--prune",
+    is_flag=True,
+    help="Remove every version that has no alias and that no rollback goes to, with its run and its files.",
+)
+@model_options
+@json_option
+def versions(prune: bool, config: Path | None, assignments: tuple[str, ...], as_json: bool) -> None:
+    """List the registered versions with their figures, the newest first, and how much disk each takes.
+
+    Each version has a copy of its encoders. --prune never removes the champion, the challenger, another version with
+    an alias, nor the one that a rollback would go to. Runs of comparisons stay.
+    """
+    with _of_model(config, assignments, as_json) as (results, model):
+        from stacks.home_lock import hold_home
+        from summaries.versions import pruned_line, versions_table
+        from tracking.versions import prune_versions, registered_versions
+
+        if prune:
+            hold_home()
+        pruned = prune_versions(model) if prune else None
+        found = registered_versions(model)
+        if as_json:
+            told = {"model": model, "versions": [asdict(version) for version in found]}
+            print_json(results, told | {"pruned": asdict(pruned) if pruned else None})
+            return
+        if pruned:
+            print(pruned_line(pruned), file=results)
+        print_text(results, versions_table(model, found, width_of(results)))
 
 
 @click.command(epilog=epilog("promote 3", 'promote 3 --why "better on Implies"'))
@@ -42,15 +80,9 @@ def _move_champion(
     assignments: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    with results_or_failure(as_json) as results:
-        prepare_environment()
-        from stacks.logs import set_log_levels
+    with _of_model(config, assignments, as_json) as (results, model):
         from tracking import registry
-        from tracking.experiment import prepare_experiment
 
-        set_log_levels()
-        model = model_name(config, assignments)
-        prepare_experiment(model)
         moved = move(registry, model)
         if as_json:
             print_json(results, moved)
@@ -58,3 +90,19 @@ def _move_champion(
             print(
                 f"Champion: version {moved['version']} (before: {moved['previous'] or 'none'}).", file=results
             )
+
+
+@contextmanager
+def _of_model(
+    config: Path | None, assignments: tuple[str, ...], as_json: bool
+) -> Iterator[tuple[TextIO, str]]:
+    """Gives where results go, and the registered model's name; MLflow uses the home's database."""
+    with results_or_failure(as_json) as results:
+        prepare_environment()
+        from stacks.logs import set_log_levels
+        from tracking.experiment import prepare_experiment
+
+        set_log_levels()
+        model = model_name(config, assignments)
+        prepare_experiment(model)
+        yield results, model

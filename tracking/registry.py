@@ -125,21 +125,22 @@ def rollback(model: str, why: str) -> dict[str, str]:
         RegistryError: no earlier champion is left.
     """
     client = MlflowClient()
-    present = {str(v.version) for v in client.search_model_versions(f"name='{model}'")}
     with _one_at_a_time():
         _catch_up(model, client)
-        current = champion_version(model)
-        line = [
-            version
-            for version in _line_of_champions(model, client)
-            if version in present and version != current
-        ]
-        if not line:
+        current, earlier = champion_version(model), rollback_target(model, client)
+        if not earlier:
             raise RegistryError(
                 "There is no earlier champion to go back to. Name a version: promote VERSION."
             )
-        _crown(model, client, line[-1], why, how=PERSON, outcome=ROLLED_BACK)
-    return {"version": line[-1], "previous": current}
+        _crown(model, client, earlier, why, how=PERSON, outcome=ROLLED_BACK)
+    return {"version": earlier, "previous": current}
+
+
+def rollback_target(model: str, client: MlflowClient) -> str:
+    """The version that a rollback would go to, "" when there is none."""
+    present = {str(version.version) for version in client.search_model_versions(f"name='{model}'")}
+    present.discard(champion_version(model))
+    return next((one for one in reversed(_line_of_champions(model, client)) if one in present), "")
 
 
 def champion_version(model: str) -> str:
@@ -147,7 +148,7 @@ def champion_version(model: str) -> str:
     try:
         return str(MlflowClient().get_model_version_by_alias(model, CHAMPION).version)
     except MlflowException as error:
-        _absent_or_raise(error)
+        absent_or_raise(error)
         return ""
 
 
@@ -181,7 +182,7 @@ def version_files(model: str, version: str) -> Iterator[Path]:
     location = MlflowClient().get_model_version_download_uri(model, version)
     with tempfile.TemporaryDirectory(dir=workspace().scratch) as scratch:
         try:
-            copy = scratch if _folder_here(location) is None else None
+            copy = scratch if folder_here(location) is None else None
             files = Path(mlflow.artifacts.download_artifacts(location, dst_path=copy)) / "artifacts"
         except (OSError, MlflowException) as error:
             raise RegistryError(
@@ -204,7 +205,7 @@ def champion_history(model: str, client: MlflowClient) -> list[dict[str, str]]:
     try:
         tags = client.get_registered_model(model).tags
     except MlflowException as error:
-        _absent_or_raise(error)
+        absent_or_raise(error)
         return []
     return json.loads(tags.get(_HISTORY, "[]"))
 
@@ -216,13 +217,13 @@ def result_exists(model: str, run_id: str, version: str) -> bool:
         run = client.get_run(run_id)
         location = client.get_model_version_download_uri(model, version)
     except MlflowException as error:
-        _absent_or_raise(error)
+        absent_or_raise(error)
         return False
-    files = _folder_here(location)
+    files = folder_here(location)
     return run.info.lifecycle_stage == "active" and (files is None or (files / "MLmodel").is_file())
 
 
-def _folder_here(location: str) -> Path | None:
+def folder_here(location: str) -> Path | None:
     """The folder of this machine that a location names, None where it lies elsewhere."""
     parts = urlsplit(location)
     return Path(unquote(parts.path)) if parts.scheme in ("", "file") else None
@@ -233,7 +234,7 @@ def run_exists(run_id: str) -> bool:
     try:
         return bool(MlflowClient().get_run(run_id).info.lifecycle_stage == "active")
     except MlflowException as error:
-        _absent_or_raise(error)
+        absent_or_raise(error)
         return False
 
 
@@ -260,9 +261,9 @@ def remove_logged_model(client: MlflowClient, model_id: str) -> None:
     try:
         location = client.get_logged_model(model_id).artifact_location
     except MlflowException as error:
-        _absent_or_raise(error)
+        absent_or_raise(error)
         return
-    if folder := _folder_here(location):
+    if folder := folder_here(location):
         shutil.rmtree(folder.parent if folder.parent.name == model_id else folder, ignore_errors=True)
     client.delete_logged_model(model_id)
 
@@ -366,7 +367,7 @@ def _catch_up(model: str, client: MlflowClient) -> None:
     if "promotion.outcome" in tags and [move["version"] for move in history[-1:]] != [current]:
         _remember(model, client, current)
     for begun in client.search_model_versions(f"name='{model}' and tags.`{_WHOLE}` = 'false'"):
-        if _is_going(client, begun.run_id):
+        if is_going(client, begun.run_id):
             continue
         if str(begun.version) == current:
             _finish(model, client, current, retrained=tags.get("promotion.how") == GATE)
@@ -376,7 +377,7 @@ def _catch_up(model: str, client: MlflowClient) -> None:
             client.delete_model_version(model, str(begun.version))
 
 
-def _is_going(client: MlflowClient, run_id: str) -> bool:
+def is_going(client: MlflowClient, run_id: str) -> bool:
     """Whether a process is logging to a run; a killed one leaves its run as if it was."""
     if not run_id or client.get_run(run_id).info.status != "RUNNING":
         return False
@@ -455,13 +456,13 @@ def _existing(model: str, client: MlflowClient, version: str) -> "ModelVersion":
     try:
         return client.get_model_version(model, version)
     except MlflowException as error:
-        _absent_or_raise(error)
+        absent_or_raise(error)
         found = sorted(int(v.version) for v in client.search_model_versions(f"name='{model}'"))
         known = ", ".join(map(str, found)) or "none yet: train first"
         raise RegistryError(f"There is no version {version} of {model}. There are: {known}.") from None
 
 
-def _absent_or_raise(error: MlflowException) -> None:
+def absent_or_raise(error: MlflowException) -> None:
     """MLflow says in these two ways that a thing is not there; a locked database must not pass for that."""
     if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
         raise error
