@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any, TextIO
 
 from entailment.errors import EntailmentError
-from entailment.files import DISK_FAULTS
+from stacks.logs import in_words
 
 _INTERRUPTED = "Interrupted. No half-written file is kept; run again to go on."
 _INTERRUPTIONS = ("RunInterruptedException", "RunStoppedException")
@@ -39,10 +39,8 @@ def results_or_failure(as_json: bool) -> Iterator[TextIO]:
             _fail(results, as_json, str(error), error.exit_code)
         if type(error).__name__ in _INTERRUPTIONS:
             _fail(results, as_json, _INTERRUPTED, 130)
-        if isinstance(error, OSError) and error.errno in DISK_FAULTS:
-            place = f" {error.filename}" if error.filename else ""
-            todo = "Make room or give the right to it, or set ENTAILMENT_HOME to another folder."
-            _fail(results, as_json, f"Cannot read or write{place}: {error.strerror}. {todo}", 1)
+        if told := in_words(error):
+            _fail(results, as_json, told, 1)
         if as_json:
             print_json(results, {"error": f"{type(error).__name__}: {error}"})
         raise
