@@ -54,6 +54,17 @@ def test_a_home_that_cannot_be_written_is_one_line(first, workspace, command):
     )
 
 
+def test_a_home_that_is_a_file_is_said(workspace, tmp_path):
+    (tmp_path / "file").touch()
+    for home in (tmp_path / "file", tmp_path / "file" / "home"):
+        done = workspace.run("promote", "1", ENTAILMENT_HOME=str(home))
+        assert done.returncode == 2
+        assert (
+            done.stderr
+            == f"Error: ENTAILMENT_HOME must be a folder. Received: {home}; {tmp_path}/file is a file.\n"
+        )
+
+
 @as_root
 def test_what_was_done_before_nothing_could_be_written_is_not_done_again(first, workspace):
     models = workspace.home / "mlartifacts" / "models"
