@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from typing import Any, Final, NoReturn, TextIO
 
 from entailment.errors import EntailmentError
-from entailment.files import DISK_FAULTS
 from entailment.terminal import folded, width_of
 from entailment.workspace import workspace
+from stacks.logs import in_words
 
 _INTERRUPTED: Final = "Interrupted. No half-written file is kept; run again to go on."
 _INTERRUPTIONS: Final = ("RunInterruptedException", "RunStoppedException")
@@ -54,10 +54,10 @@ def _told(error: BaseException) -> tuple[str, int]:
         return str(error), error.exit_code
     if type(error).__name__ in _INTERRUPTIONS:
         return _INTERRUPTED, 130
-    if isinstance(error, OSError) and (error.filename or error.errno in DISK_FAULTS):
-        place = f" {error.filename}" if error.filename else ""
-        todo = "Make room or give the right to it, or set ENTAILMENT_HOME to another folder."
-        return f"Cannot read or write{place}: {error.strerror}. {todo}", 1
+    if told := in_words(error):
+        return told, 1
+    if isinstance(error, OSError) and error.filename:
+        return f"Cannot read or write {error.filename}: {error.strerror}.", 1
     first = next(iter(str(error).splitlines()), "")
     return f"{type(error).__name__}: {first} (not foreseen; {_traceback_of(error)})", 1
 

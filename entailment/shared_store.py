@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from entailment.errors import StoreError
-from entailment.files import DISK_FAULTS, written_aside
+from entailment.files import disk_fault, written_aside
 
 
 class SharedStore:
@@ -108,9 +108,8 @@ class SharedStore:
         except StoreError:
             raise
         except Exception as error:  # each kind of store has its own
-            file = str(getattr(error, "filename", None) or "")
-            of_home = bool(file) and not file.startswith(self._root)
-            if of_home and isinstance(error, OSError) and error.errno in DISK_FAULTS:
+            fault = disk_fault(error)
+            if fault and fault.filename and not fault.filename.startswith(self._root):
                 raise
             said = str(error).strip() or type(error).__name__
             raise StoreError(

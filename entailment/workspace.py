@@ -128,10 +128,21 @@ class Workspace:
 
 
 def workspace() -> Workspace:
-    """The workspace of this process. Steps and commands ask for it once; nothing in `entailment/` does."""
-    named = os.environ.get("ENTAILMENT_HOME") or PROJECT / ".entailment"
-    home = _plainly_spelt(Path(named).expanduser().resolve())
+    """The workspace of this process. Steps and commands ask for it once; nothing in `entailment/` does.
+
+    Raises ConfigurationError where the home cannot be a folder.
+    """
+    named = Path(os.environ.get("ENTAILMENT_HOME") or PROJECT / ".entailment").expanduser().resolve()
+    if file := next(filter(_is_file, (named, *named.parents)), None):
+        raise ConfigurationError(f"ENTAILMENT_HOME must be a folder. Received: {named}; {file} is a file.")
+    home = _plainly_spelt(named)
     return Workspace(home, _address(os.environ.get("ENTAILMENT_STORE", "")))
+
+
+def _is_file(path: Path) -> bool:
+    with suppress(PermissionError):
+        return path.is_file()
+    return False
 
 
 def _plainly_spelt(home: Path) -> Path:

@@ -18,10 +18,11 @@ from typing import Final
 
 import psutil
 
-from entailment.errors import EntailmentError, ScheduleError
+from entailment.errors import ScheduleError
 from entailment.files import write_private
 from entailment.workspace import PROJECT
 from stacks.airflow_api import SERVER_FORMAT, USER, airflow_home, dags_folder, password_file, server_file
+from stacks.logs import in_words
 from stacks.ports import check_port
 from stacks.processes import this_process
 
@@ -152,9 +153,11 @@ def main() -> int:
     options = parser.parse_args()
     try:
         serve(options.venv.absolute(), options.port)
-    except EntailmentError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return error.exit_code
+    except Exception as error:
+        if (told := in_words(error)) is None:
+            raise
+        print(f"Error: {told}", file=sys.stderr)
+        return getattr(error, "exit_code", 1)
     return 0
 
 

@@ -15,8 +15,9 @@ from types import ModuleType
 from typing import Final
 
 from entailment.errors import EntailmentError
-from entailment.files import DISK_FAULTS
+from entailment.files import disk_fault, disk_message
 from entailment.terminal import folded, width_of
+from entailment.workspace import workspace
 
 _OURS: Final = ("entailment", "steps", "stacks", "tracking", "pipelines")
 _SETTING_UP: Final = (
@@ -58,8 +59,10 @@ def set_log_levels() -> None:
     warnings.filterwarnings("ignore")
     for name in _OURS:
         logging.getLogger(name).setLevel(logging.INFO)
-    for name in ("alembic", "mlflow.store.db.utils", "absl", "tensorflow"):
+    for name in ("alembic", "absl", "tensorflow"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    # It shows the traceback of an error that it raises all the same.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)
 
 
@@ -113,9 +116,18 @@ def _is_foreseen(record: logging.LogRecord) -> bool:
 
     error = record.exc_info[1] if record.exc_info else None
     ended = KeyboardInterrupt, RunInterruptedException, RunStoppedException
-    return isinstance(error, (EntailmentError, *ended)) or (
-        isinstance(error, OSError) and error.errno in DISK_FAULTS
-    )
+    return error is not None and (isinstance(error, ended) or in_words(error) is not None)
+
+
+def in_words(error: BaseException) -> str | None:
+    """What a person is told of an error that can be foreseen: one of ours, or a disk that cannot be written.
+
+    None for any other: that one is a fault of the program, and keeps its traceback.
+    """
+    if isinstance(error, EntailmentError):
+        return str(error)
+    fault = disk_fault(error)
+    return disk_message(fault, workspace().home) if fault else None
 
 
 class _TensorFlow(MetaPathFinder):

@@ -6,8 +6,9 @@ import threading
 import time
 from pathlib import Path
 
-from entailment.errors import EntailmentError, ScheduleError
+from entailment.errors import ScheduleError
 from stacks.environment import prepare_environment
+from stacks.logs import in_words
 
 
 def main(arguments: list[str]) -> int:
@@ -27,8 +28,10 @@ def main(arguments: list[str]) -> int:
         # An update may have changed what the stacks of this home are made of.
         make_local_stack()
         ScheduledStep(arguments).run()
-    except EntailmentError as error:
-        print(f"Error: {error}", file=sys.stderr)
+    except Exception as error:
+        if (told := in_words(error)) is None:
+            raise
+        print(f"Error: {told}", file=sys.stderr)
         return 1
     return 0
 

@@ -1,6 +1,5 @@
 """Writing TFRecord files: texts and resized images, and the index of each split; whole or not at all."""
 
-import errno
 import hashlib
 import logging
 from collections.abc import Mapping, Sequence
@@ -12,7 +11,7 @@ from entailment.configuration.inputs import InputsConfiguration
 from entailment.data.pairs import content_hash
 from entailment.data.split import SPLIT_COLUMN
 from entailment.errors import DataError, ImageError
-from entailment.files import write_json, written_aside
+from entailment.files import check_room, write_json, written_aside
 from entailment.inputs import kind
 from entailment.inputs.kind import Fault
 from entailment.progress import progress_bar
@@ -35,6 +34,10 @@ if TYPE_CHECKING:
 
 _CHUNK: Final = 256
 """Rows whose images are held at once."""
+_MEASURED: Final = 16
+"""Rows, about, by which the room is measured that all of them need."""
+_ROW: Final = 256
+"""Bytes of a row beside its inputs: ids, label, keys in the index."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -52,6 +55,7 @@ def write_records(frame: "pd.DataFrame", folder: Path, config: InputsConfigurati
 
     Raises:
         ImageError: an image cannot be decoded while the policy is `error`.
+        EntailmentError: they do not fit on the disk; nothing was written then.
     """
     import numpy as np
 
@@ -63,6 +67,8 @@ def write_records(frame: "pd.DataFrame", folder: Path, config: InputsConfigurati
         "splits": {},
         "unreadable": [],
     }
+    room = _bytes_needed(frame, config, manifest["kinds"])
+    check_room(folder.parent, room, f"The records of {len(frame)} pairs")
     with written_aside(folder) as aside, progress_bar(len(frame), unit="pair", what="records") as bar:
         aside.mkdir()
         for split in frame[SPLIT_COLUMN].unique().tolist():
@@ -98,6 +104,13 @@ def records_key(frame: "pd.DataFrame", config: InputsConfiguration, code: str) -
                 for value in kind(name).raw(chunk, side):
                     digest.update(content_key(value if isinstance(value, bytes) else str(value).encode()))
     return digest.hexdigest()
+
+
+def _bytes_needed(frame: "pd.DataFrame", config: InputsConfiguration, kinds: Sequence[str]) -> int:
+    """What all rows take, about: what rows here and there of the table do, times how many there are."""
+    rows = frame.iloc[:: max(1, len(frame) // _MEASURED)]
+    stored = (kind(name).stored(rows, side, config)[0] for name in kinds for side in range(2))
+    return sum(len(data) for side in stored for data in side) * len(frame) // len(rows) + _ROW * len(frame)
 
 
 def _kinds(frame: "pd.DataFrame", config: InputsConfiguration) -> list[str]:
@@ -137,14 +150,11 @@ def _write_shard(
     import tensorflow as tf
 
     kept = 0
-    try:
-        with tf.io.TFRecordWriter(str(path)) as writer:
-            for start in range(0, len(rows), _CHUNK):
-                for example in _examples(rows.iloc[start : start + _CHUNK], config, index, manifest):
-                    writer.write(example)
-                    kept += 1
-    except tf.errors.ResourceExhaustedError as error:
-        raise OSError(errno.ENOSPC, error.message, str(path)) from None
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for start in range(0, len(rows), _CHUNK):
+            for example in _examples(rows.iloc[start : start + _CHUNK], config, index, manifest):
+                writer.write(example)
+                kept += 1
     return kept
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from entailment.configuration.model import ModelConfiguration
 from entailment.encoders.handles import resolve_handle
 from entailment.errors import DataError
-from entailment.files import check_format, read_json, write_json, written_aside
+from entailment.files import bytes_of_folder, check_format, check_room, read_json, write_json, written_aside
 from entailment.inputs import kind
 from entailment.model.end_to_end import tuned_featurizer
 from entailment.model.head import modalities
@@ -53,16 +53,21 @@ def write_package(folder: Path, head: TrainedHead, configuration: ModelConfigura
     """Writes everything that prediction needs into `folder`; it then works by itself, anywhere.
 
     `encoders` is where the configured encoders are found or built; those that were trained come from the head.
+    Raises EntailmentError where package and registered model, a copy of it, do not fit on the disk.
     """
     handles = head.tuned(configuration.encoders).handles(configuration.inputs)
     featurizer = tuned_featurizer(head, configuration, encoders, None)
     seen = modalities(tensor.name for tensor in head.model.inputs)
     # Texts and images are columns of every table, whatever a model sees of it.
     taken = [kind(name) for name in KINDS if name in (*seen, "text", "image")]
+    modules = {name: resolve_handle(handle, encoders) for name, handle in handles.items()}
+    check_room(
+        folder.parent, 2 * sum(map(bytes_of_folder, modules.values())), "The files of the registered model"
+    )
     with written_aside(folder) as aside:
         aside.mkdir()
-        for name, handle in handles.items():
-            shutil.copytree(resolve_handle(handle, encoders), aside / name)
+        for name, module in modules.items():
+            shutil.copytree(module, aside / name)
         _save_graph(head.model, aside / "head")
         head.model.save(aside / "head.keras")
         write_json(aside / "head.json", configuration.head.model_dump(mode="json"))

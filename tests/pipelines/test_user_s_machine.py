@@ -1,6 +1,7 @@
 """The user's machine is his own: his settings, stacks and databases, the paths he chose, runs that he killed."""
 
 import json
+import os
 import re
 import shutil
 import sqlite3
@@ -32,6 +33,46 @@ def client(workspace):
     from mlflow import MlflowClient
 
     return MlflowClient(workspace.tracking_uri)
+
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="a folder is made read-only by root")
+
+
+@as_root
+@pytest.mark.parametrize("command", ["train", "add", "promote", "schedule"])
+def test_a_home_that_cannot_be_written_is_one_line(first, workspace, command):
+    rest = {
+        "train": ["--seed", "7"],
+        "add": [str(workspace.folder / "data" / "pairs.csv"), "--to", "mine"],
+        "promote": ["1"],
+        "schedule": ["--list"],
+    }
+    done = workspace.run(command, *rest[command], read_only=workspace.home)
+    assert done.returncode == 1 and done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert (
+        line.startswith(f"Error: Cannot read or write {workspace.home}") and "Read-only file system" in line
+    )
+
+
+def test_a_home_that_is_a_file_is_said(workspace, tmp_path):
+    (tmp_path / "file").touch()
+    for home in (tmp_path / "file", tmp_path / "file" / "home"):
+        done = workspace.run("promote", "1", ENTAILMENT_HOME=str(home))
+        assert done.returncode == 2
+        assert (
+            done.stderr
+            == f"Error: ENTAILMENT_HOME must be a folder. Received: {home}; {tmp_path}/file is a file.\n"
+        )
+
+
+@as_root
+def test_what_was_done_before_nothing_could_be_written_is_not_done_again(first, workspace):
+    models = workspace.home / "mlartifacts" / "models"
+    failed = workspace.run("--epochs", "2", read_only=models)
+    assert failed.returncode == 1 and "Traceback" not in failed.stderr
+    assert failed.stderr.splitlines()[-1].startswith(f"Error: Cannot read or write {models}")
+    assert workspace.steps_run("--epochs", "2") == {"register"}
 
 
 def test_home_may_be_unwritable_and_the_user_s_stack_stays_his(workspace):

@@ -85,13 +85,18 @@ class Workspace:
             "CUDA_VISIBLE_DEVICES": "",
         }
 
-    def run(self, *arguments: str, config: bool = True, **environment: str) -> subprocess.CompletedProcess:
-        """`python run_pipeline.py ARGUMENTS` from a folder that is not the project's."""
+    def run(
+        self, *arguments: str, config: bool = True, read_only: Path | None = None, **environment: str
+    ) -> subprocess.CompletedProcess:
+        """`python run_pipeline.py ARGUMENTS` from a folder that is not the project's.
+
+        As root it can be told that nothing below the folder `read_only` may be written.
+        """
         script = self.project / "run_pipeline.py"
         if config:
             arguments = (*arguments, "--config", str(self.folder / "small.yaml"))
         if not READ_AT_IMPORT & set(environment):
-            return run_command(script, arguments, self.folder, self.environment() | environment)
+            return run_command(script, arguments, self.folder, self.environment() | environment, read_only)
         return subprocess.run(
             [sys.executable, str(script), *arguments],
             cwd=self.folder,

@@ -7,8 +7,9 @@ from PIL import Image
 
 from entailment.configuration.model import ModelConfiguration
 from entailment.data.images import decode_images
-from entailment.errors import DataError, ImageError
+from entailment.errors import DataError, EntailmentError, ImageError
 from entailment.files import read_json, write_json
+from entailment.records import writing
 from entailment.records.index import ABSENT, content_key, read_index
 from entailment.records.manifest import RecordsFolder, read_manifest, records_hash
 from entailment.records.reading import read_rows, records_dataset
@@ -152,6 +153,19 @@ def test_a_failure_half_way_leaves_what_was_there(tmp_path):
         write_records(frame, tmp_path / "records", spec("error"))
     assert records_hash(tmp_path / "records") == before
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.png", "bad.png", "records"]
+
+
+def test_records_that_do_not_fit_are_not_begun(tmp_path, monkeypatch):
+    frame = pd.concat([table(tmp_path)] * 10, ignore_index=True)
+    manifest = write_records(frame, tmp_path / "records", spec())
+    split = [[*one["files"], one["index"]] for one in manifest["splits"].values()]
+    taken = sum(file["bytes"] for files in split for file in files)
+    room = writing._bytes_needed(frame, spec(), manifest["kinds"])
+    assert 0.8 * taken < room < 1.2 * taken
+    monkeypatch.setattr("entailment.files.free_bytes", lambda folder: room - 10_000)
+    with pytest.raises(EntailmentError, match=r"The records of 70 pairs need about .* 0\.0 MB are missing"):
+        write_records(frame, tmp_path / "more", spec())
+    assert not (tmp_path / "more").exists()
 
 
 def test_the_image_size_is_the_manifest_s(tmp_path):
