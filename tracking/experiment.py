@@ -82,6 +82,8 @@ def ui_command(port: int) -> list[str]:
     store = [
         "--backend-store-uri",
         tracking_uri(),
+        "--registry-store-uri",
+        tracking_uri(),
         "--default-artifact-root",
         (workspace().home / "mlartifacts").as_uri(),
     ]
