@@ -34,9 +34,12 @@ _OTHER_SIGNATURES: Final = (
 )
 _HEAD_BYTES: Final = 64
 _UNREAD_MODES: Final = {"I": "32-bit integers", "F": "floating-point numbers", "LAB": "CIELAB colours"}
-_BYTES_A_PIXEL: Final = 24
-"""The most that is held for a pixel while an image is decoded, laid over white and resized: a WebP with alpha, as
-measured. Most others hold 14."""
+_BYTES_A_PIXEL: Final = {"WEBP": 18, "AVIF": 18}
+"""What is held for a pixel while an image of these kinds is decoded, laid over white and resized, as measured."""
+_OTHERS_BYTES_A_PIXEL: Final = 10
+_ALIGNMENT: Final = 64
+_STRIP: Final = 2**20
+"""Pixels that are laid over white at once."""
 _COEFFICIENT_BYTES: Final = 6
 """What a progressive JPEG holds beside that for each pixel of its full size."""
 _UPRIGHT: Final = {
@@ -203,9 +206,20 @@ def _ready(row: int, data: bytes, size: int, max_pixels: int) -> _Ready:
     kind, image = _opened(BytesIO(data), max_pixels)
     if kind == "PNG" and not checksums_fit(BytesIO(data), max_pixels):
         raise ImageError(_DAMAGED.format(kind))  # Pillow would decode it, to whatever pixels
+    _scale_hidden_colour(image)
     coefficients = image.width * image.height * _COEFFICIENT_BYTES if "progressive" in image.info else 0
     image.draft(None, (2 * size, 2 * size))
-    return _Ready(row, kind, image, image.width * image.height * _BYTES_A_PIXEL + coefficients)
+    pixel = _BYTES_A_PIXEL.get(kind, _OTHERS_BYTES_A_PIXEL)
+    return _Ready(row, kind, image, image.width * image.height * pixel + coefficients)
+
+
+def _scale_hidden_colour(image: "ImageFile") -> None:
+    """The one transparent colour of a PNG is told in the file's own bits, its pixels are loaded as 8."""
+    hidden, stored = image.info.get("transparency"), image.tile[0].args if image.tile else None
+    if stored in ("L;2", "L;4") and hidden is not None:
+        image.info["transparency"] = hidden * (85 if stored == "L;2" else 17)
+    if stored == "RGB;16B" and hidden is not None:
+        image.info["transparency"] = tuple(sample >> 8 for sample in hidden)
 
 
 def _batches(images: Iterable[_Ready], most: int) -> Iterator[list[_Ready]]:
@@ -223,23 +237,25 @@ def _batches(images: Iterable[_Ready], most: int) -> Iterator[list[_Ready]]:
 
 def _decoded(batch: list[_Ready], size: int) -> "dict[int, np.ndarray[Any, Any] | str]":
     """By row uint8 [size, size, 3], or why there is none. Empties `batch`: only levels are held in the end."""
-    import numpy as np
-
     answers: dict[int, np.ndarray[Any, Any] | str] = {}
-    levels, turns = {}, {}
+    levels = _aligned(3 * sum(ready.image.width * ready.image.height for ready in batch))
+    shapes, turns, end = [], {}, 0
     while batch:
         row, kind, image, _ = batch.pop()
         try:
             image.load()
-            levels[row], turns[row] = _levels(image), _UPRIGHT.get(_orientation(image))
+            width, height = image.size
+            after = end + 3 * width * height
+            _write_levels(image, levels[end:after].reshape(height, width, 3))
+            turns[row] = _UPRIGHT.get(_orientation(image))
+            shapes.append((height, width))
+            end = after
         except Exception:  # each decoder has its own
             answers[row] = _DAMAGED.format(kind)
         del image
-    if levels:
-        flat = np.concatenate([image.reshape(-1) for image in levels.values()])
-        shapes = np.array([image.shape[:2] for image in levels.values()])
-        for row, square in zip(levels, _resizer(size)(flat, shapes), strict=True):
-            answers[row] = _turned(square, turns[row])
+    if shapes:
+        for (row, turn), square in zip(turns.items(), _resizer(size)(levels[:end], shapes), strict=True):
+            answers[row] = _turned(square, turn)
     return answers
 
 
@@ -252,21 +268,39 @@ def _turned(square: "np.ndarray[Any, Any]", transposition: str | None) -> "np.nd
     return np.asarray(pillow.fromarray(square).transpose(pillow.Transpose[transposition]))
 
 
-def _levels(image: "Image.Image") -> "np.ndarray[Any, Any]":
-    """A loaded image of any mode as uint8 [height, width, 3]: RGB over white."""
+def _write_levels(image: "Image.Image", levels: "np.ndarray[Any, Any]") -> None:
+    """A loaded image of any mode into uint8 [height, width, 3]: RGB over white, by strips: copies are small."""
+    width, height = image.size
+    rows = max(1, _STRIP // width)
+    for top in range(0, height, rows):
+        strip = image if rows >= height else image.crop((0, top, width, min(top + rows, height)))
+        levels[top : top + rows] = _over_white(strip)
+
+
+def _aligned(size: int) -> "np.ndarray[Any, Any]":
+    """uint8 [size], not yet set, that begins where TensorFlow can read it in place."""
     import numpy as np
 
-    hidden = image.info.get("transparency")  # one colour of a PNG, as it is in the file: perhaps 16 bits
+    room = np.empty(size + _ALIGNMENT, np.uint8)
+    start = -room.ctypes.data % _ALIGNMENT
+    return room[start : start + size]
+
+
+def _over_white(image: "Image.Image") -> "np.ndarray[Any, Any]":
+    """uint8 [height, width, 3], or [height, width, 1] of a grey one."""
+    import numpy as np
+
+    hidden = image.info.get("transparency")
     if image.mode.startswith("I;16"):
         samples = np.asarray(image)
         grey = (samples >> 8).astype(np.uint8)
         if hidden is not None:
             grey[samples == hidden] = 255
-        return np.repeat(grey[..., None], 3, axis=2)
-    if isinstance(hidden, tuple) and max(hidden) > 255:
-        image.info["transparency"] = tuple(sample >> 8 for sample in hidden)
+        return grey[..., None]
     if not image.has_transparency_data:
         return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+    if image.mode == "La":  # premultiplied, of a TIFF
+        image = image.convert("LA")
     if image.mode != "RGBA":
         image = image.convert("RGBA")
     white = _pillow().new("RGB", image.size, "white")
@@ -283,8 +317,11 @@ def _orientation(image: "Image.Image") -> Any:
 
 
 @cache
-def _resizer(size: int) -> Callable[["np.ndarray[Any, Any]", "np.ndarray[Any, Any]"], "np.ndarray[Any, Any]"]:
-    """Traced once: levels uint8 [total] of images one after another, int64 [n, 2] -> uint8 [n, size, size, 3].
+def _resizer(
+    size: int,
+) -> Callable[["np.ndarray[Any, Any]", Sequence[tuple[int, int]]], "np.ndarray[Any, Any]"]:
+    """Traced once: levels uint8 [total] of n images one after another (`_aligned`), their heights and widths ->
+    uint8 [n, size, size, 3].
 
     Several images in one call: handing each over by itself takes as long as resizing it.
     """
@@ -303,7 +340,14 @@ def _resizer(size: int) -> Callable[["np.ndarray[Any, Any]", "np.ndarray[Any, An
 
     signature = [tf.TensorSpec([None], tf.uint8), tf.TensorSpec([None, 2], tf.int64)]
     traced = tf.function(resized, input_signature=signature, autograph=False).get_concrete_function()
-    return lambda levels, shapes: traced(tf.constant(levels), tf.constant(shapes)).numpy()
+
+    def resize(levels: "np.ndarray[Any, Any]", shapes: Sequence[tuple[int, int]]) -> "np.ndarray[Any, Any]":
+        # TensorFlow reads our memory: a copy of its own would take as much again, and is kept when it is done.
+        shared = tf.experimental.dlpack.from_dlpack(levels.__dlpack__())
+        squares: np.ndarray[Any, Any] = traced(shared, tf.constant(shapes, tf.int64)).numpy()
+        return squares
+
+    return resize
 
 
 # ---- how much is decoded at once
