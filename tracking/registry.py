@@ -258,14 +258,22 @@ def logged_model_of(version: "ModelVersion") -> str:
 
 def remove_logged_model(client: MlflowClient, model_id: str) -> None:
     """Deletes a logged model, unless it is gone, and its files where they are on this machine."""
+    if folder := logged_model_folder(client, model_id):
+        shutil.rmtree(folder, ignore_errors=True)
     try:
-        location = client.get_logged_model(model_id).artifact_location
+        client.delete_logged_model(model_id)
     except MlflowException as error:
         absent_or_raise(error)
-        return
-    if folder := folder_here(location):
-        shutil.rmtree(folder.parent if folder.parent.name == model_id else folder, ignore_errors=True)
-    client.delete_logged_model(model_id)
+
+
+def logged_model_folder(client: MlflowClient, model_id: str) -> Path | None:
+    """Of a logged model's files on this machine; None where it is gone or they lie elsewhere."""
+    try:
+        folder = folder_here(client.get_logged_model(model_id).artifact_location)
+    except MlflowException as error:
+        absent_or_raise(error)
+        return None
+    return folder.parent if folder and folder.parent.name == model_id else folder
 
 
 def _finish(model: str, client: MlflowClient, version: str, *, retrained: bool) -> None:

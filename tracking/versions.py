@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import mlflow
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from entailment.files import bytes_of_folder
 from tracking.registry import (
     absent_or_raise,
     folder_here,
     is_going,
+    logged_model_folder,
     logged_model_of,
     remove_logged_model,
     rollback_target,
@@ -125,31 +126,33 @@ def _removed_left_over(model: str, client: MlflowClient) -> Iterator[int]:
     needed = {logged_model_of(version) for version in _all(model, client)}
     for logged in client.search_logged_models([experiment.experiment_id]) if experiment else ():
         if logged.model_id not in needed and not is_going(client, logged.source_run_id):
-            yield _size(folder_here(logged.artifact_location))
+            yield _bytes(logged_model_folder(client, logged.model_id))
             remove_logged_model(client, logged.model_id)
 
 
 def _bytes_of(version: "ModelVersion", client: MlflowClient) -> int:
-    locations = []
-    try:
-        locations.append(client.get_logged_model(logged_model_of(version)).artifact_location)
-        locations.append(client.get_run(version.run_id).info.artifact_uri)
-    except MlflowException as error:
-        absent_or_raise(error)
-    return sum(_size(folder_here(location)) for location in locations)
+    model = logged_model_folder(client, logged_model_of(version))
+    return _bytes(model) + _bytes(_run_folder(client, version.run_id))
 
 
-def _size(folder: Path | None) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) if folder else 0
+def _bytes(folder: Path | None) -> int:
+    return bytes_of_folder(folder) if folder else 0
 
 
 def _remove_run(client: MlflowClient, run_id: str) -> None:
+    if folder := _run_folder(client, run_id):
+        shutil.rmtree(folder, ignore_errors=True)
     try:
-        run = client.get_run(run_id)
+        client.delete_run(run_id)
     except MlflowException as error:
         absent_or_raise(error)
-        return
-    if folder := folder_here(run.info.artifact_uri):
-        shutil.rmtree(folder.parent if folder.parent.name == run_id else folder, ignore_errors=True)
-    if run.info.lifecycle_stage == "active":
-        mlflow.delete_run(run_id)
+
+
+def _run_folder(client: MlflowClient, run_id: str) -> Path | None:
+    """Of a run's files on this machine; None where it is gone or they lie elsewhere."""
+    try:
+        folder = folder_here(client.get_run(run_id).info.artifact_uri)
+    except MlflowException as error:
+        absent_or_raise(error)
+        return None
+    return folder.parent if folder and folder.parent.name == run_id else folder

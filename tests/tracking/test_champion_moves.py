@@ -24,7 +24,7 @@ from entailment.records.reading import Row
 from entailment.serving.package import write_package
 from entailment.workspace import workspace
 from tests.encoders.random_modules import write_random_modules
-from tracking import registry, runs
+from tracking import registry, runs, versions
 from tracking.champion import load_champion, warn_of_other_data
 from tracking.experiment import prepare_experiment, tracking_uri
 
@@ -319,7 +319,9 @@ def test_a_champion_that_a_server_has_leaves_no_copy_behind(server, tmp_path, mo
     mlflow.set_experiment("stances")
     for number in "12":
         with mlflow.start_run():
-            version = registry.register("stances", package, "card", splits, source, {"metrics": {}})
+            version = registry.register(
+                "stances", package, "card", splits, source, {"sha256": ""}, {"metrics": {}}
+            )
             assert version == number
     asked, answers = pd.DataFrame({"text_1": ["a bridge"], "text_2": ["the bridge"]}), []
     for number in "121":
@@ -334,3 +336,22 @@ def test_a_champion_that_a_server_has_leaves_no_copy_behind(server, tmp_path, mo
     assert [one["outcome"] for one in kept] == ["promoted", "rolled back"]
     left = [*(tmp_path / "temporary").iterdir(), *workspace().scratch.iterdir()]
     assert left == []
+
+
+def test_versions_that_nobody_needs_are_pruned_with_their_files(client, monkeypatch):
+    for version in "32":
+        registry.promote(MODEL, version, "looked at it")
+    runs_of = {str(one.version): one.run_id for one in client.search_model_versions(f"name='{MODEL}'")}
+    client.set_model_version_tag(MODEL, "1", "test_macro_f1", "0.5")
+    client.log_text(runs_of["1"], "x" * 1000, "page.md")
+    files = Path(client.get_run(runs_of["1"]).info.artifact_uri.removeprefix("file://"))
+    *_, oldest = versions.registered_versions(MODEL)
+    assert (oldest.version, oldest.macro_f1, oldest.accuracy, oldest.bytes) == (1, 0.5, None, 1000)
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="killed"):
+        patch.setattr(MlflowClient, "delete_model_version", killed)
+        versions.prune_versions(MODEL)
+    assert versions.prune_versions(MODEL).versions == [1]
+    assert versions.prune_versions(MODEL) == versions.Pruned([], 0)
+    assert not files.exists() and client.get_run(runs_of["1"]).info.lifecycle_stage == "deleted"
+    assert [one.version for one in versions.registered_versions(MODEL)] == [3, 2]
+    assert registry.rollback(MODEL, "back")["version"] == "3"
