@@ -21,7 +21,7 @@ run: setup
 	$(BIN)/python run_pipeline.py $(ARGS)
 
 test: setup
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not services" $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not services and not chaos" $(ARGS)
 
 setup: $(VENV)/requirements.done
 

@@ -1,6 +1,7 @@
 """One process at a time runs steps in a home: a whole run of our command or ZenML's, or one step of a schedule."""
 
 import shutil
+import tempfile
 from contextlib import ExitStack
 
 from entailment.files import locked
@@ -12,8 +13,9 @@ _held: list[ExitStack] = []
 def hold_home() -> bool:
     """Waits for other processes' runs in this home and keeps them waiting until `release_home`.
 
-    What killed processes were writing is removed then: only who holds the home writes there. A process that holds it
-    already goes on, and False is given: a step's process does before ZenML calls the hooks of the pipeline.
+    What killed processes were writing is removed then: only who holds the home writes there, and what libraries write
+    for the moment (MLflow 90 MB of a model) they write there too. A process that holds the home already goes on, and
+    False is given: a step's process does before ZenML calls the hooks of the pipeline.
     """
     if _held:
         return False
@@ -23,11 +25,16 @@ def hold_home() -> bool:
     )
     _held.append(lock)
     for left in workspace().scratch.iterdir():
-        shutil.rmtree(left, ignore_errors=True)
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.unlink()
+    tempfile.tempdir = str(workspace().scratch)
     return True
 
 
 def release_home() -> None:
     """Lets others go on; does nothing where the home is not held."""
     if _held:
+        tempfile.tempdir = None
         _held.pop().close()
