@@ -38,7 +38,7 @@ def retrain(check: bool, stack: str | None, no_cache: bool, as_json: bool, **opt
         run = run_configuration_from(options)
         use_stack(stack, run.configuration)
         from pipelines.runner import check_for_new_data, run_retraining
-        from summaries.runs import retraining_json, retraining_summary
+        from summaries.results import retraining_json, retraining_summary
 
         result = None
         try:
@@ -89,7 +89,7 @@ def schedule(as_json: bool, **options: Any) -> None:
 
         prepare_libraries(told=True)
         use_airflow_stack(model_name(options["config"], options["assignments"]))
-        from summaries.runs import schedules_table
+        from summaries.results import schedules_table
 
         states, fault = action()
         if as_json:

@@ -27,7 +27,7 @@ def train(stack: str | None, no_cache: bool, as_json: bool, **options: Any) -> N
         run = run_configuration_from(options)
         use_stack(stack, run.configuration)
         from pipelines.runner import run_training
-        from summaries.runs import training_summary
+        from summaries.results import training_summary
 
         result = run_training(run, use_cache=not no_cache)
         if as_json:
@@ -64,7 +64,7 @@ def compare(seeds: int, stack: str | None, no_cache: bool, as_json: bool, **opti
         run = run_configuration_from({**options, "inputs": shared, "loss": None})
         use_stack(stack, run.configuration)
         from pipelines.runner import run_comparison
-        from summaries.runs import comparison_summary
+        from summaries.results import comparison_summary
 
         result = run_comparison(run, chosen, seeds, use_cache=not no_cache)
         if as_json:
@@ -102,7 +102,7 @@ def crossval(folds: int, stack: str | None, no_cache: bool, as_json: bool, **opt
         run = run_configuration_from(options)
         use_stack(stack, run.configuration)
         from pipelines.runner import run_cross_validation
-        from summaries.runs import cross_validation_summary
+        from summaries.results import cross_validation_summary
 
         result = run_cross_validation(run, folds, use_cache=not no_cache)
         if as_json:
@@ -161,7 +161,7 @@ def tune(
         from entailment.configuration.section import dotted
         from entailment.workspace import workspace
         from pipelines.runner import run_tuning
-        from summaries.runs import tuning_summary
+        from summaries.results import tuning_summary
 
         target = (output or workspace().home / "tuned.yaml").expanduser().resolve()
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from entailment.inputs import kind
+from entailment.inputs import kind_named
 from entailment.model.features import SplitFeatures
-from entailment.model.head import kind_of, modalities
+from entailment.model.head import kind_of, kinds_among
 from entailment.statistics.metrics import confusion_counts, interval, resampled_counts, scores
 from entailment.statistics.paired_bootstrap import paired_bootstrap
 from entailment.task import KINDS
@@ -41,7 +41,7 @@ def absences(inputs: Iterable[str]) -> dict[str, list[str]]:
     A whole kind of input, `texts_missing`, or one side of a kind that a row may lack, `image_1_missing`.
     """
     names = list(inputs)
-    kinds = [kind(name) for name in KINDS if name in modalities(names)]
+    kinds = [kind_named(name) for name in KINDS if name in kinds_among(names)]
     hidden = {f"{one.plural}_missing": [n for n in names if kind_of(n) == one.name] for one in kinds}
     sides = [side for one in kinds if one.optional for side in one.columns]
     hidden |= {f"{side}_missing": [n for n in names if n in (side, f"{side}_present")] for side in sides}

@@ -10,10 +10,10 @@ from entailment.task import KINDS, PAIR_COLUMNS, columns_of
 
 
 @cache
-def kind(name: str) -> Kind:
+def kind_named(name: str) -> Kind:
     """The kind of input in the file of that name, one of KINDS.
 
-    >>> kind("text").columns
+    >>> kind_named("text").columns
     ('text_1', 'text_2')
     """
     found = kind_in(importlib.import_module(f"{__name__}.{name}"))
@@ -24,4 +24,4 @@ def kind(name: str) -> Kind:
 
 def column_rules() -> dict[str, ColumnRule]:
     """What a table's columns must hold, by kind of input; of texts and images `read_pairs` knows it."""
-    return {name: kind(name).rule for name in KINDS if not set(columns_of(name)) <= set(PAIR_COLUMNS)}
+    return {name: kind_named(name).rule for name in KINDS if not set(columns_of(name)) <= set(PAIR_COLUMNS)}

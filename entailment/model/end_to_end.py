@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from entailment.configuration.model import ModelConfiguration
 from entailment.encoders.trainable import TrainableEncoder
-from entailment.inputs import kind
+from entailment.inputs import kind_named
 from entailment.model.adam import Adam
 from entailment.model.feature_index import FeatureIndex, IndexedFeatures
 from entailment.model.features import Featurizer, SplitFeatures, configured_featurizer
@@ -97,7 +97,7 @@ class _Network:
     def __init__(self, config: ModelConfiguration, place: Workplace) -> None:
         self._records, self._batch_size, self._seed = place.records, config.training.batch_size, config.seed
         self._channels = {
-            name: kind(name).trained_channel(config, place.encoders)
+            name: kind_named(name).trained_channel(config, place.encoders)
             for name in config.encoders.trained(config.inputs)
             if name in kinds_in(read_manifest(place.records))
         }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from entailment.configuration.inputs import InputsConfiguration
 from entailment.encoders.feature_store import FeatureStore, StoredFeatures, Usage
-from entailment.inputs import kind
+from entailment.inputs import kind_named
 from entailment.inputs.kind import Channel
 from entailment.records.index import RecordsIndex, content_key, read_index
 from entailment.records.reading import Row, read_rows
@@ -230,7 +230,7 @@ def configured_featurizer(config: InputsConfiguration, folder: Path, store: Path
     They are found or built in `folder`; what they give is kept below `store`.
     """
     frozen = [name for name in kinds_of(config.inputs) if name not in config.encoders.trained(config.inputs)]
-    channels = [kind(name).channel(config, folder) for name in frozen]
+    channels = [kind_named(name).channel(config, folder) for name in frozen]
     return Featurizer(channels, store=store, progress=True)
 
 
@@ -242,7 +242,7 @@ def _index_of(rows: Sequence[Row]) -> RecordsIndex:
     keys = {
         name: np.array(
             [
-                [content_key(data) if (data := kind(name).data(v)) else b"" for v in row.values[name]]
+                [content_key(data) if (data := kind_named(name).data(v)) else b"" for v in row.values[name]]
                 for row in rows
             ],
             "S16",

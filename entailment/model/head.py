@@ -40,7 +40,7 @@ def build_head(widths: Mapping[str, int], config: Head, classes: int) -> "keras.
     inputs = {name: keras.Input((width,), name=name) for name, width in widths.items()}
     seen = _after_modality_dropout(inputs, config)
     branches = []
-    for modality in modalities(widths):
+    for modality in kinds_among(widths):
         names = [name for name in (modality, *columns_of(modality)) if name in widths]
         joined = _join([seen[n] for n in names], [seen[f"{n}_present"] for n in names], modality, config)
         branches.append(_project(joined, modality, config))
@@ -63,7 +63,7 @@ def kind_of(name: str) -> str:
     return name.partition("_")[0]
 
 
-def modalities(names: Iterable[str]) -> list[str]:
+def kinds_among(names: Iterable[str]) -> list[str]:
     """The kinds of input among the head's inputs, in the order of their branches."""
     return sorted(set(map(kind_of, names)))
 
@@ -73,7 +73,7 @@ def _after_modality_dropout(
 ) -> "dict[str, keras.KerasTensor]":
     from entailment.model.layers import ModalityDropout
 
-    names = [[name for name in inputs if kind_of(name) == modality] for modality in modalities(inputs)]
+    names = [[name for name in inputs if kind_of(name) == modality] for modality in kinds_among(inputs)]
     if not config.modality_dropout or len(names) < 2:
         return inputs
     layer = ModalityDropout(config.modality_dropout, name="modality_dropout")

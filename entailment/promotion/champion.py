@@ -12,7 +12,7 @@ from entailment.data.images import read_header
 from entailment.data.pairs import pair_hashes
 from entailment.errors import ImageError
 from entailment.evaluation.slices import SLICES, evaluated_pairs
-from entailment.inputs import kind
+from entailment.inputs import kind_named
 from entailment.model.features import SplitFeatures
 from entailment.promotion.drift import DriftReport, PairRows, drift_report
 from entailment.promotion.gate import Evidence
@@ -215,7 +215,7 @@ def _raw(pairs: "pd.DataFrame") -> "pd.DataFrame":
     """Texts, image bytes and what further columns hold, as the registered model takes them."""
     import pandas as pd
 
-    kinds = [one for name in KINDS if (one := kind(name)).is_in(pairs)]
+    kinds = [one for name in KINDS if (one := kind_named(name)).is_in(pairs)]
     return pd.DataFrame(
         {column: one.raw(pairs, side) for one in kinds for side, column in enumerate(one.columns)}
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from entailment.errors import DataError
-from entailment.inputs import kind
+from entailment.inputs import kind_named
 from entailment.records.manifest import (
     AGAIN,
     MANIFEST,
@@ -139,7 +139,7 @@ def _value_readers(manifest: dict[str, Any], kinds: Sequence[str]) -> dict[str, 
     """By kind of input what makes a value of the bytes that the examples hold."""
     import tensorflow as tf
 
-    readers: dict[str, Callable[[bytes], Any]] = {name: kind(name).value for name in kinds}
+    readers: dict[str, Callable[[bytes], Any]] = {name: kind_named(name).value for name in kinds}
     if manifest["format"] < RAW_PIXELS:
         readers["image"] = lambda data: tf.io.decode_png(data, channels=3).numpy() if data else None
     return readers

@@ -12,7 +12,7 @@ from entailment.data.pairs import content_hash
 from entailment.data.split import SPLIT_COLUMN
 from entailment.errors import DataError, ImageError
 from entailment.files import check_room, write_json, written_aside
-from entailment.inputs import kind
+from entailment.inputs import kind_named
 from entailment.inputs.kind import Fault
 from entailment.progress import progress_bar
 from entailment.records.index import NO_KEY, IndexWriter, content_key
@@ -101,7 +101,7 @@ def records_key(frame: "pd.DataFrame", config: InputsConfiguration, code: str) -
         chunk = frame.iloc[start : start + _CHUNK]
         for name in _kinds(frame, config):
             for side in range(len(SIDES)):
-                for value in kind(name).raw(chunk, side):
+                for value in kind_named(name).raw(chunk, side):
                     digest.update(content_key(value if isinstance(value, bytes) else str(value).encode()))
     return digest.hexdigest()
 
@@ -109,13 +109,13 @@ def records_key(frame: "pd.DataFrame", config: InputsConfiguration, code: str) -
 def _bytes_needed(frame: "pd.DataFrame", config: InputsConfiguration, kinds: Sequence[str]) -> int:
     """What all rows take, about: what rows here and there of the table do, times how many there are."""
     rows = frame.iloc[:: max(1, len(frame) // _MEASURED)]
-    stored = (kind(name).stored(rows, side, config)[0] for name in kinds for side in range(2))
+    stored = (kind_named(name).stored(rows, side, config)[0] for name in kinds for side in range(2))
     return sum(len(data) for side in stored for data in side) * len(frame) // len(rows) + _ROW * len(frame)
 
 
 def _kinds(frame: "pd.DataFrame", config: InputsConfiguration) -> list[str]:
     """The kinds of input that the rows have and the model sees; texts always, because samples show them."""
-    there = [name for name in KINDS if kind(name).is_in(frame)]
+    there = [name for name in KINDS if kind_named(name).is_in(frame)]
     seen = set(there) & set(kinds_of(config.inputs))
     if not seen:
         lacking = " and ".join(columns_of(config.inputs))
@@ -166,7 +166,7 @@ def _examples(
     faulty = set[int]()
     for name in manifest["kinds"]:
         for side, column in enumerate(columns_of(name)):
-            inputs[column], faults = kind(name).stored(chunk, side, config)
+            inputs[column], faults = kind_named(name).stored(chunk, side, config)
             for row, fault in enumerate(faults):
                 if fault:
                     _report(name, fault, config, manifest["unreadable"])

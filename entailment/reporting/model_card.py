@@ -14,7 +14,7 @@ from entailment.configuration.evaluation import Evaluation
 from entailment.configuration.model import ModelConfiguration
 from entailment.configuration.section import dotted
 from entailment.files import read_json
-from entailment.inputs import kind
+from entailment.inputs import kind_named
 from entailment.reporting.evaluation_page import missing_markdown, slices_markdown
 from entailment.reporting.markdown import markdown_table
 from entailment.task import LABELS, SPLITS, kinds_of
@@ -251,8 +251,8 @@ def _limits(
     if any(split_report["shared"].values()):
         limits.insert(0, "Test rows share ids or texts with training rows: the figures are too good.")
     seen = kinds_of(configuration["inputs"])
-    limits += filter(None, (kind(name).limit(configuration) for name in seen))
-    if hidden := [kind(name).plural for name in ("text", "image") if name not in seen]:
+    limits += filter(None, (kind_named(name).limit(configuration) for name in seen))
+    if hidden := [kind_named(name).plural for name in ("text", "image") if name not in seen]:
         limits.append(f"It does not see {' or '.join(hidden)}.")
     lacking = [row for row in report["missing_modalities"] if row["difference"] is not None]
     if lacking:

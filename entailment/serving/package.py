@@ -21,9 +21,9 @@ from entailment.configuration.model import ModelConfiguration
 from entailment.encoders.handles import resolve_handle
 from entailment.errors import DataError
 from entailment.files import bytes_of_folder, check_format, check_room, read_json, write_json, written_aside
-from entailment.inputs import kind
+from entailment.inputs import kind_named
 from entailment.model.end_to_end import tuned_featurizer
-from entailment.model.head import modalities
+from entailment.model.head import kinds_among
 from entailment.model.training import TrainedHead
 from entailment.serving.reader import SETTINGS, Encode
 from entailment.task import KINDS, LABELS, columns_of, probability_columns
@@ -57,9 +57,9 @@ def write_package(folder: Path, head: TrainedHead, configuration: ModelConfigura
     """
     handles = head.tuned(configuration.encoders).handles(configuration.inputs)
     featurizer = tuned_featurizer(head, configuration, encoders, None)
-    seen = modalities(tensor.name for tensor in head.model.inputs)
+    seen = kinds_among(tensor.name for tensor in head.model.inputs)
     # Texts and images are columns of every table, whatever a model sees of it.
-    taken = [kind(name) for name in KINDS if name in (*seen, "text", "image")]
+    taken = [kind_named(name) for name in KINDS if name in (*seen, "text", "image")]
     modules = {name: resolve_handle(handle, encoders) for name, handle in handles.items()}
     check_room(
         folder.parent, 2 * sum(map(bytes_of_folder, modules.values())), "The files of the registered model"
@@ -101,8 +101,8 @@ def read_settings(folder: Path) -> dict[str, Any]:
 def _nested(flat: dict[str, Any]) -> dict[str, Any]:
     text = {name: flat[name] for name in ("max_text_bytes", "sequence_length", "pair")}
     kinds = {"text": text | {"output": flat["text_output"]}, "image": flat["decoding"]}
-    columns = [[name, kind(one).served_type] for one in kinds for name in columns_of(one)]
-    seen = modalities(flat["widths"])
+    columns = [[name, kind_named(one).served_type] for one in kinds for name in columns_of(one)]
+    seen = kinds_among(flat["widths"])
     return flat | {
         "columns": columns,
         "kinds": [[name, told] for name, told in kinds.items() if name in seen],

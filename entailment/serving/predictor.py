@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from entailment.configuration.inputs import InputsConfiguration
 from entailment.encoders.feature_store import Usage
-from entailment.inputs import kind
+from entailment.inputs import kind_named
 from entailment.model.features import Featurizer
 from entailment.records.reading import Row
 from entailment.serving.package import open_package, read_settings
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Predictor:
-    """A packed model of any format, loaded."""
+    """A packed model of any format, for the gate and drift. Requests are answered by `reader.Reader`."""
 
     def __init__(self, folder: Path, store: Path | None = None) -> None:
         """Loads what `write_package` wrote.
@@ -74,7 +74,7 @@ def _featurizer(folder: Path, store: Path) -> Featurizer | None:
     if "image" in told:
         nested["images"] = {"size": told["image"]["size"]}
     config = InputsConfiguration.model_validate(nested)
-    featurizer = Featurizer([kind(name).channel(config, folder) for name in told], store=store)
+    featurizer = Featurizer([kind_named(name).channel(config, folder) for name in told], store=store)
     # A kind without a module is computed by its file: another key says that the file is another one today.
     own = [name for name in told if name not in sections]
     return featurizer if all(featurizer.store_keys[n] == settings["store_keys"][n] for n in own) else None

@@ -27,7 +27,7 @@ _ROUNDING: Final = 1e-9
 def compared_figures(labels: Sequence[str]) -> list[str]:
     """What has a mean and, under its name with `_std`, a deviation over the seeds: figures that `scores` gives.
 
-    `summaries/runs.py` prints them by their place here, `reporting/comparison_page.py` draws the table of the note.
+    `summaries/results.py` prints them by their place here, so does `reporting/comparison_page.py`.
     """
     return ["accuracy", "macro_f1", "balanced_accuracy", *(f"f1_{in_snake_case(label)}" for label in labels)]
 

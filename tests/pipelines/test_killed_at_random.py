@@ -1,4 +1,4 @@
-"""Runs that are killed at random moments: the same command again gives what an undisturbed one gives, nothing is left.
+"""Runs that are killed at random moments: the same command again gives what an undisturbed one gives.
 
 ENTAILMENT_KILLS says how many (4).
 """

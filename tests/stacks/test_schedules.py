@@ -8,7 +8,7 @@ import pytest
 
 from entailment.errors import ScheduleError
 from stacks import schedules, step_entrypoint
-from summaries.runs import schedules_table
+from summaries.results import schedules_table
 
 SCHEDULE = SimpleNamespace(name="home:often", cron_expression="0 0 1 1 *", pipeline_id=None)
 NEW_YEAR = f"{datetime.now(UTC).year + 1}-01-01T00:00:00+00:00"

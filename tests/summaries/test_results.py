@@ -6,7 +6,7 @@ import pytest
 
 from entailment.encoders.feature_store import Usage
 from entailment.task import LABELS
-from summaries.runs import comparison_summary, cross_validation_summary, schedules_table, training_summary
+from summaries.results import comparison_summary, cross_validation_summary, schedules_table, training_summary
 
 
 def test_a_failed_variant_and_fold_say_why_beside_the_others():
