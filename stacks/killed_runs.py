@@ -26,15 +26,16 @@ def end_killed_runs() -> None:
     client = Client()
     stack = client.active_stack_model.id
     going = list(depaginate(client.list_pipeline_runs, stack_id=stack, in_progress=True, hydrate=True))
-    killed = [run for run in going if _was_killed(run)]
-    for run in killed:
+    dead = [run for run in going if _was_killed(run)]
+    for run in dead:
         publish_failed_pipeline_run(run.id)
-    alive = {run.name for run in going} - {run.name for run in killed}
+    killed = {run.name for run in dead}
+    alive = {run.name for run in going} - killed
 
     def has_ended_there(name: str) -> bool:
         return name not in alive and client.list_pipeline_runs(name=name, size=1).total > 0
 
-    close_killed_runs(has_ended_there)
+    close_killed_runs(killed, has_ended_there)
 
 
 def _was_killed(run: Any) -> bool:
