@@ -63,7 +63,7 @@ def look(
 def check_for_new_data(config: ModelConfiguration, datasets: Path) -> None:
     """Raises NothingNewError when the champion or a retraining's version was trained on just what there is now."""
     content = current_content(
-        config.dataset, config.tweets, config.ingest, config.task, datasets, column_rules()
+        config.dataset, config.tweets, config.ingest, config.task, datasets, config.inputs, column_rules()
     )
     if version := version_trained_on(config.task.name, content):
         raise NothingNewError(

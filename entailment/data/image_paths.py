@@ -90,10 +90,10 @@ def resolve_image_paths(
     `decode_images`.
 
     Raises:
-        DataError: an id is not fit for a file name: it would leave the folder.
+        DataError: there is a folder, and an id is not fit for a file name: it would leave it.
         ImageError: the folder cannot be listed; "error" and an image is not ok; "drop" and no row is left.
     """
-    for column in ID:
+    for column in ID if folder else ():
         _refuse_unsafe_ids(pairs, column)
     limits = (max_pixels, max_decoded_bytes)
     resolved = pairs.assign(**(_image_columns(pairs, folder, limits) if folder else _NO_IMAGES))

@@ -63,7 +63,7 @@ def locate(dataset: Dataset, tweets: Tweets, folder: Path, *, with_images: bool 
         )
     images = Path(dataset.images).expanduser().resolve() if dataset.images else None
     if images and with_images and not images.is_dir():
-        raise DataError(f"There is no folder {images}. --images must be the folder of the <id>.<ext> files.")
+        raise no_folder_of_images(images)
     return Source(csv.name, csv, images, generated=False)
 
 
@@ -73,11 +73,21 @@ def current_content(
     ingest: Ingest,
     task: Task,
     folder: Path,
+    inputs: str,
     further: Mapping[str, ColumnRule],
 ) -> str:
     """What `content_hash` gives for the pairs that the data set holds now. Raises as `locate` and `read_pairs` do."""
+    limit = ingest.max_text_bytes
     source = locate(dataset, tweets, folder, with_images=False)
-    return content_hash(read_pairs(source.csv, task, max_text_bytes=ingest.max_text_bytes, further=further))
+    return content_hash(read_pairs(source.csv, task, max_text_bytes=limit, inputs=inputs, further=further))
+
+
+def no_folder_of_images(images: Path) -> DataError:
+    """What is wrong with `images`, which is no folder."""
+    found = f"{images} is a file, no folder" if images.exists() else f"There is no folder {images}"
+    return DataError(
+        f"{found}. --images must be the folder of the <id>.<ext> files; unpack an archive of them."
+    )
 
 
 def is_path(source: str, folder: Path) -> bool:
