@@ -16,6 +16,12 @@ TEXT: Final = ("text_1", "text_2")
 IMAGE_URL: Final = ("image_1", "image_2")
 LABEL: Final = "label"
 
+BLANK: Final = (
+    "[\\s\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u2800"
+    "\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb]*"
+)
+"""A text in which nothing is to be seen: white space, control characters, and characters without width or ink."""
+
 PAIR_COLUMNS: Final = ("id_1", "text_1", "image_1", "id_2", "text_2", "image_2", "label")
 """Columns of a file of pairs, in the order of the original data set."""
 

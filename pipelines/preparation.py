@@ -80,7 +80,7 @@ def prepare(
     model, labels = config.of_model(), list(config.task.labels)
     missing = config.images.missing if "image" in kinds_of(config.inputs) else "mask"
     found, images, encoders, champion = look(model, only_new)
-    pairs, source = ingest(found, config.ingest, config.task.of_rows())
+    pairs, source = ingest(found, config.ingest, config.task.of_rows(), config.inputs)
     resolved, image_report = resolve_image_paths(
         pairs,
         source,

@@ -8,7 +8,7 @@ import pandas as pd
 from zenml import step
 
 from entailment.configuration.dataset import Ingest
-from entailment.configuration.task import Task
+from entailment.configuration.task import Inputs, Task
 from entailment.data.pairs import read_pairs, rows_hash
 from entailment.errors import DataError
 from entailment.files import sha256_of_file
@@ -29,11 +29,12 @@ def code() -> str:
     cache_policy=cached_by(code),
 )
 def ingest(
-    found: dict[str, Any], config: Ingest, task: Task
+    found: dict[str, Any], config: Ingest, task: Task, inputs: Inputs
 ) -> tuple[Annotated[pd.DataFrame, "pairs"], Annotated[dict[str, Any], "source"]]:
     """Reads the data set that `look` found."""
     file = Path(found["csv"])
-    pairs = read_pairs(file, task, max_text_bytes=config.max_text_bytes, further=found["further"])
+    limit = config.max_text_bytes
+    pairs = read_pairs(file, task, max_text_bytes=limit, inputs=inputs, further=found["further"])
     if sha256_of_file(file) != found["sha256"]:
         raise DataError(f"{file} was changed while the run was going. Run again.")
     digest = rows_hash(pairs)

@@ -20,6 +20,7 @@ from entailment.data.image_paths import (
     OK,
     UNREADABLE,
     ImageProblem,
+    check_folder,
     image_problems,
     resolve_image_paths,
 )
@@ -119,8 +120,8 @@ def add_pairs(
     pairs = read_pairs(file, task, max_text_bytes=max_text_bytes, further=further)
     if sha256_of_file(file) != digest:
         raise DataError(f"{file} changed while it was read. Nothing was added: run the command again.")
-    if images and not images.is_dir():
-        raise DataError(f"There is no folder {images}. --images must be the folder of the <id>.<ext> files.")
+    if images:
+        check_folder(images)
     limits = {"max_pixels": max_pixels, "max_decoded_bytes": max_decoded_bytes}
     resolved, report = resolve_image_paths(pairs, images, missing="mask", **limits)
     given = _Given(

@@ -8,10 +8,11 @@ import zlib
 from pathlib import Path, PurePosixPath
 from typing import Final, Self
 
+from entailment.data.image_paths import EXTENSIONS
 from entailment.errors import DownloadError
 from entailment.files import written_aside
 
-_EXTENSIONS: Final = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp")
+_ENDINGS: Final = tuple(f".{extension}" for extension in EXTENSIONS)
 _LONGEST_HEADER: Final = 1 << 16
 _LONGEST_NAME: Final = 200
 _TAR_OVERHEAD: Final = 4096  # bytes of headers and padding for each file that the bound on the stream allows
@@ -62,7 +63,7 @@ def _extract(archive: Path, aside: Path, max_bytes: int, max_files: int) -> int:
                 raise _over(archive, f"{max_files} entries or {max_bytes} bytes")
             _refuse_unsafe(archive, member)
             name = PurePosixPath(member.name).name
-            if member.isreg() and not name.startswith(".") and name.lower().endswith(_EXTENSIONS):
+            if member.isreg() and not name.startswith(".") and name.lower().endswith(_ENDINGS):
                 _write(archive, members, member, aside / name)
                 images += 1
         while stream.read(1 << 16):  # to the end, where gzip keeps its checksum

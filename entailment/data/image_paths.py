@@ -30,7 +30,8 @@ _REPORTED: Final = 20
 _NAMED_IN_ERROR: Final = 5
 _PROBES_AT_ONCE: Final = 8
 _DECODED_AT_ONCE: Final = 64
-_KNOWN_EXTENSIONS: Final = ("jpg", "jpeg", "png", "gif", "bmp", "webp", "tif", "tiff", "avif")
+EXTENSIONS: Final = ("jpg", "jpeg", "png", "gif", "bmp", "webp", "tif", "tiff", "avif")
+"""Of files that may be images; what they are their content says."""
 
 
 @dataclass(frozen=True)
@@ -91,11 +92,9 @@ def resolve_image_paths(
     removes it, "error" stops. Both limits are those of `decode_images`.
 
     Raises:
-        DataError: an id, or a name in IMAGE_FILE, is not fit for a file name: it would leave the folder.
+        DataError: there is a folder, and an id, or a name in IMAGE_FILE, is not fit for a file in it.
         ImageError: the folder cannot be listed; "error" and an image is not ok; "drop" and no row is left.
     """
-    for column in ID:
-        _refuse_unsafe(pairs, column)
     limits = (max_pixels, max_decoded_bytes)
     resolved = pairs.assign(**(_image_columns(pairs, folder, limits) if folder else _NO_IMAGES))
     problems = tuple(islice(image_problems(resolved), _REPORTED))
@@ -105,6 +104,15 @@ def resolve_image_paths(
     if missing == "drop":
         resolved = _without_faulty_rows(resolved, problems)
     return resolved, ImageReport(len(pairs), len(pairs) - len(resolved), counts, problems)
+
+
+def check_folder(images: Path) -> None:
+    """Raises DataError where `--images` is no folder."""
+    if not images.is_dir():
+        found = f"{images} is a file, no folder" if images.exists() else f"There is no folder {images}"
+        raise DataError(
+            f"{found}. --images must be the folder of the <id>.<ext> files; unpack an archive of them."
+        )
 
 
 def folder_fingerprint(folder: Path | None) -> str:
@@ -155,6 +163,8 @@ def file_finder(pairs: "pd.DataFrame", folder: Path) -> Callable[[str, object], 
     Raises as `resolve_image_paths`.
     """
     if not set(IMAGE_FILE) <= set(pairs.columns):
+        for column in ID:
+            _refuse_unsafe(pairs, column)
         return _Listing(_files_in(folder)).find
     stored: dict[str, str] = {}
     for side in range(len(SIDES)):
@@ -203,7 +213,7 @@ def _unlikeliness(name: str, image_id: str, wanted: str) -> tuple[bool, bool, bo
     extension = name[len(image_id) + 1 :]
     lower, wanted_lower = extension.lower(), wanted.lower()
     same = lower.replace("jpeg", "jpg") == wanted_lower.replace("jpeg", "jpg")
-    return extension != wanted, lower != wanted_lower, not same, lower not in _KNOWN_EXTENSIONS, name
+    return extension != wanted, lower != wanted_lower, not same, lower not in EXTENSIONS, name
 
 
 def url_extension(url: object) -> str:

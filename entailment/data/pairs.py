@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import logging
+import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,14 +12,18 @@ from typing import TYPE_CHECKING
 from entailment.configuration.task import Task
 from entailment.errors import DataError
 from entailment.task import (
+    BLANK,
     ID,
     IMAGE_FILE,
     IMAGE_SHA256,
+    IMAGE_URL,
     LABEL,
     LABEL_INDEX_COLUMN,
+    MULTIMODAL,
     PAIR_COLUMNS,
     TEXT,
     columns_of,
+    kinds_of,
 )
 
 if TYPE_CHECKING:
@@ -26,8 +31,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _SHOWN = 5
-_BLANK = r"[\s\x00\u200b-\u200f\u2060\ufeff]*"
-"""Nothing to be seen: white space, NUL, and characters without width."""
 _ROUNDED = r"\d+(?:[.,]\d*)?[eE]\+\d+|\d+[.,]\d*[eE]\d+|\d+[.,]0+"
 """A number that went through a float: 1.33E+18, 1,33E+18, 1330800194863190016.0."""
 _ROWS_AT_ONCE = 2**16
@@ -43,6 +46,7 @@ def read_pairs(
     *,
     max_text_bytes: int,
     labelled: bool = True,
+    inputs: str = MULTIMODAL,
     further: Mapping[str, ColumnRule] | None = None,
 ) -> "pd.DataFrame":
     """Reads a CSV file of pairs and validates every row.
@@ -53,6 +57,8 @@ def read_pairs(
         task: the labels, and what else a table may call them.
         max_text_bytes: the longest text a row may hold, in UTF-8 bytes.
         labelled: whether the label column must be there; without it texts may be empty too.
+        inputs: one of INPUTS, what a model is to see: texts and images that it does not are not judged, and their
+            columns may be absent (they are empty then).
         further: kinds of input beside text and image, each with the rule of its two columns; both or none are there.
 
     Returns:
@@ -66,8 +72,10 @@ def read_pairs(
     """
     import pandas as pd
 
-    needed = PAIR_COLUMNS if labelled else PAIR_COLUMNS[:-1]
-    header = _check_header(file, needed)
+    unseen = {name for name in (*TEXT, *IMAGE_URL) if name.partition("_")[0] not in kinds_of(inputs)}
+    table = PAIR_COLUMNS if labelled else PAIR_COLUMNS[:-1]
+    header = _check_header(file, tuple(name for name in table if name not in unseen))
+    _check_fields(file, len(header))
     rules = _further_columns(file, header, further or {})
     try:
         with warnings.catch_warnings(action="error", category=pd.errors.ParserWarning):
@@ -76,20 +84,18 @@ def read_pairs(
                 file, dtype="str", keep_default_na=False, encoding="utf-8-sig", index_col=False
             )
     except UnicodeDecodeError as error:
-        raise DataError(
-            f"{file} is not UTF-8 ({error.reason} at byte {error.start}). Save it as UTF-8."
-        ) from None
+        raise _not_utf8(file, error) from None
     except (pd.errors.ParserError, pd.errors.ParserWarning, ValueError) as error:
         raise DataError(f"{file} is not a CSV file that can be read: {error}.") from None
     if frame.empty:
         raise DataError(f"{file} has a header but no rows. Expected at least one pair.")
-    known = [name for name in PAIR_COLUMNS if name in frame.columns and (labelled or name != LABEL)]
+    for name in unseen - set(frame.columns):
+        frame[name] = pd.array([""] * len(frame), dtype="str")
     stored = [*IMAGE_FILE, *IMAGE_SHA256]
-    frame = frame[[*known, *rules, *(stored if set(stored) <= set(frame.columns) else ())]]
-    frame = frame.fillna("")
+    frame = frame[[*table, *rules, *(stored if set(stored) <= set(frame.columns) else ())]].fillna("")
     if labelled and task.label_map:
         frame[LABEL] = frame[LABEL].replace(task.label_map).astype("str")
-    _check_rows(file, frame, _rules(frame, task, max_text_bytes, labelled, rules))
+    _check_rows(file, frame, _rules(frame.drop(columns=list(unseen)), task, max_text_bytes, labelled, rules))
     if labelled:
         positions = {label: index for index, label in enumerate(task.labels)}
         frame[LABEL_INDEX_COLUMN] = frame[LABEL].map(positions).astype("int64")
@@ -153,9 +159,7 @@ def _check_header(file: Path, needed: tuple[str, ...]) -> list[str]:
     except IsADirectoryError:
         raise DataError(f"{file} is a folder. Expected a CSV file.") from None
     except UnicodeDecodeError as error:
-        raise DataError(
-            f"{file} is not UTF-8 ({error.reason} at byte {error.start}). Save it as UTF-8."
-        ) from None
+        raise _not_utf8(file, error) from None
     except (OSError, csv.Error) as error:
         raise DataError(f"{file} cannot be read: {error}.") from None
     if not header:
@@ -165,6 +169,32 @@ def _check_header(file: Path, needed: tuple[str, ...]) -> list[str]:
     if doubled := sorted({name for name in needed if header.count(name) > 1}):
         raise DataError(f"{file} has the column(s) {', '.join(doubled)} more than once. Keep one of each.")
     return header
+
+
+def _check_fields(file: Path, columns: int) -> None:
+    """Raises DataError where a row has more fields than the header, or its quotation marks do not fit."""
+    row, limit = 0, csv.field_size_limit(sys.maxsize)
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as handle:
+            for row, fields in enumerate(filter(None, csv.reader(handle, strict=True))):
+                if len(fields) > columns:
+                    raise DataError(
+                        f"{file}, row {row}, has {len(fields)} fields, but there are {columns} columns. Put a text"
+                        " that holds a comma in quotation marks, or take out what is too much."
+                    )
+    except csv.Error as error:
+        raise DataError(
+            f"{file}, row {row + 1}, is no CSV that can be read: {error}. A text in quotation marks ends with one;"
+            ' inside it each is doubled (""), not written \\".'
+        ) from None
+    except UnicodeDecodeError as error:
+        raise _not_utf8(file, error) from None
+    finally:
+        csv.field_size_limit(limit)
+
+
+def _not_utf8(file: Path, error: UnicodeDecodeError) -> DataError:
+    return DataError(f"{file} is not UTF-8 ({error.reason} at byte {error.start}). Save it as UTF-8.")
 
 
 def _further_columns(
@@ -205,7 +235,7 @@ def _rules(
     for name in frame.columns.astype("str"):
         column = frame[name]
         if name in ID or (name in TEXT and labelled):
-            yield name, "must not be empty", column.str.fullmatch(_BLANK)
+            yield name, "must not be empty", column.str.fullmatch(BLANK)
         if name in ID:
             rounded = column.str.fullmatch(_ROUNDED)
             cure = "must be the whole number: a spreadsheet made this of it; export the column as text"

@@ -8,6 +8,7 @@ from typing import Final
 from entailment.configuration.dataset import Dataset, Ingest, Tweets
 from entailment.configuration.task import Task
 from entailment.data.image_hashes import images_hash
+from entailment.data.image_paths import check_folder
 from entailment.data.pairs import ColumnRule, read_pairs, rows_hash
 from entailment.data.versions import dataset_names, find_version
 from entailment.errors import ConfigurationError, DataError
@@ -63,8 +64,8 @@ def locate(dataset: Dataset, tweets: Tweets, folder: Path, *, with_images: bool 
             " a CSV file."
         )
     images = Path(dataset.images).expanduser().resolve() if dataset.images else None
-    if images and with_images and not images.is_dir():
-        raise DataError(f"There is no folder {images}. --images must be the folder of the <id>.<ext> files.")
+    if images and with_images:
+        check_folder(images)
     return Source(csv.name, csv, images, generated=False)
 
 
@@ -74,6 +75,7 @@ def current_content(
     ingest: Ingest,
     task: Task,
     folder: Path,
+    inputs: str,
     further: Mapping[str, ColumnRule],
     remembered: Path | None,
 ) -> tuple[str, str]:
@@ -82,8 +84,9 @@ def current_content(
     The latter is "" where there are none, and without `remembered`: then images do not matter. Raises as `locate`,
     `read_pairs` and `images_hash` do.
     """
+    limit = ingest.max_text_bytes
     source = locate(dataset, tweets, folder, with_images=remembered is not None)
-    pairs = read_pairs(source.csv, task, max_text_bytes=ingest.max_text_bytes, further=further)
+    pairs = read_pairs(source.csv, task, max_text_bytes=limit, inputs=inputs, further=further)
     images = images_hash(pairs, source.images, remembered) if source.images and remembered else ""
     return rows_hash(pairs), images
 

@@ -10,6 +10,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Number
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -83,10 +84,6 @@ class Served:
     def values(self, raw: Sequence[Any]) -> tuple[list[Any], list[str]]:
         """What `encode` takes of each raw value (None: absent), and what is wrong with it, "" if nothing."""
         raise NotImplementedError
-
-    def says(self, value: Any) -> bool:
-        """Whether a value gives something to judge by; one that is absent does not."""
-        return value is not None
 
     def load(self) -> "Callable[[list[Any]], np.ndarray]":
         """What encodes n values, or pairs of them, as float32 [n, width]."""
@@ -164,7 +161,27 @@ class Kind:
 
     def channel(self, config: "InputsConfiguration", folder: Path) -> Channel:
         """How it is encoded; modules are found or built in `folder`."""
-        return Channel(self.name, _OwnFile(self), lambda values, _: self.vectors(values), self.name)
+        return Channel(self.name, _OwnFile(self), lambda values, _: self._finite_vectors(values), self.name)
+
+    def _finite_vectors(self, values: Sequence[Any]) -> "np.ndarray":
+        """What `vectors` gives. Raises DataError that names a value of which it makes no finite numbers."""
+        import numpy as np
+
+        from ..errors import DataError
+
+        try:
+            vectors, reason = self.vectors(values), "a number is not finite"
+            if np.isfinite(vectors).all():
+                return vectors
+        except Exception as error:  # whatever the kind's own code raises
+            reason = str(error)
+        for value in values if len(values) > 1 else ():
+            self._finite_vectors([value])
+        shown = f"{values[0]!s:.40}"
+        raise DataError(
+            f"{self.columns[0]} or {self.columns[1]}: '{shown}' cannot be encoded: {reason}. Correct it in the table,"
+            f" or leave it empty. (The rule in entailment/inputs/{self.name}.py lets it through.)"
+        )
 
     def trained_channel(self, config: "InputsConfiguration", folder: Path) -> TrainedChannel:
         """The same with an encoder that is trained. Raises ConfigurationError where it cannot be."""
@@ -196,11 +213,25 @@ def kind_in(module: ModuleType) -> Kind:
     return found(module.__name__.rpartition(".")[2])
 
 
-def as_text(value: Any) -> str:
-    """A raw value as text: bytes are UTF-8, None is the empty text."""
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    return "" if value is None else str(value)
+def as_text(value: Any) -> tuple[str, str]:
+    """A raw value as a text that UTF-8 can hold, and why it is none. Bytes are UTF-8, None is the empty text.
+
+    >>> as_text(7), as_text([7])
+    (('7', ''), ('', 'must be a text. Received: list'))
+    """
+    if value is None:
+        return "", ""
+    if isinstance(value, bytes | bytearray | memoryview):
+        return bytes(value).decode("utf-8", "replace"), ""
+    if isinstance(value, str):
+        # JSON lets half of a surrogate pair through.
+        return value.encode("utf-8", "replace").decode(), ""
+    if not isinstance(value, Number):
+        return "", f"must be a text. Received: {type(value).__name__}"
+    try:
+        return str(value), ""
+    except ValueError:
+        return "", "must be a text. Received: a number of more digits than can be written"
 
 
 class _OwnFile:
@@ -228,8 +259,11 @@ class _ServedTexts(Served):
         import re
 
         pattern, what = self._kind.rule
-        texts = [as_text(value) or None for value in raw]
-        return texts, ["" if not text or re.fullmatch(pattern, text) else f"must be {what}" for text in texts]
+        texts, faults = zip(*map(as_text, raw), strict=True) if raw else ((), ())
+        against = ["" if not text or re.fullmatch(pattern, text) else f"must be {what}" for text in texts]
+        return [text or None for text in texts], [
+            one or two for one, two in zip(faults, against, strict=True)
+        ]
 
     def load(self) -> "Callable[[list[Any]], np.ndarray]":
         return self._kind.vectors

@@ -1,10 +1,12 @@
 """Texts: strings in table and records, to vectors by an encoder that has a preprocessor or takes strings itself."""
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from ..task import BLANK
 from .kind import Channel, Kind, Served, TrainedChannel, as_text
 
 if TYPE_CHECKING:
@@ -113,13 +115,10 @@ class _TrainedTexts:
 class _ServedTexts(Served):
     def values(self, raw: Sequence[Any]) -> tuple[list[Any], list[str]]:
         limit = self.settings["max_text_bytes"]
-        # JSON lets half of a surrogate pair through, which UTF-8 cannot hold.
-        texts = [as_text(value).encode("utf-8", "replace").decode() for value in raw]
-        faults = [f"longer than {limit} bytes" if len(text.encode()) > limit else "" for text in texts]
-        return [text or None for text in texts], faults
-
-    def says(self, value: Any) -> bool:
-        return bool(value and value.strip())
+        texts, faults = zip(*map(as_text, raw), strict=True) if raw else ((), ())
+        long = [f"longer than {limit} bytes" if len(text.encode()) > limit else "" for text in texts]
+        values = [None if re.fullmatch(BLANK, text) else text for text in texts]
+        return values, [one or two for one, two in zip(faults, long, strict=True)]
 
     def load(self) -> "Callable[[list[Any]], np.ndarray]":
         """Those of about one length together."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 SETTINGS: Final = "package.json"
 ROWS_AT_ONCE: Final = 256
+_NO_ANSWER: Final = "no finite answer: a number in it is too large"
 
 Encode = Callable[[Mapping[str, Sequence[tuple[Any, Any]]]], Any]
 """By kind of input both sides of some rows, None where absent -> float32 inputs of the head, by name."""
@@ -75,9 +76,11 @@ class Reader:
         good = [row for row, error in enumerate(errors) if not error]
         labels = self.settings["labels"]
         probabilities = np.full((len(frame), len(labels)), np.nan, np.float32)
-        if good:
-            inputs = self._encode({name: [pairs[row] for row in good] for name, pairs in values.items()})
-            probabilities[good] = self._head(inputs).numpy()
+        for row, answer in zip(good, self._scored(values, good) if good else (), strict=True):
+            if isinstance(answer, str):
+                errors[row] = answer
+            else:
+                probabilities[row] = answer
         answers: dict[str, Any] = {
             "label": [
                 "" if error else labels[int(row.argmax())]
@@ -86,6 +89,21 @@ class Reader:
         }
         answers |= dict(zip(self.settings["probabilities"], probabilities.T, strict=True))
         return pd.DataFrame(answers | {"error": errors}, index=frame.index)
+
+    def _scored(
+        self, values: Mapping[str, Sequence[tuple[Any, Any]]], rows: Sequence[int]
+    ) -> "list[np.ndarray | str]":
+        """For each row its probabilities, or why there are none; what fails in one costs no other."""
+        import numpy as np
+
+        try:
+            inputs = self._encode({name: [pairs[row] for row in rows] for name, pairs in values.items()})
+            scored = self._head(inputs).numpy()
+        except Exception as error:  # whatever a kind of input raises
+            if len(rows) == 1:
+                return [f"cannot be encoded: {error}"]
+            return [answer for row in rows for answer in self._scored(values, [row])]
+        return [answer if np.isfinite(answer).all() else _NO_ANSWER for answer in scored]
 
     def _values(self, frame: "pd.DataFrame") -> tuple[dict[str, list[tuple[Any, Any]]], list[str]]:
         """By kind of input both sides of each row, and for each row why it cannot be judged, "" if it can."""
@@ -102,7 +120,7 @@ class Reader:
             values[kind] = list(zip(*sides, strict=True))
             # Packed as one input, a side alone is none.
             needed = all if kind in self.settings["widths"] else any
-            said = (needed(map(served.says, pair)) for pair in values[kind])
+            said = (needed(value is not None for value in pair) for pair in values[kind])
             says = [before or now for before, now in zip(says, said, strict=True)]
         names = ", ".join(column for kind in self._kinds for column in columns_of(kind))
         packed = [kind for kind in self._kinds if kind in self.settings["widths"]]

@@ -310,7 +310,8 @@ def test_bad_rows_are_refused_by_number_and_leave_nothing(add, tmp_path):
         add([row(1), row(2, "Maybe")])
     assert dataset_names(tmp_path / "datasets") == []
     with pytest.raises(DataError, match="cannot name an image file"):
-        add([row(1, id_1="../a")])
+        add([row(1, id_1="../a")], tmp_path)
+    assert dataset_names(tmp_path / "datasets") == []
 
 
 def test_a_text_that_a_csv_file_does_not_keep_is_refused(add, tmp_path, monkeypatch):

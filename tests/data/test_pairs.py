@@ -13,6 +13,14 @@ from entailment.task import PAIR_COLUMNS
 ROW = ["1375936088968200205", "one", "https://x/a.jpg", "2", "two", "https://x/b.png", "Implies"]
 
 
+GOOD = '1,"a ""b"", \\",,2,b,,Implies\n'
+"""With doubled quotation marks, a comma, and a backslash at the end of a text."""
+
+
+def table_of(rows):
+    return (",".join(PAIR_COLUMNS) + "\n" + rows).encode()
+
+
 def write(path, rows, header=PAIR_COLUMNS, encoding="utf-8"):
     frame = pd.DataFrame(rows, columns=range(len(header)))
     frame.to_csv(path, index=False, header=list(header), encoding=encoding)
@@ -58,6 +66,7 @@ def test_without_labels_the_column_may_be_absent_and_texts_empty(tmp_path):
         ("id_2", "1330800194863190016.0", "a spreadsheet made this of it"),
         ("text_1", " \t\u200b\ufeff", "row 2, column text_1: must not be empty"),
         ("text_2", "\u2060 ", "row 2, column text_2: must not be empty"),
+        ("text_2", "\u3000\xa0\xad\ufe0f\u3164", "row 2, column text_2: must not be empty"),
         ("text_2", "x" * 5_000_000, "must be at most 1000 bytes (ingest.max_text_bytes)"),
         ("text_2", "é" * 501, "must be at most 1000 bytes"),
     ],
@@ -99,8 +108,12 @@ def test_faults_are_in_the_order_of_the_file_and_the_rest_is_counted(tmp_path):
         (b"id_1,text_1\n1,2\n", "lacks the column(s) image_1"),
         ((",".join(PAIR_COLUMNS) + ",label\n" + "1,2,3,4,5,6,7,8\n").encode(), "label more than once"),
         ((",".join(PAIR_COLUMNS) + "\n1,caf\xe9,,2,b,,Implies\n").encode("latin-1"), "is not UTF-8"),
-        ((",".join(PAIR_COLUMNS) + "\n1,2,3,4,5,6,7,8,9\n").encode(), "not a CSV file that can be read"),
-        ((",".join(PAIR_COLUMNS) + '\n1,"open quote').encode(), "not a CSV file that can be read"),
+        (table_of("1,2,3,4,5,6,7,8,9\n"), "row 1, has 9 fields, but there are 7 columns"),
+        (table_of(GOOD + "\n" + GOOD.strip() + ",\n"), "row 2, has 8 fields, but there are 7 columns"),
+        (table_of('1,"open quote'), "row 1, is no CSV that can be read"),
+        (table_of(GOOD + r'1,"say \"hi\"",,2,b,,Implies'), r'each is doubled (""), not written \"'),
+        (table_of(GOOD + r'1,"\"",,2,"b",,Implies'), "row 2, is no CSV"),
+        (table_of(GOOD + '1,"a" b,,2,b,,Implies'), "row 2, is no CSV"),
         (b"\x00\x01\x02\x03", "lacks the column"),
     ],
 )
@@ -111,6 +124,39 @@ def test_broken_files_are_named(tmp_path, content, expected):
         read(path)
     assert expected in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+def test_quotation_marks_and_long_texts_are_read_as_they_are(tmp_path):
+    path = tmp_path / "p.csv"
+    path.write_bytes(table_of(GOOD + "\n" + GOOD.replace("1,", "3,", 1).replace("a ", "a" * 200_000)))
+    texts = read_pairs(path, Task(), max_text_bytes=10**6)["text_1"].tolist()
+    assert texts == ['a "b", \\', "a" * 200_000 + '"b", \\']
+
+
+@pytest.mark.parametrize(
+    ("inputs", "columns"),
+    [
+        ("image", ["id_1", "image_1", "id_2", "image_2", "label"]),
+        ("text", ["id_1", "text_1", "id_2", "text_2", "label"]),
+    ],
+)
+def test_only_what_a_model_is_to_see_must_be_there(tmp_path, inputs, columns):
+    row = dict(zip(PAIR_COLUMNS, ROW, strict=True))
+    path = write(tmp_path / "p.csv", [[row[name] for name in columns]], columns)
+    frame = read(path, inputs=inputs)
+    assert list(frame.columns) == [*PAIR_COLUMNS, "label_index"]
+    assert frame.iloc[0].to_dict() == {
+        name: row[name] if name in columns else "" for name in PAIR_COLUMNS
+    } | {"label_index": 1}
+    with pytest.raises(DataError, match="lacks the column"):
+        read(path)
+
+
+def test_texts_are_not_judged_where_a_model_sees_none(tmp_path):
+    path = write(tmp_path / "p.csv", [[*ROW[:4], "x" * 2000, *ROW[5:]], [*ROW[:1], " ", *ROW[2:]]])
+    assert read(path, inputs="image")["text_1"].tolist() == ["one", " "]
+    with pytest.raises(DataError, match="2 wrong value"):
+        read(path)
 
 
 def test_an_absent_file_and_a_folder_are_named(tmp_path):

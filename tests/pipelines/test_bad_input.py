@@ -88,6 +88,9 @@ def test_files_and_folders_that_are_not_there(workspace):
     assert done.returncode == 1
     assert "There is no file" in json.loads(done.stdout)["error"]
     refused(workspace.run("--images", "absent"), 1, "There is no folder", "--images")
+    refused(
+        workspace.run("--images", "small.yaml"), 1, "small.yaml is a file, no folder", "unpack an archive"
+    )
 
 
 def test_images_are_needed_and_none_is_there(workspace):
@@ -95,6 +98,17 @@ def test_images_are_needed_and_none_is_there(workspace):
     empty.mkdir()
     refused(workspace.run("--images", "empty"), 1, "--images FOLDER", "--inputs text")
     assert workspace.run("--images", "empty", "--inputs", "text", "--epochs", "1").returncode == 0
+
+
+def test_only_what_the_model_sees_must_be_in_the_table(workspace, pairs):
+    seen = pairs[["id_1", "id_2", "label"]]
+    pictures = seen.assign(image_1="", image_2="")
+    texts = seen.assign(text_1=pairs["text_1"], text_2=pairs["text_2"], id_1="a/" + seen["id_1"])
+    for inputs, table in (("image", pictures), ("text", texts)):
+        table.to_csv(workspace.folder / "seen.csv", index=False)
+        given = ("--dataset", "seen.csv", "--images", "data/images", "--inputs", inputs, "--epochs", "1")
+        done = workspace.run(*given)
+        assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture

@@ -121,6 +121,10 @@ def test_the_registered_model_takes_it_anywhere(trained, workspace, tmp_path):
     rows.loc[0, "numbers_2"] = "many"
     wrong = answered(workspace, rows.head(1), tmp_path)["error"].item()
     assert wrong == "numbers_2: must be three numbers with one blank between"
+    rows.loc[0, "numbers_2"] = f"1 {'9' * 309} 1"
+    beside = answered(workspace, rows.head(3), tmp_path)
+    assert "a number in it is too large" in beside["error"][0] and beside["label"][0] == ""
+    np.testing.assert_allclose(beside[columns][1:], answers[columns][1:3], rtol=0, atol=1e-5)
 
 
 def test_it_can_be_all_that_a_model_sees_and_is_cached_as_others_are(trained, workspace):

@@ -112,8 +112,8 @@ def test_a_faulty_row_costs_only_itself(multimodal):
 
 def test_a_row_without_anything_gets_an_error_and_no_label(multimodal):
     nothing = {
-        "text_1": ["", " ", "one"],
-        "text_2": [None, "\n", ""],
+        "text_1": ["", "\u200b ", "one"],
+        "text_2": [None, "\n\0\ufe0f", ""],
         "image_1": [b""] * 3,
         "image_2": [None] * 3,
     }
@@ -163,6 +163,27 @@ def test_packed_pairs_as_in_the_example(tmp_path, modules, inputs):
     lacking = "both of text_1 and text_2 are needed" if inputs == "text" else ""
     assert (answers["error"].iloc[:2] == "").all() and lacking in answers["error"].iloc[2]
     assert answers[list(PROBABILITY)].notna().all(axis=1).tolist() == [True, True, inputs == "multimodal"]
+
+
+def test_a_text_in_which_nothing_is_to_be_seen_is_absent(multimodal):
+    blank = multimodal.predict(rows(text_1=["\u200b\ufeff", "\0 \xad", "\u3000\n"]))
+    pd.testing.assert_frame_equal(blank, multimodal.predict(rows(text_1=[""] * 3)))
+
+
+class Nameless:
+    def __str__(self):
+        raise RuntimeError("no name")
+
+
+@pytest.mark.parametrize(
+    "odd", [[1], {"a": 1}, (1, 2), np.zeros(3), Nameless(), 10**5000, pd.DataFrame()], ids=type
+)
+def test_what_is_no_text_is_told_so_and_the_other_rows_are_answered(multimodal, odd):
+    frame = rows()
+    frame["text_1"] = pd.Series(["one", odd, 10**40], index=frame.index, dtype=object)
+    answers = multimodal.predict(frame)
+    assert answers["error"].iloc[1].startswith("text_1: must be a text. Received: ")
+    assert answers["error"].iloc[[0, 2]].tolist() == ["", ""]
 
 
 def test_whatever_is_in_one_row_the_others_are_answered(multimodal):
