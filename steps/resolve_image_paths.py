@@ -10,6 +10,7 @@ from zenml import step
 from entailment.configuration.images import MissingImages
 from entailment.configuration.task import Inputs
 from entailment.data.image_paths import resolve_image_paths as resolve
+from entailment.data.image_paths import without_images
 from entailment.errors import ImageError
 from entailment.task import KINDS, MULTIMODAL, PAIR_COLUMNS, columns_of, kinds_of
 from materializers.pairs import PairsMaterializer
@@ -40,9 +41,8 @@ def resolve_image_paths(
     """Adds path, status and reason of each image; `found_images` makes a changed folder run anew."""
     seen = "image" in kinds_of(inputs)
     folder = Path(source["images"]) if source["images"] and seen else None
-    resolved, report = resolve(
-        pairs, folder, missing=missing, max_pixels=max_pixels, max_decoded_bytes=max_decoded_bytes
-    )
+    limits = {"max_pixels": max_pixels, "max_decoded_bytes": max_decoded_bytes}
+    resolved, report = resolve(pairs, folder, missing=missing, **limits) if seen else without_images(pairs)
     if folder:
         for problem in report.problems:
             _LOG.warning("%s", problem)

@@ -90,10 +90,10 @@ def resolve_image_paths(
     `decode_images`.
 
     Raises:
-        DataError: there is a folder, and an id is not fit for a file name: it would leave it.
+        DataError: an id is not fit for a file name: it would leave the folder.
         ImageError: the folder cannot be listed; "error" and an image is not ok; "drop" and no row is left.
     """
-    for column in ID if folder else ():
+    for column in ID:
         _refuse_unsafe_ids(pairs, column)
     limits = (max_pixels, max_decoded_bytes)
     resolved = pairs.assign(**(_image_columns(pairs, folder, limits) if folder else _NO_IMAGES))
@@ -104,6 +104,15 @@ def resolve_image_paths(
     if missing == "drop":
         resolved = _without_faulty_rows(resolved, problems)
     return resolved, ImageReport(len(pairs), len(pairs) - len(resolved), counts, problems)
+
+
+def without_images(pairs: "pd.DataFrame") -> "tuple[pd.DataFrame, ImageReport]":
+    """What `resolve_image_paths` gives without a folder, for a model that sees no images: ids name no files."""
+    resolved = pairs.assign(**_NO_IMAGES)
+    counts = {
+        column: _status_counts(resolved[name]) for column, name in zip(IMAGE_URL, IMAGE_STATUS, strict=True)
+    }
+    return resolved, ImageReport(len(pairs), 0, counts, tuple(islice(_problems(resolved), _REPORTED)))
 
 
 def folder_fingerprint(folder: Path | None) -> str:

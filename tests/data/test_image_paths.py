@@ -19,6 +19,7 @@ from entailment.data.image_paths import (
     folder_fingerprint,
     resolve_image_paths,
     url_extension,
+    without_images,
 )
 from entailment.errors import DataError, ImageError
 from entailment.task import ID, IMAGE_PATH, IMAGE_REASON, IMAGE_STATUS, IMAGE_URL, PAIR_COLUMNS
@@ -132,12 +133,20 @@ def test_no_id_ever_leaves_the_folder(tmp_path_factory, image_id):
 
 
 @pytest.mark.parametrize("bad", ["../a", "/etc/passwd", "a/b", "a\\b", "a\0", "", ".", "..", None])
-def test_an_unsafe_id_is_refused_by_row_and_column_where_there_are_images(tmp_path, bad):
+@pytest.mark.parametrize("folder", [True, False])
+def test_an_unsafe_id_is_refused_by_row_and_column(tmp_path, bad, folder):
     pairs = table(("1", "2"), ("3", "4"))
     pairs.loc[1, "id_2"] = bad
     with pytest.raises(DataError, match="row 2, column id_2"):
-        resolve(pairs, tmp_path)
-    assert len(resolve(pairs, None)[0]) == 2
+        resolve(pairs, tmp_path if folder else None)
+    assert len(without_images(pairs)[0]) == 2
+
+
+def test_a_model_that_sees_no_images_gets_what_there_is_without_a_folder():
+    pairs = table(("1", "2"), ("3", "4"))
+    (resolved, report), (expected, told) = without_images(pairs), resolve(pairs, None)
+    pd.testing.assert_frame_equal(resolved, expected)
+    assert report == told
 
 
 CONTENTS = {
