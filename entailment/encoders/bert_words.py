@@ -58,8 +58,8 @@ def _table() -> tuple[Any, Any]:
 
 def _normalized(character: str) -> str:
     category = unicodedata.category(character)
-    if category in ("Cn", "Co"):  # most of them
-        return character
+    if category in ("Cn", "Co"):  # TensorFlow has a Unicode of its own, which may split there
+        return f" {_UNKNOWN} " if _stands_alone(character) else _UNKNOWN
     if character in "\t\n\r" or (character.isspace() and category != "Cc"):
         return " "
     if category in ("Cc", "Cf", "Cs") or character == "\ufffd":

@@ -24,7 +24,7 @@ HARD = {
     "specials": "[CLS] a [SEP] [UNK] ##a [unused1]",
     "long": f"{'a' * 100} {'b' * 101} {'c' * 200} {'d' * 201} {'e' * 200}!{'f' * 300} {'é' * 201} {'g' * 900}",
     "long in bytes": f"{'ก' * 70} {'ก' * 200} {'ก' * 201} {'𝗛' * 200} {'𝗛' * 201} {'東' * 300} {'한' * 70}",
-    "unassigned": "a\U000e1000b \ue000 \U0010ffffc \u0378",
+    "unassigned": "0\U00011f43 a\ufada0 a\U000e1000b \ue000 \U0010ffffc \u0378",
     "nothing": " \u200b ",
     "empty": "",
 }
