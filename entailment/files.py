@@ -104,7 +104,7 @@ def locked(path: Path, waiting: str = "", *, wait: bool = True) -> Iterator[None
             if not wait:
                 raise
             if waiting:
-                logging.getLogger(__name__).info("%s", waiting)
+                logging.getLogger(__name__).warning("%s", waiting)
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield
 

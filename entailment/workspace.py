@@ -120,6 +120,11 @@ class Workspace:
         return self.home / "features"
 
     @property
+    def run_lock(self) -> Path:
+        """Locked by the process that runs steps here, or removes what they made."""
+        return self.home / "run.lock"
+
+    @property
     def scratch(self) -> Path:
         """For what is being written, on the same disk as what is kept; made when absent."""
         folder = self.home / "scratch"

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +15,7 @@ from entailment.configuration.loading import RunConfiguration, as_yaml, with_val
 from entailment.data.versions import fetch_versions
 from entailment.encoders.feature_store import Usage
 from entailment.errors import EntailmentError
-from entailment.files import written_aside
+from entailment.files import locked, written_aside
 from entailment.task import kinds_of
 from entailment.trials.variants import Variant
 from entailment.workspace import workspace
@@ -298,9 +299,10 @@ def run_retraining(run_configuration: RunConfiguration, *, force: bool = False) 
 def check_for_new_data(configuration: Configuration) -> None:
     """Raises NothingNewError when the champion or a retraining's version was trained on just what there is now."""
     use_stack_s_tracker()
-    if is_active():
-        end_killed_runs()
     places = workspace()
+    if is_active():
+        with suppress(BlockingIOError), locked(places.run_lock, wait=False):
+            end_killed_runs()
     fetch_versions(places.shared, places.datasets, configuration.dataset.source)
     check_data(configuration, places)
 

@@ -21,7 +21,7 @@ def hold_home() -> bool:
         return False
     lock = ExitStack()
     lock.enter_context(
-        locked(workspace().home / "run.lock", "Another run is going in this home: waiting for its end.")
+        locked(workspace().run_lock, "Another run is going in this home: waiting for its end.")
     )
     _held.append(lock)
     for left in workspace().scratch.iterdir():

@@ -18,24 +18,25 @@ def noted_process() -> dict[str, Any]:
 
 
 def end_killed_runs() -> None:
-    """Ends them; to be called by a process that has just begun to hold the home, before it logs anything.
+    """Ends them; to be called by a process that holds the home, before it logs anything.
 
-    Only runs whose process is known to have ended: not another machine's. How a scheduled run goes its orchestrator
-    knows (`stacks/scheduled_step.py` ends those in ZenML).
+    Only runs whose process is known to have ended: not another machine's, nor another container's. How a scheduled
+    run goes its orchestrator knows (`stacks/scheduled_step.py` ends those in ZenML). ZenML's come last: who is killed
+    in between finds them again.
     """
     client = Client()
     stack = client.active_stack_model.id
     going = list(depaginate(client.list_pipeline_runs, stack_id=stack, in_progress=True, hydrate=True))
     dead = [run for run in going if _was_killed(run)]
-    for run in dead:
-        publish_failed_pipeline_run(run.id)
     killed = {run.name for run in dead}
-    alive = {run.name for run in going} - killed
 
     def has_ended_there(name: str) -> bool:
-        return name not in alive and client.list_pipeline_runs(name=name, size=1).total > 0
+        found = client.list_pipeline_runs(name=name, size=1).items
+        return name in killed or (bool(found) and found[0].status.is_finished)
 
     close_killed_runs(killed, has_ended_there)
+    for run in dead:
+        publish_failed_pipeline_run(run.id)
 
 
 def _was_killed(run: Any) -> bool:

@@ -11,18 +11,20 @@ from zenml.zen_stores.sql_zen_store import SqlZenStore, SqlZenStoreConfiguration
 
 from entailment.errors import ConfigurationError
 from entailment.files import holds_rows, made_once
+from entailment.workspace import workspace
 
 
 def zenml_client() -> Client:
-    """The client of this process; a database in a file is made where there is none.
+    """The client of this process; the home's database is made where there is none.
 
     ZenML makes it in several transactions: whoever is killed between two leaves one that no ZenML reads. So it is
-    made aside. Raises ConfigurationError where another version of ZenML wrote it.
+    made aside. A database elsewhere is the user's, and ZenML's. Raises ConfigurationError where another version of
+    ZenML wrote it.
     """
-    url = make_url(GlobalConfiguration().store_configuration.url)
+    database = make_url(GlobalConfiguration().store_configuration.url).database
     try:
-        if url.drivername == "sqlite" and url.database:
-            made_once(Path(url.database), _is_whole, _make)
+        if database and Path(database).resolve().is_relative_to(workspace().home.resolve()):
+            made_once(Path(database), _is_whole, _make)
         client = Client()
         _ = client.zen_store
     except CommandError as error:

@@ -58,5 +58,6 @@ def register(
             encoders={role: encoder_record(handle, package / role) for role, handle in handles.items()},
             report=report,
         )
-        version = registry.register(model, package, card, splits, source, image_report, report, decision)
+        told = splits, source, image_report, report, decision
+        version = registry.register(model, package, card, *told, code=code())
     return {"run_id": run_id, "model": model, "model_version": version}

@@ -27,8 +27,8 @@ def warn_of_other_data(model: str, dataset: str) -> None:
     if tags.get("data.generated") != "true" and tags.get("dataset", name) != name:
         _LOG.warning(
             "The champion of %s, version %s, was trained on %s, and this is %s. If these are other data, the two take"
-            " the champion from each other: give each data set a model of its own, --set task.name=%s.",
-            *(model, version, tags["dataset"], name, Path(name).stem),
+            " the champion from each other: give each data set a model of its own, with --set task.name=NAME.",
+            *(model, version, tags["dataset"], name),
         )
 
 

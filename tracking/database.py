@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from entailment.errors import RegistryError
 from entailment.files import PATIENCE, holds_rows, locked, made_once, written_aside
+from entailment.workspace import workspace
 
 _LOG = logging.getLogger(__name__)
 _OUT_OF_DATE: Final = "out-of-date database schema"
@@ -57,7 +58,7 @@ def upgrade(database: Path) -> None:
     Raises RegistryError where a newer MLflow wrote it, or a run is going in the home.
     """
     try:
-        with locked(database.parent / "run.lock", wait=False):
+        with locked(workspace().run_lock, wait=False):
             _upgrade(database)
     except BlockingIOError:
         raise RegistryError(

@@ -3,7 +3,7 @@
 from entailment.errors import RegistryError
 from entailment.files import locked
 from entailment.workspace import workspace
-from tracking.database import is_of_another_version, make, upgrade
+from tracking.database import is_of_another_version, make, upgrade, wait_for_locked_databases
 
 
 def tracking_uri() -> str:
@@ -15,6 +15,7 @@ def prepare_experiment(name: str) -> None:
     """Makes MLflow use the home's database, created when absent, with the experiment `name` in it."""
     import mlflow
 
+    wait_for_locked_databases()
     mlflow.set_tracking_uri(tracking_uri())
     ensure_experiment(name)
 

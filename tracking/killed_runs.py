@@ -30,7 +30,7 @@ def close_killed_runs(killed: Collection[str], has_ended: Callable[[str], bool])
             )
             client.set_terminated(run.info.run_id, _KILLED)
     for name in killed:
-        wanted = f"attributes.status = 'FINISHED' and attributes.run_name = '{name}'"
+        wanted = f"attributes.status = 'FINISHED' and attributes.run_name = \"{name}\""
         for run in client.search_runs(experiments, wanted):
             if "test_accuracy" not in run.data.metrics:
                 client.set_terminated(run.info.run_id, _KILLED)

@@ -2,14 +2,12 @@
 
 import json
 import logging
-import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote, urlsplit
 
 import mlflow
 import pandas as pd
@@ -26,9 +24,10 @@ from entailment.task import LABEL, SPLITS, probability_columns
 from entailment.workspace import PROJECT, workspace
 from tracking.decisions import AUTOMATIC, GATE, PERSON, keep_decision, shortened
 from tracking.experiment import tracking_uri
+from tracking.stored_files import folder_here, found_or_none, logged_model_of, remove_model
 
 if TYPE_CHECKING:
-    from mlflow.entities.model_registry import ModelVersion
+    pass
 
 CHAMPION: Final = "champion"
 CHALLENGER: Final = "challenger"
@@ -44,6 +43,9 @@ _WHOLE: Final = "whole"
 """Tag of a version: "false" from its first moment, "true" at the end of its registration; earlier programs wrote none
 at first.
 """
+_CODE: Final = "register.code"
+OURS: Final = "entailment.model"
+"""Tag of the logged models that are ours."""
 _PAIRS_FORMAT: Final = 1
 _KEPT: Final = 20
 """Moves of the champion that are remembered at most."""
@@ -64,6 +66,8 @@ def register(
     image_report: Mapping[str, Any],
     report: Mapping[str, Any],
     decision: Mapping[str, Any] | None = None,
+    *,
+    code: str,
 ) -> str:
     """Logs the packed model and its card to the active run, registers it as a new version, moves the aliases.
 
@@ -71,15 +75,16 @@ def register(
     one on other data after one on generated data, if its test split holds every class.
 
     The order of writes: the model's files, the version, its tags and the evidence of a decision, the alias, what is
-    remembered of the move, last that the version is whole. A step that was killed here and runs again for the same
-    MLflow run goes on with its version. Else the next move of the champion finds it (`_catch_up`): a version with the
-    champion's alias is finished, one without is removed.
+    remembered of the move, last that the version is whole. Who registers the same MLflow run again with the same
+    `code` (its fingerprint), because it was killed or because what it gave was lost, goes on with the run's version.
+    Else, in the home's database, the next move of the champion finds it (`catch_up`): a version with the champion's
+    alias is finished, one without is removed.
 
     Returns the version's number, as text.
     """
     hashes = {split: pair_hashes(splits[splits[SPLIT_COLUMN] == split]).tolist() for split in SPLITS}
     client = MlflowClient()
-    version = _begun_version(model, client) or _begin_version(model, client, package, card, hashes)
+    version = _same_version(model, client, code) or _begin_version(model, client, package, card, hashes, code)
     mlflow.log_text(card, MODEL_CARD)
     client.update_model_version(model, version, description=card[:_DESCRIPTION])
     tags = {name: f"{value:.6f}" for name, value in report["metrics"].items()}
@@ -89,15 +94,15 @@ def register(
     tags |= {f"pairs.{split}.sha256": _digest(hashes[split]) for split in SPLITS}
     for name, value in tags.items():
         client.set_model_version_tag(model, version, name, value)
-    with _one_at_a_time():
-        _catch_up(model, client)
+    with one_at_a_time():
+        catch_up(model, client, besides=version)
         if decision is None:
             test = set(splits.loc[splits[SPLIT_COLUMN] == "test", LABEL])
             lacking = [label for label in read_settings(package)["labels"] if label not in test]
             _give_alias(model, client, version, generated=source["generated"], lacking=lacking)
         else:
             _follow(model, client, version, decision)
-        _finish(model, client, version, retrained=decision is not None)
+        _mark_whole(model, client, version, retrained=decision is not None)
     return version
 
 
@@ -108,9 +113,9 @@ def promote(model: str, version: str, why: str) -> dict[str, str]:
         RegistryError: there is no such version, or it is the champion already.
     """
     client = MlflowClient()
-    _existing(model, client, version)
-    with _one_at_a_time():
-        _catch_up(model, client)
+    with one_at_a_time():
+        catch_up(model, client)
+        _check_existence(model, client, version)
         previous = champion_version(model)
         if previous == version:
             raise RegistryError(f"Version {version} is the champion already: nothing was changed.")
@@ -125,8 +130,8 @@ def rollback(model: str, why: str) -> dict[str, str]:
         RegistryError: no earlier champion is left.
     """
     client = MlflowClient()
-    with _one_at_a_time():
-        _catch_up(model, client)
+    with one_at_a_time():
+        catch_up(model, client)
         current, earlier = champion_version(model), rollback_target(model, client)
         if not earlier:
             raise RegistryError(
@@ -145,11 +150,8 @@ def rollback_target(model: str, client: MlflowClient) -> str:
 
 def champion_version(model: str) -> str:
     """The champion's version number, "" when there is none."""
-    try:
-        return str(MlflowClient().get_model_version_by_alias(model, CHAMPION).version)
-    except MlflowException as error:
-        absent_or_raise(error)
-        return ""
+    found = found_or_none(MlflowClient().get_model_version_by_alias, model, CHAMPION)
+    return str(found.version) if found else ""
 
 
 def version_tags(model: str, version: str) -> dict[str, str]:
@@ -202,88 +204,57 @@ def trained_pairs(files: Path) -> dict[str, list[str]]:
 
 def champion_history(model: str, client: MlflowClient) -> list[dict[str, str]]:
     """Every remembered move of the champion, oldest first: version, how, by, at, why."""
-    try:
-        tags = client.get_registered_model(model).tags
-    except MlflowException as error:
-        absent_or_raise(error)
-        return []
-    return json.loads(tags.get(_HISTORY, "[]"))
+    found = found_or_none(client.get_registered_model, model)
+    return json.loads(found.tags.get(_HISTORY, "[]")) if found else []
 
 
 def result_exists(model: str, run_id: str, version: str) -> bool:
     """Whether a tracked run and the version that it registered, with the model's files, are still there."""
-    client = MlflowClient()
-    try:
-        run = client.get_run(run_id)
-        location = client.get_model_version_download_uri(model, version)
-    except MlflowException as error:
-        absent_or_raise(error)
+    location = found_or_none(MlflowClient().get_model_version_download_uri, model, version)
+    if location is None or not run_exists(run_id):
         return False
     files = folder_here(location)
-    return run.info.lifecycle_stage == "active" and (files is None or (files / "MLmodel").is_file())
-
-
-def folder_here(location: str) -> Path | None:
-    """The folder of this machine that a location names, None where it lies elsewhere."""
-    parts = urlsplit(location)
-    return Path(unquote(parts.path)) if parts.scheme in ("", "file") else None
+    return files is None or (files / "MLmodel").is_file()
 
 
 def run_exists(run_id: str) -> bool:
     """Whether a run is there and not deleted."""
-    try:
-        return bool(MlflowClient().get_run(run_id).info.lifecycle_stage == "active")
-    except MlflowException as error:
-        absent_or_raise(error)
-        return False
+    run = found_or_none(MlflowClient().get_run, run_id)
+    return run is not None and run.info.lifecycle_stage == "active"
+
+
+def _same_version(model: str, client: MlflowClient, code: str) -> str:
+    """The version that the active run registered with this code, "" where there is none with its files."""
+    run = mlflow.active_run()
+    found = client.search_model_versions(f"run_id='{run.info.run_id}'") if run else []
+    same = [one for one in found if one.name == model and one.tags.get(_CODE) == code]
+    numbers = [str(one.version) for one in same if result_exists(model, one.run_id, str(one.version))]
+    return max(numbers, key=int, default="")
 
 
 def _begin_version(
-    model: str, client: MlflowClient, package: Path, card: str, hashes: Mapping[str, list[str]]
+    model: str, client: MlflowClient, package: Path, card: str, hashes: Mapping[str, list[str]], code: str
 ) -> str:
     """Logs the packed model to the active run, in place of what a killed attempt has logged, and makes a version."""
-    run = mlflow.active_run()
-    if run:
+    if run := mlflow.active_run():
+        used = {logged_model_of(one) for one in client.search_model_versions(f"run_id='{run.info.run_id}'")}
         wanted = f"source_run_id = '{run.info.run_id}'"
         for left in client.search_logged_models([run.info.experiment_id], wanted):
-            remove_logged_model(client, left.model_id)
-    logged = _log_model(package, card, hashes)
-    return str(mlflow.register_model(logged.model_uri, model, tags={_WHOLE: "false"}).version)
+            if left.model_id not in used:
+                remove_model(client, left.model_id)
+    logged = _log_model(model, package, card, hashes)
+    tags = {_WHOLE: "false", _CODE: code}
+    return str(mlflow.register_model(logged.model_uri, model, tags=tags).version)
 
 
-def logged_model_of(version: "ModelVersion") -> str:
-    """The id of the logged model that a version is made of; MLflow keeps it as the version's source alone."""
-    return str(version.source).rpartition("/")[2]
-
-
-def remove_logged_model(client: MlflowClient, model_id: str) -> None:
-    """Deletes a logged model, unless it is gone, and its files where they are on this machine."""
-    if folder := logged_model_folder(client, model_id):
-        shutil.rmtree(folder, ignore_errors=True)
-    try:
-        client.delete_logged_model(model_id)
-    except MlflowException as error:
-        absent_or_raise(error)
-
-
-def logged_model_folder(client: MlflowClient, model_id: str) -> Path | None:
-    """Of a logged model's files on this machine; None where it is gone or they lie elsewhere."""
-    try:
-        folder = folder_here(client.get_logged_model(model_id).artifact_location)
-    except MlflowException as error:
-        absent_or_raise(error)
-        return None
-    return folder.parent if folder and folder.parent.name == model_id else folder
-
-
-def _finish(model: str, client: MlflowClient, version: str, *, retrained: bool) -> None:
+def _mark_whole(model: str, client: MlflowClient, version: str, *, retrained: bool) -> None:
     if retrained:
         # Behind the aliases: until it is there, a retraining on the same data is not taken for done.
         client.set_model_version_tag(model, version, _RETRAINED, "true")
     client.set_model_version_tag(model, version, _WHOLE, "true")
 
 
-def _log_model(package: Path, card: str, hashes: Mapping[str, list[str]]) -> Any:
+def _log_model(model: str, package: Path, card: str, hashes: Mapping[str, list[str]]) -> Any:
     settings = read_settings(package)
     with tempfile.TemporaryDirectory() as scratch:
         pairs, read_me = Path(scratch) / "pairs.json", Path(scratch) / MODEL_CARD
@@ -294,6 +265,7 @@ def _log_model(package: Path, card: str, hashes: Mapping[str, list[str]]) -> Any
             python_model=str(PROJECT / "tracking" / "pyfunc_model.py"),
             artifacts={"package": str(package), "pairs": str(pairs), "card": str(read_me)},
             pip_requirements=[f"{name}=={installed(name)}" for name in _LIBRARIES],
+            tags={OURS: model},
             signature=_signature(settings["labels"], settings["columns"]),
             input_example=_example(settings["columns"]),
         )
@@ -349,8 +321,6 @@ def _follow(model: str, client: MlflowClient, version: str, decision: Mapping[st
     current, judged = champion_version(model), decision["champion_version"]
     why, promoted = decision["why"], decision["promote"]
     if current == version:
-        # An attempt that died may have come no further than the alias.
-        _remember(model, client, version)
         return
     if current != judged:
         promoted = False
@@ -364,10 +334,10 @@ def _follow(model: str, client: MlflowClient, version: str, decision: Mapping[st
     client.set_registered_model_alias(model, CHALLENGER, version)
 
 
-def _catch_up(model: str, client: MlflowClient) -> None:
+def catch_up(model: str, client: MlflowClient, besides: str = "") -> None:
     """Finishes a registration and a move of the champion that were cut off behind the alias, undoes what was before.
 
-    A version of a run that is going is somebody else's.
+    A version of a run that is going is somebody else's, `besides` the caller's.
     """
     current = champion_version(model)
     tags = version_tags(model, current) if current else {}
@@ -375,30 +345,33 @@ def _catch_up(model: str, client: MlflowClient) -> None:
     if "promotion.outcome" in tags and [move["version"] for move in history[-1:]] != [current]:
         _remember(model, client, current)
     for begun in client.search_model_versions(f"name='{model}' and tags.`{_WHOLE}` = 'false'"):
-        if is_going(client, begun.run_id):
+        version = str(begun.version)
+        if version == besides or _is_going(client, begun.run_id):
             continue
-        if str(begun.version) == current:
-            _finish(model, client, current, retrained=tags.get("promotion.how") == GATE)
+        if version == current:
+            _mark_whole(model, client, version, retrained=tags.get("promotion.how") == GATE)
         else:
-            _LOG.warning("Version %s was left half registered by a killed run: removed.", begun.version)
-            remove_logged_model(client, logged_model_of(begun))
-            client.delete_model_version(model, str(begun.version))
+            _LOG.warning("Version %s was left half registered by a killed run: removed.", version)
+            remove_model(client, logged_model_of(begun))
+            client.delete_model_version(model, version)
 
 
-def is_going(client: MlflowClient, run_id: str) -> bool:
+def _is_going(client: MlflowClient, run_id: str | None) -> bool:
     """Whether a process is logging to a run; a killed one leaves its run as if it was."""
-    if not run_id or client.get_run(run_id).info.status != "RUNNING":
+    run = found_or_none(client.get_run, run_id) if run_id else None
+    if run is None or run.info.status != "RUNNING":
         return False
     if mlflow.get_tracking_uri() != tracking_uri():
         return True
     try:
-        with locked(workspace().home / "run.lock", wait=False):
+        with locked(workspace().run_lock, wait=False):
             return False
     except BlockingIOError:
         return True
 
 
-def _one_at_a_time() -> AbstractContextManager[None]:
+def one_at_a_time() -> AbstractContextManager[None]:
+    """Keeps others of this home from moving the champion, and versions from being removed, until the block ends."""
     return locked(workspace().home / "registry.lock")
 
 
@@ -440,6 +413,9 @@ def _remember(model: str, client: MlflowClient, version: str) -> None:
         "how": "rollback" if tags.get("promotion.outcome") == ROLLED_BACK else "promote",
     }
     move |= {key: shortened(tags.get(f"promotion.{key}", ""), _WORDS) for key in ("by", "at", "why")}
+    aliases = client.get_registered_model(model).aliases
+    if str(aliases.get(CHALLENGER, "")) == version:
+        client.delete_registered_model_alias(model, CHALLENGER)
     history = champion_history(model, client)
     if history[-1:] != [move]:
         kept = [*history, move][-_KEPT:]
@@ -447,33 +423,13 @@ def _remember(model: str, client: MlflowClient, version: str) -> None:
         while len(json.dumps(kept)) > _TAG:
             del kept[0]
         client.set_registered_model_tag(model, _HISTORY, json.dumps(kept))
-    aliases = client.get_registered_model(model).aliases
-    if str(aliases.get(CHALLENGER, "")) == version:
-        client.delete_registered_model_alias(model, CHALLENGER)
 
 
-def _begun_version(model: str, client: MlflowClient) -> str:
-    """The version that the active run has begun to register, "" when there is none that is not whole."""
-    run = mlflow.active_run()
-    found = client.search_model_versions(f"run_id='{run.info.run_id}'") if run else []
-    begun = [str(one.version) for one in found if one.name == model and one.tags.get(_WHOLE) == "false"]
-    return begun[0] if begun else ""
-
-
-def _existing(model: str, client: MlflowClient, version: str) -> "ModelVersion":
-    try:
-        return client.get_model_version(model, version)
-    except MlflowException as error:
-        absent_or_raise(error)
+def _check_existence(model: str, client: MlflowClient, version: str) -> None:
+    if found_or_none(client.get_model_version, model, version) is None:
         found = sorted(int(v.version) for v in client.search_model_versions(f"name='{model}'"))
         known = ", ".join(map(str, found)) or "none yet: train first"
-        raise RegistryError(f"There is no version {version} of {model}. There are: {known}.") from None
-
-
-def absent_or_raise(error: MlflowException) -> None:
-    """MLflow says in these two ways that a thing is not there; a locked database must not pass for that."""
-    if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-        raise error
+        raise RegistryError(f"There is no version {version} of {model}. There are: {known}.")
 
 
 def _saw(tags: Mapping[str, str], images: str) -> bool:

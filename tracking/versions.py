@@ -1,23 +1,22 @@
 """The registered versions: what each is, and removing those that nobody needs."""
 
-import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mlflow import MlflowClient
-from mlflow.exceptions import MlflowException
 
 from entailment.files import bytes_of_folder
-from tracking.registry import (
-    absent_or_raise,
-    folder_here,
-    is_going,
-    logged_model_folder,
+from tracking.registry import OURS, catch_up, one_at_a_time, rollback_target
+from tracking.stored_files import (
+    folder_of_model,
+    folder_of_run,
+    found_or_none,
     logged_model_of,
-    remove_logged_model,
-    rollback_target,
+    remove_model,
+    remove_run,
 )
 
 if TYPE_CHECKING:
@@ -63,36 +62,65 @@ def registered_versions(model: str) -> list[RegisteredVersion]:
 def prune_versions(model: str) -> Pruned:
     """Removes every version that no alias names and no rollback goes to, with its model, its run and their files.
 
-    So are models that a killed registration left without a version. A version goes last: what is interrupted the same
-    command takes up again. Runs and models that are removed stay in MLflow's lists of deleted ones, without files; of
-    a server elsewhere the files stay until `mlflow gc` is run there.
+    So are models of ours that a killed registration left without a version. A run or a model that another version has
+    too stays, also one of another registered model. A version goes last: what is interrupted the same command takes
+    up again. Nobody may be registering meanwhile: the caller holds the home. What is removed MLflow lists among the
+    deleted runs and models, without files.
     """
     client = MlflowClient()
-    kept = {*_aliases(model, client), rollback_target(model, client)}
-    doomed = [version for version in _all(model, client) if str(version.version) not in kept]
-    freed = 0
-    for version in doomed:
-        freed += _bytes_of(version, client)
-        remove_logged_model(client, logged_model_of(version))
-        _remove_run(client, version.run_id)
-        client.delete_model_version(model, str(version.version))
-    freed += sum(_removed_left_over(model, client))
+    with one_at_a_time():
+        catch_up(model, client)
+        kept = {*_aliases(model, client), rollback_target(model, client)}
+        doomed = [version for version in _all(model, client) if str(version.version) not in kept]
+        gone = {(model, str(version.version)) for version in doomed}
+        others = [
+            one for one in _pages(client.search_model_versions) if (one.name, str(one.version)) not in gone
+        ]
+        models, runs = {logged_model_of(one) for one in others}, {one.run_id for one in others}
+        freed = 0
+        for version in doomed:
+            if logged_model_of(version) not in models:
+                freed += _bytes(folder_of_model(client, logged_model_of(version)))
+                remove_model(client, logged_model_of(version))
+            if version.run_id not in runs:
+                freed += _bytes(folder_of_run(client, version.run_id))
+                remove_run(client, version.run_id)
+            client.delete_model_version(model, str(version.version))
+        freed += sum(_removed_left_over(model, client, models))
     return Pruned(sorted(int(version.version) for version in doomed), freed)
 
 
+def _removed_left_over(model: str, client: MlflowClient, needed: Collection[str]) -> Iterator[int]:
+    """Removes logged models of ours that belong to no version; the bytes of each."""
+    experiment = client.get_experiment_by_name(model)
+    search = partial(client.search_logged_models, [experiment.experiment_id] if experiment else [])
+    for logged in _pages(search) if experiment else ():
+        if logged.tags.get(OURS) == model and logged.model_id not in needed:
+            yield _bytes(folder_of_model(client, logged.model_id))
+            remove_model(client, logged.model_id)
+
+
 def _all(model: str, client: MlflowClient) -> list["ModelVersion"]:
-    found = client.search_model_versions(f"name='{model}'", max_results=10_000)
+    found = _pages(partial(client.search_model_versions, f"name='{model}'"))
     return sorted(found, key=lambda version: -int(version.version))
+
+
+def _pages(search: Callable[..., Any]) -> list[Any]:
+    """Everything that one of MLflow's searches finds."""
+    page = search()
+    found = list(page)
+    while page.token:
+        page = search(page_token=page.token)
+        found += page
+    return found
 
 
 def _aliases(model: str, client: MlflowClient) -> dict[str, list[str]]:
     """By version the aliases that name it."""
     names: dict[str, list[str]] = {}
-    try:
-        for alias, version in sorted(client.get_registered_model(model).aliases.items()):
-            names.setdefault(str(version), []).append(alias)
-    except MlflowException as error:
-        absent_or_raise(error)
+    found = found_or_none(client.get_registered_model, model)
+    for alias, version in sorted(found.aliases.items()) if found else ():
+        names.setdefault(str(version), []).append(alias)
     return names
 
 
@@ -116,43 +144,10 @@ def _described(
         accuracy=figure("test_accuracy"),
         majority_accuracy=figure("test_majority_accuracy"),
         run_id=version.run_id,
-        bytes=_bytes_of(version, client),
+        bytes=_bytes(folder_of_model(client, logged_model_of(version)))
+        + _bytes(folder_of_run(client, version.run_id)),
     )
-
-
-def _removed_left_over(model: str, client: MlflowClient) -> Iterator[int]:
-    """Removes models that belong to no version and to no run that is going; the bytes of each."""
-    experiment = client.get_experiment_by_name(model)
-    needed = {logged_model_of(version) for version in _all(model, client)}
-    for logged in client.search_logged_models([experiment.experiment_id]) if experiment else ():
-        if logged.model_id not in needed and not is_going(client, logged.source_run_id):
-            yield _bytes(logged_model_folder(client, logged.model_id))
-            remove_logged_model(client, logged.model_id)
-
-
-def _bytes_of(version: "ModelVersion", client: MlflowClient) -> int:
-    model = logged_model_folder(client, logged_model_of(version))
-    return _bytes(model) + _bytes(_run_folder(client, version.run_id))
 
 
 def _bytes(folder: Path | None) -> int:
     return bytes_of_folder(folder) if folder else 0
-
-
-def _remove_run(client: MlflowClient, run_id: str) -> None:
-    if folder := _run_folder(client, run_id):
-        shutil.rmtree(folder, ignore_errors=True)
-    try:
-        client.delete_run(run_id)
-    except MlflowException as error:
-        absent_or_raise(error)
-
-
-def _run_folder(client: MlflowClient, run_id: str) -> Path | None:
-    """Of a run's files on this machine; None where it is gone or they lie elsewhere."""
-    try:
-        folder = folder_here(client.get_run(run_id).info.artifact_uri)
-    except MlflowException as error:
-        absent_or_raise(error)
-        return None
-    return folder.parent if folder and folder.parent.name == run_id else folder

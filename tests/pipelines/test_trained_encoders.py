@@ -45,7 +45,7 @@ print(json.dumps([float(abs(answers[names] - expected[names]).max().max()), open
     assert difference < 1e-4
     assert "With the head was trained: of" in card and "the last layer" in card
     assert workspace.steps_run(*TRAINED, *rate) == set()
-    assert not any((workspace.home / "scratch").iterdir())
+    assert not workspace.left_in_scratch()
     # Another rate is another model, and a comparison trains encoders too.
     assert workspace.steps_run(*TRAINED) == {"train", "evaluate", "register"}
     compared = workspace.run("compare", *TRAINED, "--loss", "focal", "--json")

@@ -144,7 +144,7 @@ def test_a_killed_run_is_ended_by_the_next_one(first, workspace, client):
     done = workspace.run("--no-cache")
     assert done.returncode == 0 and f"{killed.run_name} was killed" in done.stderr
     assert not going() and client.get_run(killed.run_id).info.status == "KILLED"
-    assert not list((workspace.home / "scratch").iterdir())
+    assert not workspace.left_in_scratch()
     database = sqlite3.connect(next((workspace.folder / "zenml-config").rglob("zenml.db")))
     states = dict(database.execute("select name, status from pipeline_run").fetchall())
     assert states[killed.run_name] == "failed" and "running" not in states.values()
@@ -220,4 +220,4 @@ run_pipeline.main()
     assert made.tags["whole"] == "true" and client.get_run(made.run_id).info.status == "FINISHED"
     folders = {path.name for path in (workspace.home / "mlartifacts" / "models").iterdir()}
     assert folders == {version.source.rpartition("/")[2] for version in versions}
-    assert not list((workspace.home / "scratch").iterdir())
+    assert not workspace.left_in_scratch()

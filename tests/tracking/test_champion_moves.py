@@ -141,6 +141,7 @@ def test_a_move_that_was_cut_off_is_finished_once(client, cut_off, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(OSError, match="killed"):
         patch.setattr({"client": client, "registry": registry}[owner], name, killed)
         registry._follow(MODEL, client, "2", decision(True))
+    registry.catch_up(MODEL, client)
     registry._follow(MODEL, client, "2", decision(True))
     assert aliases(client) == {"champion": "2"} and len(records(client, "2")[0]) == 1
     assert [move["version"] for move in registry.champion_history(MODEL, client)] == ["2"]
@@ -155,7 +156,7 @@ def test_a_registration_that_was_cut_off_is_finished_or_removed(client, is_held)
         source = f"{run.info.artifact_uri}/model"
         client.create_model_version(MODEL, source, run.info.run_id, tags={"whole": "false"})
     registry._follow(MODEL, client, "4", decision(True, judged="2"))
-    with locked(workspace().home / "run.lock") if is_held else nullcontext():
+    with locked(workspace().run_lock) if is_held else nullcontext():
         registry.rollback(MODEL, "it was wrong")
     assert aliases(client)["champion"] == "2"
     versions = {version.version for version in client.search_model_versions(f"name='{MODEL}'")}
@@ -233,19 +234,20 @@ def test_other_data_under_the_same_name_are_said(client, caplog):
     assert not caplog.messages
     warn_of_other_data(MODEL, "/data/yours.csv")
     (said,) = caplog.messages
-    assert "version 1, was trained on mine, and this is yours.csv" in said and "task.name=yours" in said
+    assert "version 1, was trained on mine, and this is yours.csv" in said and "--set task.name=NAME" in said
     client.set_model_version_tag(MODEL, "1", "data.generated", "true")
     warn_of_other_data(MODEL, "/data/yours.csv")
     assert len(caplog.messages) == 1
 
 
-def test_a_run_that_has_registered_is_found_again(client):
+def test_a_run_that_has_registered_is_found_again(client, monkeypatch):
     run_id = client.get_model_version(MODEL, "2").run_id
-    assert registry._begun_version(MODEL, client) == ""
+    client.set_model_version_tag(MODEL, "2", "register.code", "this")
+    monkeypatch.setattr(registry, "folder_here", lambda location: None)  # the files are elsewhere
     with mlflow.start_run(run_id=run_id):
-        assert registry._begun_version(MODEL, client) == ""
-        client.set_model_version_tag(MODEL, "2", "whole", "false")
-        assert registry._begun_version(MODEL, client) == "2"
+        assert registry._same_version(MODEL, client, "this") == "2"
+        assert registry._same_version(MODEL, client, "another") == ""
+    assert registry._same_version(MODEL, client, "this") == ""
 
 
 def test_a_version_without_files_is_named(client):
@@ -320,7 +322,7 @@ def test_a_champion_that_a_server_has_leaves_no_copy_behind(server, tmp_path, mo
     for number in "12":
         with mlflow.start_run():
             version = registry.register(
-                "stances", package, "card", splits, source, {"sha256": ""}, {"metrics": {}}
+                "stances", package, "card", splits, source, {"sha256": ""}, {"metrics": {}}, code="1"
             )
             assert version == number
     asked, answers = pd.DataFrame({"text_1": ["a bridge"], "text_2": ["the bridge"]}), []
