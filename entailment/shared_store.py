@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from entailment.disks import disk_fault
 from entailment.errors import StoreError
-from entailment.files import disk_fault, written_aside
+from entailment.files import written_aside
 
 
 class SharedStore:

@@ -14,8 +14,8 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Final
 
+from entailment.disks import disk_fault, disk_message
 from entailment.errors import EntailmentError
-from entailment.files import disk_fault, disk_message
 from entailment.terminal import folded, width_of
 from entailment.workspace import workspace
 
