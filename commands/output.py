@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from typing import Any, Final, NoReturn, TextIO
 
 from entailment.errors import EntailmentError
-from entailment.terminal import folded, width_of
 from entailment.workspace import workspace
 from stacks.logs import in_words
+from stacks.terminal import folded, width_of
 
 _INTERRUPTED: Final = "Interrupted. No half-written file is kept; run again to go on."
 _INTERRUPTIONS: Final = ("RunInterruptedException", "RunStoppedException")
