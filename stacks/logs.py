@@ -31,7 +31,7 @@ _COMPONENT: Final = re.compile(r"  [a-z_]+: `[^`]*`")
 
 
 def quiet_libraries(*, told: bool = False) -> None:
-    """Shows the steps, our own progress and other libraries' warnings; nothing of how libraries set themselves up.
+    """Shows the steps, our own progress and other libraries' warnings; nothing of how ZenML sets itself up.
 
     Errors raised on purpose lose their traceback. `told`: who calls this says at the end why a step failed, so that
     it is not said here. In a terminal lines are folded between words.
