@@ -15,7 +15,7 @@ from commands.output import print_json
 from commands.retraining import retrain, schedule
 from commands.training import compare, crossval, train, tune
 from commands.upkeep import add, cache, env, ui
-from entailment.terminal import folded, width_of
+from stacks.terminal import folded, width_of
 
 _EXAMPLES = "\n\n".join(
     (
@@ -39,7 +39,7 @@ _EXAMPLES = "\n\n".join(
         examples(
             "add new.csv --to mine   grow a data set of your own",
             "retrain --dataset mine  train on what is new, promote if it is better",
-            'schedule --cron "0 3 * * 1" --dataset mine   every Monday at 03:00 UTC ',
+            'schedule --cron "0 3 * * 1" --dataset mine   every Monday at 03:00 UTC',
             "cache --prune 2GB       bound the store of features",
             "env                     variables for ZenML's own command line",
             title="Keep it up to date",

@@ -11,8 +11,8 @@ import click
 from commands.examples import epilog
 from commands.options import json_option, model_name, model_options
 from commands.output import print_json, print_text, results_or_failure
-from entailment.terminal import width_of
 from stacks.environment import prepare_environment
+from stacks.terminal import width_of
 
 
 @click.command(

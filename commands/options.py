@@ -104,13 +104,11 @@ def run_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def configuration_from(options: dict[str, Any]) -> "Configuration":
-    """The validated configuration that the options of a run name; raises ConfigurationError."""
-    return run_configuration_from(options).configuration
-
-
 def run_configuration_from(options: dict[str, Any]) -> "RunConfiguration":
-    """The same with what the file tells ZenML."""
+    """The validated configuration that the options of a run name, with what its file tells ZenML.
+
+    Raises ConfigurationError.
+    """
     from entailment.configuration.loading import DEFAULT_FILE, load_run_configuration
     from entailment.workspace import PROJECT
 

@@ -1,6 +1,7 @@
 """How a command ends: results on standard output, failures as one message (with --json an object) and exit code."""
 
 import contextlib
+import io
 import json
 import os
 import sys
@@ -9,13 +10,14 @@ from collections.abc import Iterator
 from typing import Any, Final, NoReturn, TextIO
 
 from entailment.errors import EntailmentError
-from entailment.terminal import folded, width_of
 from entailment.workspace import workspace
 from stacks.logs import in_words
+from stacks.terminal import folded, width_of
 
 _INTERRUPTED: Final = "Interrupted. No half-written file is kept; run again to go on."
 _INTERRUPTIONS: Final = ("RunInterruptedException", "RunStoppedException")
 """What ZenML raises in a step that is told to end, by name: ZenML may not be imported here."""
+_STANDARD_OUTPUT: Final = "standard output"
 _HOOK_FAILED: Final = "HookExecutionException"
 """What ZenML raises where a hook of ours has raised an error."""
 
@@ -28,16 +30,18 @@ def results_or_failure(as_json: bool) -> Iterator[TextIO]:
     was not foreseen is kept in the home, in `traceback.txt`.
     """
     sys.stdout.flush()
-    results = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    results = io.TextIOWrapper(
+        io.BufferedWriter(_StandardOutput(os.dup(1), "w")), encoding="utf-8", line_buffering=os.isatty(1)
+    )
     os.dup2(2, 1)
     try:
         yield results
         results.flush()
     except KeyboardInterrupt:
         _fail(results, as_json, _INTERRUPTED, 130)
-    except BrokenPipeError:  # who read it has seen enough
-        sys.exit(1)
     except Exception as raised:
+        if isinstance(raised, BrokenPipeError) and raised.filename == _STANDARD_OUTPUT:
+            sys.exit(1)  # who read it has seen enough
         # What a hook raises arrives wrapped.
         error = (type(raised).__name__ == _HOOK_FAILED and raised.__cause__) or raised
         _fail(results, as_json, *_told(error))
@@ -48,28 +52,42 @@ def results_or_failure(as_json: bool) -> Iterator[TextIO]:
             results.close()
 
 
+class _StandardOutput(io.FileIO):
+    """A file whose errors say what it is."""
+
+    def write(self, data: Any, /) -> int | None:
+        try:
+            return super().write(data)
+        except OSError as error:
+            error.filename = _STANDARD_OUTPUT
+            raise
+
+
 def _told(error: BaseException) -> tuple[str, int]:
     """What is said of an error, and the exit code."""
     if isinstance(error, EntailmentError):
         return str(error), error.exit_code
     if type(error).__name__ in _INTERRUPTIONS:
         return _INTERRUPTED, 130
+    if isinstance(error, OSError) and error.filename == _STANDARD_OUTPUT:
+        return f"Cannot write to {_STANDARD_OUTPUT}: {error.strerror}.", 1
     if told := in_words(error):
         return told, 1
+    first = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
     if isinstance(error, OSError) and error.filename:
-        return f"Cannot read or write {error.filename}: {error.strerror}.", 1
-    first = next(iter(str(error).splitlines()), "")
-    return f"{type(error).__name__}: {first} (not foreseen; {_traceback_of(error)})", 1
+        first = f"Cannot read or write {error.filename}: {error.strerror}"
+    return f"{first} (not foreseen; {_traceback_of(error)})", 1
 
 
 def _traceback_of(error: BaseException) -> str:
-    """Where the traceback is now."""
+    """Where the traceback is now; raises nothing, whatever the home is."""
     text = "".join(traceback.format_exception(error))
     try:
         file = workspace().home / "traceback.txt"
-        file.write_text(text, encoding="utf-8")
-    except (OSError, EntailmentError):
-        print(text, file=sys.stderr)
+        file.write_text(text, encoding="utf-8", errors="backslashreplace")
+    except Exception:  # a home that is none, or cannot be written
+        with contextlib.suppress(OSError):
+            print(text, file=sys.stderr)
         return "the traceback stands above"
     return f"the traceback is in {file}"
 

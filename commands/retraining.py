@@ -11,8 +11,8 @@ from commands.examples import epilog
 from commands.options import model_name, run_configuration_from, run_options, use_stack
 from commands.output import print_error, print_json, print_text, results_or_failure
 from entailment.errors import ConfigurationError, EntailmentError, NothingNewError
-from entailment.terminal import width_of
 from stacks.environment import prepare_environment
+from stacks.terminal import width_of
 
 
 @click.command(

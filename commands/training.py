@@ -10,7 +10,7 @@ from commands.examples import epilog
 from commands.options import given_keys, run_configuration_from, run_options, use_stack
 from commands.output import print_json, print_text, results_or_failure
 from entailment.task import MULTIMODAL
-from entailment.terminal import width_of
+from stacks.terminal import width_of
 
 
 @click.command(

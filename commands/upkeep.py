@@ -14,9 +14,9 @@ import click
 from commands.examples import epilog
 from commands.options import config_option, json_option, model_name, model_options
 from commands.output import print_json, print_text, results_or_failure
-from entailment.terminal import width_of
 from entailment.workspace import PROJECT, workspace
 from stacks.environment import prepare_environment
+from stacks.terminal import width_of
 
 if TYPE_CHECKING:
     from entailment.encoders.feature_inventory import StoredEncoder

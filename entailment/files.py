@@ -1,13 +1,10 @@
 """Files that are whole or absent: write aside, then rename; one process at a time behind a lock."""
 
-import errno
 import fcntl
 import glob
 import hashlib
 import json
 import logging
-import os
-import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -15,19 +12,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from entailment.errors import DataError, EntailmentError
-
-_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
-_SAID: Final = {
-    **{os.strerror(number): number for number in (*_FULL, errno.EROFS, errno.EACCES)},
-    "database or disk is full": errno.ENOSPC,
-    "attempt to write a readonly database": errno.EROFS,
-    "unable to open database file": errno.EACCES,
-}
-"""How the system, and SQLite, which tells no number, say that nothing can be written."""
-_OF_FILES: Final = ("PermissionDeniedError", "SafetensorError")
-"""Errors of TensorFlow and safetensors that "permission denied" is said of a file in."""
-_PATH: Final = re.compile(r"(?:^|[\s'\"])(/[^;:'\"]*[^;:'\"\s])")
+from entailment.disks import disk_fault
+from entailment.errors import DataError
 
 PATIENCE: Final = 60
 """Seconds that a database is waited for which somebody else has locked: a backup, another run."""
@@ -57,7 +43,7 @@ def written_aside(target: Path) -> Iterator[Path]:
             raise
     except Exception as error:
         fault = disk_fault(error)
-        if fault is None or (fault.filename and not fault.filename.startswith(str(scratch))):
+        if fault is None or (fault.filename and not Path(fault.filename).is_relative_to(scratch)):
             raise
         raise OSError(fault.errno, fault.strerror, str(target)) from error
     finally:
@@ -131,7 +117,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Writes a text that nobody but its owner may read, at no moment, atomically."""
+    """Writes a text atomically; at no moment may anybody but its owner read it."""
     with written_aside(path) as aside:
         aside.touch(0o600)
         aside.write_text(text, encoding="utf-8")
@@ -151,84 +137,6 @@ def check_format(path: Path | str, found: int, newest: int) -> None:
         )
 
 
-def free_bytes(folder: Path) -> int:
-    """Bytes that a normal user may still write on the disk of `folder`, or of its nearest parent there is."""
-    while not folder.exists():
-        folder = folder.parent
-    stat = os.statvfs(folder)
-    return stat.f_bavail * stat.f_frsize
-
-
-def no_room(said: object, folder: Path) -> str | None:
-    """Says that the disk of `folder` has no room where that is what an error or a program `said`, else None."""
-    if not any(os.strerror(fault) in str(said) for fault in (errno.ENOSPC, errno.EDQUOT)):
-        return None
-    return (
-        f"there is no room on the disk of {folder}, where {free_bytes(folder) / 1e6:.0f} MB are free. Make room and"
-        " run the command again: no half-written file was kept, and what was there before is whole."
-    )
-
-
 def bytes_of_folder(folder: Path) -> int:
     """Bytes of all files below `folder`."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
-def check_room(folder: Path, needed: int, what: str) -> None:
-    """Raises EntailmentError where fewer than the `needed` bytes are free on the disk of `folder` for `what`."""
-    free = free_bytes(folder)
-    if needed > free:
-        raise EntailmentError(
-            f"{what} need about {needed / 1e6:.1f} MB in {folder}, where {free / 1e6:.1f} MB are free:"
-            f" {(needed - free) / 1e6:.1f} MB are missing. Make room, or set ENTAILMENT_HOME to another folder, and"
-            " run the same command again."
-        )
-
-
-def disk_fault(error: BaseException | None) -> OSError | None:
-    """What an error, or one that it came from, says of a disk that is full, read-only or not to be written.
-
-    It has `errno`, `strerror`, and `filename` where the library named the file; None for any other error, and for
-    one of ours, which has said it in its own words.
-
-    Example:
-        disk_fault(shutil.Error([("a", "/b/a", "[Errno 28] No space left on device")])).filename  # "/b/a"
-    """
-    while error is not None and not isinstance(error, EntailmentError):
-        said = _said_by(error)
-        if said is not None:
-            return OSError(_SAID[said], said, _file_of(error))
-        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    return None
-
-
-def disk_message(fault: OSError, home: Path) -> str:
-    """A `disk_fault` in words: which file, how much was free, and what to do. `home` where no file was named."""
-    place, full = Path(fault.filename or home), fault.errno in _FULL
-    free = f" ({free_bytes(place) / 1e6:.1f} MB are free there now)" if full else ""
-    todo = "Make room" if full else "Give this user the right to it"
-    return (
-        f"Cannot read or write {place}: {fault.strerror}{free}. What was there before is whole. {todo}, or set"
-        " ENTAILMENT_HOME to another folder, and run the same command again."
-    )
-
-
-def _said_by(error: BaseException) -> str | None:
-    """Which of `_SAID` an error says, by its number or in its text."""
-    if isinstance(error, OSError) and error.errno:
-        said = os.strerror(error.errno)
-        return said if said in _SAID else None
-    found = next((said for said in _SAID if said in str(error)), None)
-    # Whom a server forbids something may write here all the same.
-    of_files = isinstance(error, OSError) or type(error).__name__ in _OF_FILES
-    return found if of_files or found != os.strerror(errno.EACCES) else None
-
-
-def _file_of(error: BaseException) -> str | None:
-    """The file that could not be written, where the error names one."""
-    if isinstance(error, shutil.Error) and error.args and isinstance(error.args[0], list):
-        return str(error.args[0][0][1])
-    if isinstance(error, OSError) and error.filename is not None:
-        return str(error.filename2 or error.filename)
-    found = None if type(error).__name__ == "OperationalError" else _PATH.search(str(error))
-    return found[1] if found else None

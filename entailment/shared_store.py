@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from entailment.disks import disk_fault
 from entailment.errors import StoreError
-from entailment.files import disk_fault, written_aside
+from entailment.files import written_aside
 
 
 class SharedStore:
@@ -109,7 +110,7 @@ class SharedStore:
             raise
         except Exception as error:  # each kind of store has its own
             fault = disk_fault(error)
-            if fault and fault.filename and not fault.filename.startswith(self._root):
+            if fault and fault.filename and not Path(fault.filename).is_relative_to(self._root):
                 raise
             said = str(error).strip() or type(error).__name__
             raise StoreError(

@@ -135,9 +135,9 @@ class Workspace:
 def workspace() -> Workspace:
     """The workspace of this process. Steps and commands ask for it once; nothing in `entailment/` does.
 
-    Raises ConfigurationError where the home cannot be a folder.
+    Raises ConfigurationError where the home cannot be a folder, or home or store are those of no user.
     """
-    named = Path(os.environ.get("ENTAILMENT_HOME") or PROJECT / ".entailment").expanduser().resolve()
+    named = _absolute("ENTAILMENT_HOME", os.environ.get("ENTAILMENT_HOME") or str(PROJECT / ".entailment"))
     if file := next(filter(_is_file, (named, *named.parents)), None):
         raise ConfigurationError(f"ENTAILMENT_HOME must be a folder. Received: {named}; {file} is a file.")
     home = _plainly_spelt(named)
@@ -176,4 +176,14 @@ def _plainly_spelt(home: Path) -> Path:
 
 
 def _address(store: str) -> str:
-    return store if not store or "://" in store else str(Path(store).expanduser().resolve())
+    return store if not store or "://" in store else str(_absolute("ENTAILMENT_STORE", store))
+
+
+def _absolute(variable: str, path: str) -> Path:
+    try:
+        return Path(path).expanduser().resolve()
+    except RuntimeError:
+        raise ConfigurationError(
+            f"{variable} begins with the home directory of a user who is not there. Received: {path}. Write an"
+            " absolute path."
+        ) from None

@@ -1,23 +1,16 @@
 """What is logged to standard error, and how."""
 
 import copy
-import importlib.util
 import logging
-import os
-import subprocess
+import re
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec
-from types import ModuleType
 from typing import Final
 
+from entailment.disks import disk_fault, disk_message
 from entailment.errors import EntailmentError
-from entailment.files import disk_fault, disk_message
-from entailment.terminal import folded, width_of
 from entailment.workspace import workspace
+from stacks.terminal import folded, width_of
 
 _OURS: Final = ("entailment", "steps", "stacks", "tracking", "pipelines")
 _SETTING_UP: Final = (
@@ -27,18 +20,18 @@ _SETTING_UP: Final = (
         "Creating default ",
         "Setting the global ",
     ),
-    *("Initiating a new run", "Registered new pipeline", "Using user: ", "Using stack: ", "  "),
+    *("Initiating a new run", "Registered new pipeline", "Using user: ", "Using stack: "),
     *("Executing the pipeline's ", "Caching is disabled by default"),
     # The dashboard is not among the pinned packages: `zenml login --local` ends with a traceback.
     "You can visualize your pipeline runs",
 )
 """How those messages of ZenML begin that say how it sets itself up."""
-_START_UP: Final = r"^(I0000 |WARNING: All log messages before absl::InitializeLog)"
-"""What TensorFlow's libraries write while they are loaded, whatever TF_CPP_MIN_LOG_LEVEL says."""
+_COMPONENT: Final = re.compile(r"  [a-z_]+: `[^`]*`")
+"""What it says of each component of the stack."""
 
 
 def quiet_libraries(*, told: bool = False) -> None:
-    """Shows the steps, our own progress and other libraries' warnings; nothing of how libraries set themselves up.
+    """Shows the steps, our own progress and other libraries' warnings; nothing of how ZenML sets itself up.
 
     Errors raised on purpose lose their traceback. `told`: who calls this says at the end why a step failed, so that
     it is not said here. In a terminal lines are folded between words.
@@ -50,8 +43,6 @@ def quiet_libraries(*, told: bool = False) -> None:
         # What ZenML keeps of a step's log, by another handler, stays whole.
         if isinstance(handler, ZenMLConsoleHandler):
             _adapt(handler, told)
-    if "tensorflow" not in sys.modules and not any(isinstance(one, _TensorFlow) for one in sys.meta_path):
-        sys.meta_path.insert(0, _TensorFlow())
 
 
 def set_log_levels() -> None:
@@ -76,7 +67,9 @@ def _adapt(handler: logging.Handler, told: bool) -> None:
 
 
 def _is_worth_showing(record: logging.LogRecord) -> bool:
-    return not (record.name.startswith("zenml.") and record.getMessage().startswith(_SETTING_UP))
+    said = record.getMessage()
+    sets_up = said.startswith(_SETTING_UP) or _COMPONENT.fullmatch(said)
+    return not (record.name.startswith("zenml.") and sets_up)
 
 
 class _ToldLater(logging.Filter):
@@ -128,49 +121,3 @@ def in_words(error: BaseException) -> str | None:
         return str(error)
     fault = disk_fault(error)
     return disk_message(fault, workspace().home) if fault else None
-
-
-class _TensorFlow(MetaPathFinder):
-    """Has TensorFlow imported without the lines that its libraries write while they are loaded."""
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        """That of the package `tensorflow`, once."""
-        if fullname != "tensorflow":
-            return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(fullname)
-        if spec is not None and spec.loader is not None:
-            execute = spec.loader.exec_module
-
-            def executed(module: ModuleType) -> None:
-                with _without_start_up_lines():
-                    execute(module)
-
-            spec.loader.exec_module = executed  # type: ignore[method-assign]
-        return spec
-
-
-@contextmanager
-def _without_start_up_lines() -> Iterator[None]:
-    """What else is written to standard error comes through another process, so also where this one dies."""
-    command, alike = ["grep", "-vE", _START_UP], os.environ | {"LC_ALL": "C"}
-    try:
-        rest = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=2, bufsize=0, env=alike, start_new_session=True
-        )
-    except OSError:
-        yield
-        return
-    kept, pipe = os.dup(2), rest.stdin
-    assert pipe is not None
-    os.dup2(pipe.fileno(), 2)
-    pipe.close()
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        with suppress(subprocess.TimeoutExpired):  # another child may have the pipe open
-            rest.wait(timeout=2)

@@ -14,7 +14,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from entailment.files import disk_fault, written_aside
+from entailment.disks import disk_fault
+from entailment.files import written_aside
 
 BIG = os.urandom(1 << 20)
 CANNOT_MOUNT = 77

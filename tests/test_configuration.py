@@ -73,7 +73,7 @@ def test_later_sources_win(tmp_path):
     [
         ("trainng: {epochs: 3}", "Did you mean 'training'?"),
         ("training: {epoch: 3}", "Did you mean 'training.epochs'?"),
-        ("training: {epochs: 0}", "training.epochs: Input should be greater than or equal to 1"),
+        ("training: {epochs: 0}", "training.epochs: must be at least 1. Received: 0."),
         ("inputs: sound", "inputs: must be one of multimodal, text, image. Received: 'sound'"),
         ("- a\n- b", "must hold keys and values"),
         ("a: [", "is not valid YAML"),
@@ -93,7 +93,7 @@ def test_faults_are_named(tmp_path, text, expected):
     [
         ("loss: focal", "'loss'. 'loss' belongs to the section 'training' ('training.loss')."),
         ("head: {loss: focal}", "'head.loss'. 'loss' belongs to the section 'training' ('training.loss')."),
-        ("seed: 1\ntraining: {seed: 1}", "'training.seed'. 'seed' belongs to no section ('seed')."),
+        ("seed: 1\ntraining: {seed: 1}", "'training.seed'. 'seed' stands outside all sections: seed: ..."),
         ("seed: 1\nparameters: {tags: []}", "'seed' belongs to the section 'parameters.configuration'"),
         ("parameters: {configuration: {tags: []}}", "'tags'. 'tags' belongs to the top of the file."),
         ("configuration: {seed: 1}", "'configuration' belongs to the section 'parameters'"),
@@ -138,6 +138,11 @@ def test_no_hint_is_the_wrong_key_itself():
         ("head.pair_features", "1", "must be true or false. Received: 1"),
         ("head.pair_features", '"yes"', "must be true or false. Received: 'yes'"),
         ("encoders.text.trainable", '"2"', "must be all, or a whole number"),
+        ("encoders.text.trainable", "{layers: 2}", "must be all, or a whole number"),
+        ("split.test_fraction", "1", "must be less than 1"),
+        ("split.test_fraction", "0", "must be greater than 0"),
+        ("schedule.retries", "11", "must be at most 10"),
+        ("split.method", "other", "must be 'stratified' or 'hash'"),
         ("task.name", "2024", "must be text, in quotes where it looks like something else. Received: 2024"),
         ("task.name", "2024-01-01", "must be text"),
         ("task.labels", "[yes, no]", "task.labels.0: must be text"),
@@ -168,7 +173,7 @@ def test_what_zenml_is_told_is_of_its_type_too(tmp_path):
 
 
 def test_a_whole_number_and_one_with_an_exponent_are_numbers():
-    for value, number in (("1", 1.0), ("1e-4", 1e-4), ("1.5e3", 1500.0), ("2E-05", 2e-5)):
+    for value, number in (("1", 1.0), ("1e-4", 1e-4), ("1.5e3", 1500.0), ("2E-05", 2e-5), ('"1e-4"', 1e-4)):
         overrides = parse_assignments([f"training.learning_rate={value}"])
         read = load_configuration(None, overrides=overrides).training.learning_rate
         assert (read, type(read)) == (number, float)
@@ -232,7 +237,7 @@ def test_assignments_are_read_as_yaml():
     ("assignment", "expected"),
     [
         ("epochs=5", "no key 'epochs'. 'epochs' belongs to the section 'training' ('training.epochs')"),
-        ("training.seed=5", "'seed' belongs to no section ('seed')"),
+        ("training.seed=5", "'seed' stands outside all sections"),
         ("training.epochs", "must be KEY=VALUE"),
         ("training=5", "'training' is a section: name a key in it, as training.loss"),
     ],
@@ -320,6 +325,17 @@ def test_the_webhook_is_shown_nowhere():
     secret = "https://hooks.example/secret"
     configuration = load_configuration(None, None, {"schedule.alert_url": secret, "seed": 7})
     assert configuration.schedule.alert_url.get_secret_value() == secret
+    for wrong in (
+        {"schedule.alert_url": [secret]},
+        {"schedule.alert_url": {"a": secret}},
+        {"schedule": secret},
+    ):
+        with pytest.raises(ConfigurationError, match=r"schedule.*: must ") as caught:
+            load_configuration(None, None, wrong)
+        assert "hooks" not in str(caught.value)
+    with pytest.raises(ConfigurationError, match=r"schedule\.alert_url: the value is no YAML") as caught:
+        parse_assignments([f"schedule.alert_url='{secret}"])
+    assert "hooks" not in str(caught.value)
     for shown in (str(configuration), configuration.model_dump_json(), str(dotted(configuration))):
         assert "hooks.example" not in shown
     assert (
@@ -351,7 +367,10 @@ def test_settings_at_the_top_are_read_with_a_warning_that_shows_the_new_form(tmp
             "parameters:\n  configuration:\n    training:\n      epoch: 3\n",
             "line 4: there is no key 'training.epoch'",
         ),
-        ("parameters:\n  configuration:\n    training:\n      epochs: 0\n", "line 4: training.epochs: Input"),
+        (
+            "parameters:\n  configuration:\n    training:\n      epochs: 0\n",
+            "line 4: training.epochs: must be at least 1. Received: 0.",
+        ),
         (
             "enable_cache: true\nparameter: {}\n",
             "line 2: there is no key 'parameter'. Did you mean 'parameters'?",
@@ -371,8 +390,8 @@ def test_a_fault_names_its_line(tmp_path, text, expected):
 @pytest.mark.parametrize(
     ("labels", "fault"),
     [
-        (["one"], "at least 2 items"),
-        ([f"class {number}" for number in range(21)], "at most 20 items"),
+        (["one"], "must have at least 2 items"),
+        ([f"class {number}" for number in range(21)], "must have at most 20 items"),
         (["Not It", "not_it"], "columns and metrics of 'not_it'"),
         (["?", "!"], "must hold a letter or a digit"),
     ],

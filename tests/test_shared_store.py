@@ -1,5 +1,6 @@
 """The store that machines share, in a folder and on S3: who writes a name first wins, and all is whole or absent."""
 
+import errno
 import json
 from pathlib import Path
 
@@ -152,6 +153,14 @@ def test_a_store_that_cannot_be_used_is_named(tmp_path, monkeypatch, server):
     (tmp_path / "no folder").touch()
     with pytest.raises(StoreError, match="no folder cannot be used"):
         SharedStore(str(tmp_path / "no folder")).publish(tmp_path / "file", "name")
+
+
+def test_a_full_home_beside_the_store_is_no_fault_of_the_store(tmp_path):
+    store, full = SharedStore(str(tmp_path / "store")), OSError(errno.ENOSPC, "No space left on device")
+    for place, kind in (("store-home", OSError), ("store", StoreError)):
+        full.filename = str(tmp_path / place / "file")
+        with pytest.raises(kind, match="No space left"), store._plain_errors():
+            raise full
 
 
 def test_where_the_store_is_comes_from_the_environment(tmp_path, monkeypatch):

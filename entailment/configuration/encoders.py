@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, create_model, model_validator
 
-from entailment.configuration.section import Section
+from entailment.configuration.section import Section, broken_rule
 from entailment.task import KINDS, kinds_of
 
 
@@ -30,7 +30,7 @@ class TextEncoder(Section):
     @model_validator(mode="after")
     def _check_pair(self) -> Self:
         if self.encode == "pair" and self.preprocessor is None:
-            raise ValueError("encode: pair packs tokens, and without a preprocessor (null) there are none")
+            raise broken_rule("encode", "pair packs tokens, and without a preprocessor (null) there are none")
         return self
 
 

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from entailment.configuration.configuration import Configuration
 from entailment.configuration.run_options import RunOptions
-from entailment.configuration.section import dotted
+from entailment.configuration.section import dotted, secret_keys
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -27,8 +27,18 @@ _EXPECTED: Final = {
     "list_type": "must be a list",
     "dict_type": "must hold keys and values",
     "model_type": "must hold keys and values",
+    "greater_than": "must be greater than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be at most {le}",
+    "literal_error": "must be {expected}",
+    "too_short": "must have at least {min_length} items",
+    "too_long": "must have at most {max_length} items",
+    "string_too_long": "must have at most {max_length} characters",
+    "string_pattern_mismatch": "must match {pattern}",
 }
-"""What pydantic's types are called in a file."""
+"""What pydantic's types and bounds are called in a file."""
+_SECRETS: Final = tuple(secret_keys(Configuration()))
 
 
 def explained(
@@ -64,13 +74,14 @@ def _fault(fault: "ErrorDetails") -> tuple[str, str]:
     kind, key = fault["type"], ".".join(map(str, fault["loc"])).removesuffix(".[key]")
     if kind in ("extra_forbidden", "invalid_key"):
         return key, unknown_key(INSIDE + key)
-    text = fault["msg"].removeprefix("Value error, ")
-    if kind == "value_error" and isinstance(fault["input"], Mapping):
-        # A rule of a whole section begins with the key that it is about.
-        name, _, text = text.partition(": ")
-        key = f"{key}.{name}".removeprefix(".")
+    text, context = fault["msg"].removeprefix("Value error, "), fault.get("ctx", {})
+    if kind == "rule":
+        key = f"{key}.{context['key']}".removeprefix(".")
         return key, f"{key}: {text}"
-    return key, f"{key}: {_EXPECTED.get(kind, text)}. Received: {fault['input']!r}."
+    expected = _EXPECTED[kind].format(**context) if kind in _EXPECTED else text
+    # A secret may also lie in what stands in place of its section.
+    hidden = any(f"{secret}.".startswith(f"{key}.") or key.startswith(f"{secret}.") for secret in _SECRETS)
+    return key, f"{key}: {expected}." + ("" if hidden else f" Received: {fault['input']!r}.")
 
 
 def _origin(key: str, given: Mapping[str, Any], lines: Mapping[str, str]) -> str:
@@ -88,6 +99,8 @@ def _hint(wrong: str, known: Mapping[str, bool]) -> str:
     if wrong in known and not known[wrong]:
         return f"Write {wrong.replace('.', ': {')}: ...{'}' * wrong.count('.')}."
     elsewhere = [key for key in known if _parted(key)[1] == name]
+    if elsewhere == [name] and not known[name]:
+        return f"'{name}' stands outside all sections: {name}: ..."
     if elsewhere:
         return f"'{name}' belongs to {' or '.join(_place(key, at_top=known[key]) for key in elsewhere)}."
     beside = [key for key in known if _parted(key)[0] == above]
@@ -100,7 +113,7 @@ def _place(key: str, *, at_top: bool) -> str:
     if at_top:
         return "the top of the file"
     above, _ = _parted(key)
-    return f"the section '{above}' ('{key}')" if above else f"no section ('{key}')"
+    return f"the section '{above}' ('{key}')" if above else f"what stands outside all sections ('{key}')"
 
 
 def _nearest(name: str, keys: list[str]) -> list[str]:

@@ -89,8 +89,9 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
             raise ConfigurationError(f"--set: {section if inside else unknown_key(INSIDE + key)}")
         try:
             overrides[key] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise ConfigurationError(f"--set {key}: '{value}' is not a YAML value ({error}).") from None
+        except yaml.YAMLError:
+            # It may be a secret.
+            raise ConfigurationError(f"--set {key}: the value is no YAML. Put it in quotes.") from None
     return overrides
 
 

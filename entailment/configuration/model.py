@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from entailment.configuration.dataset import Dataset, Tweets
 from entailment.configuration.head import Head
 from entailment.configuration.inputs import InputsConfiguration
+from entailment.configuration.section import broken_rule
 from entailment.configuration.split import Split
 from entailment.configuration.task import Task
 from entailment.configuration.training import Training
@@ -37,7 +38,8 @@ class ModelConfiguration(InputsConfiguration):
     def _check_weights(self) -> Self:
         weights, labels = self.training.class_weights, self.task.labels
         if weights and len(weights) != len(labels):
-            raise ValueError(
-                f"training.class_weights: must be one for each of the {len(labels)} labels. Received: {len(weights)}"
+            raise broken_rule(
+                "training.class_weights",
+                f"must be one for each of the {len(labels)} labels. Received: {len(weights)}",
             )
         return self

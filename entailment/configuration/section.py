@@ -1,9 +1,11 @@
 """What every section of the configuration is, and the kinds of values in it."""
 
 import re
-from typing import Annotated, Any, Final
+from collections.abc import Iterator
+from typing import Annotated, Any, Final, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic_core import PydanticCustomError
 
 _EXPONENT: Final = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+")
 
@@ -25,10 +27,26 @@ class Section(BaseModel):
     """A group of settings; unknown keys are refused, none changes.
 
     A value is of its key's type and not converted: 5 is a number, "5" and 5.0 are no whole numbers, "yes" is text.
-    Two things count as what they mean: a whole number where any number may stand, and a list for a tuple.
+    Three things count as what they mean: a whole number where any number may stand, a number with an exponent in
+    whatever form (`1e-4`, which YAML takes for text, and so "1e-4" too), and a list for a tuple.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+def broken_rule(key: str, said: str) -> PydanticCustomError:
+    """What a rule over several keys of a section raises: which of them is wrong, and what was expected."""
+    return PydanticCustomError("rule", "{said}", {"key": key, "said": said})
+
+
+def secret_keys(section: BaseModel, prefix: str = "") -> Iterator[str]:
+    """The dotted keys below `section` whose values are shown nowhere."""
+    for name, field in type(section).model_fields.items():
+        value = getattr(section, name)
+        if isinstance(value, BaseModel):
+            yield from secret_keys(value, f"{prefix}{name}.")
+        elif SecretStr in get_args(field.annotation):
+            yield prefix + name
 
 
 def dotted(section: BaseModel, prefix: str = "") -> dict[str, Any]:

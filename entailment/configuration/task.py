@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from entailment.configuration.section import Section
+from entailment.configuration.section import Section, broken_rule
 from entailment.task import INPUTS, LABELS, in_snake_case
 
 
@@ -43,8 +43,10 @@ class Task(Section):
     def _check(self) -> Self:
         for spelling, label in self.label_map.items():
             if label not in self.labels:
-                raise ValueError(f"label_map: {spelling!r} stands for {label!r}, which is none of the labels")
+                raise broken_rule(
+                    "label_map", f"{spelling!r} stands for {label!r}, which is none of the labels"
+                )
         times = Counter(map(in_snake_case, self.labels))
         if twice := [name for name, count in times.items() if count > 1]:
-            raise ValueError(f"labels: two would have the columns and metrics of {twice[0]!r}")
+            raise broken_rule("labels", f"two would have the columns and metrics of {twice[0]!r}")
         return self

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
+from entailment.disks import free_bytes
 from entailment.errors import DownloadError
-from entailment.files import free_bytes, locked, sha256_of_file
+from entailment.files import locked, sha256_of_file
 from entailment.progress import progress_bar
 
 _TRIES: Final = 3

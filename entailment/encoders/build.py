@@ -16,8 +16,7 @@ import numpy as np
 
 from entailment.encoders.bert_words import LONGEST_WORD, bert_words
 from entailment.encoders.weights import fetch_weights
-from entailment.errors import EncoderError
-from entailment.files import locked, no_room, read_json, write_json, written_aside
+from entailment.files import locked, read_json, write_json, written_aside
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -60,7 +59,7 @@ def build_module(name: str, folder: Path) -> Path:
 
     Its `module.json` says where the weights come from, their licence and sha256, the width of the output and, of a
     text encoder, that it takes sequences of any length. Raises DownloadError when the weights cannot be fetched,
-    EncoderError when the folder cannot be written.
+    OSError when the folder cannot be written.
     """
     target, graph = folder / "modules" / name, BUILT_IN[name].graph
     return built_once(target, graph, lambda aside: _write(name, folder, aside))
@@ -70,24 +69,14 @@ def built_once(target: Path, graph: int, write: Callable[[Path], None]) -> Path:
     """The module folder `target`; `write` makes it, at the path it is given, unless one of this `graph` is there.
 
     `graph` is the version that `save_module` was given. One process builds, another waits for it; the folder is
-    whole or absent. Raises EncoderError when it cannot be written.
+    whole or absent. Raises OSError when it cannot be written.
     """
     if is_built(target, graph):
         return target
-    import tensorflow as tf
-
-    try:
-        with locked(target.parent.with_suffix(".lock")):
-            if not is_built(target, graph):
-                with written_aside(target) as aside:
-                    write(aside)
-    except (OSError, tf.errors.OpError) as error:
-        todo = (
-            no_room(error, target.parent) or f"{error}. Make the folder writable, then run the command again."
-        )
-        raise EncoderError(
-            f"the encoder module {target.name} could not be written to {target}: {todo}"
-        ) from error
+    with locked(target.parent.with_suffix(".lock")):
+        if not is_built(target, graph):
+            with written_aside(target) as aside:
+                write(aside)
     return target
 
 

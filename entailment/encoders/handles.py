@@ -10,11 +10,12 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from entailment.disks import disk_fault
 from entailment.encoders import keras_applications
 from entailment.encoders.build import BUILT_IN, build_module, is_built
 from entailment.encoders.keras_applications import PREFIX, build_network
 from entailment.errors import EncoderError
-from entailment.files import locked, no_room, sha256_of_folder
+from entailment.files import locked, sha256_of_folder
 
 GRAPHS: Final = (
     f"graphs-{'-'.join(str(one.graph) for one in BUILT_IN.values())}-{keras_applications.GRAPH_VERSION}"
@@ -159,13 +160,13 @@ def _downloaded(url: str, folder: Path) -> Path:
             flags.FLAGS["tfhub_cache_dir"].value = str(cache)  # $TFHUB_CACHE_DIR goes before it
             path = Path(hub.resolve(url))
     except Exception as error:  # network, archive, disk: each has its own kinds of errors
-        failed = f"encoder {url} is not in the cache {cache} and could not be downloaded: "
-        if full := no_room(error, folder):
-            raise EncoderError(failed + full) from error
+        if disk_fault(error):
+            raise
         raise EncoderError(
-            f"{failed}{_first_line(error)}. Connect to the network and run the command again; or download the module"
-            " elsewhere, unpack it and name its folder (or a cache of such modules in TFHUB_CACHE_DIR); or use a"
-            f" built-in encoder: {', '.join(BUILT_IN)}."
+            f"encoder {url} is not in the cache {cache} and could not be downloaded: {_first_line(error)}. Connect to"
+            " the network and run the command again; or download the module elsewhere, unpack it and name its folder"
+            " (or a cache of such modules in TFHUB_CACHE_DIR); or use a built-in encoder:"
+            f" {', '.join(BUILT_IN)}."
         ) from error
     if not (path / "saved_model.pb").is_file():
         raise EncoderError(

@@ -12,9 +12,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from entailment.disks import disk_fault
 from entailment.encoders.build import built_once, save_module
 from entailment.errors import EncoderError
-from entailment.files import no_room, sha256_of_file
+from entailment.files import sha256_of_file
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -60,6 +61,8 @@ def network_module(name: str, weights: Path | str | None = "imagenet") -> tuple[
             warnings.simplefilter("ignore")
             network = build(include_top=False, pooling="avg", weights=weights and str(weights))
     except Exception as error:  # network, file, format: each has its own kinds of errors
+        if disk_fault(error):
+            raise
         raise EncoderError(_why_not(name, weights, error)) from error
     module = tf.train.Checkpoint()
     module.variables = [variable.value for variable in network.variables]
@@ -115,10 +118,8 @@ def _why_not(name: str, weights: Path | str | None, error: Exception) -> str:
             f"that save_weights wrote for keras.applications.{name}(include_top=False)."
         )
     kept = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "models"
-    failed = f"encoder {PREFIX}{name}: its ImageNet weights are not in Keras's folder {kept} and could not be"
-    if full := no_room(error, kept):
-        return f"{failed} downloaded: {full}"
     return (
-        f"{failed} downloaded: {said}. Connect to the network and run the command again; or download that file"
-        f" elsewhere and put it into the folder, or name it: {PREFIX}{name}@FILE."
+        f"encoder {PREFIX}{name}: its ImageNet weights are not in Keras's folder {kept} and could not be downloaded:"
+        f" {said}. Connect to the network and run the command again; or download that file elsewhere and put it into"
+        f" the folder, or name it: {PREFIX}{name}@FILE."
     )

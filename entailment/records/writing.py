@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 from entailment.configuration.inputs import InputsConfiguration
 from entailment.data.pairs import content_hash
 from entailment.data.split import SPLIT_COLUMN
+from entailment.disks import check_room
 from entailment.errors import DataError, ImageError
-from entailment.files import check_room, write_json, written_aside
+from entailment.files import write_json, written_aside
 from entailment.inputs import kind_named
 from entailment.inputs.kind import Fault
 from entailment.progress import progress_bar

@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from entailment.configuration.model import ModelConfiguration
+from entailment.disks import check_room
 from entailment.encoders.handles import resolve_handle
 from entailment.errors import DataError
-from entailment.files import bytes_of_folder, check_format, check_room, read_json, write_json, written_aside
+from entailment.files import bytes_of_folder, check_format, read_json, write_json, written_aside
 from entailment.inputs import kind_named
 from entailment.model.end_to_end import tuned_featurizer
 from entailment.model.head import kinds_among

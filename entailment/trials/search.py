@@ -37,7 +37,7 @@ _UNPRUNED_TRIALS: Final = 5
 """Finished trials before any is stopped early: fewer have no median worth the name."""
 _UNPRUNED_EPOCHS: Final = 5
 """Epochs before a trial may be stopped."""
-_HANDLES: Final = tuple(f"encoders.{kind}.{role}" for kind in KINDS for role in ("encoder", "preprocessor"))
+_HANDLES: Final = (*(f"encoders.{kind}.encoder" for kind in KINDS), "encoders.text.preprocessor")
 """Where an encoder lies changes no trial; what it gives, or what it is, is part of a study's name."""
 _LOG = logging.getLogger(__name__)
 

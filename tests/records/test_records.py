@@ -162,7 +162,7 @@ def test_records_that_do_not_fit_are_not_begun(tmp_path, monkeypatch):
     taken = sum(file["bytes"] for files in split for file in files)
     room = writing._bytes_needed(frame, spec(), manifest["kinds"])
     assert 0.8 * taken < room < 1.2 * taken
-    monkeypatch.setattr("entailment.files.free_bytes", lambda folder: room - 10_000)
+    monkeypatch.setattr("entailment.disks.free_bytes", lambda folder: room - 10_000)
     with pytest.raises(EntailmentError, match=r"The records of 70 pairs need about .* 0\.0 MB are missing"):
         write_records(frame, tmp_path / "more", spec())
     assert not (tmp_path / "more").exists()

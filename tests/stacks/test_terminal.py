@@ -2,7 +2,7 @@
 
 import pytest
 
-from entailment.terminal import folded
+from stacks.terminal import folded
 
 
 @pytest.mark.parametrize(
