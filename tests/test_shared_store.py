@@ -133,6 +133,17 @@ def test_versions_from_before_the_store_are_shared_by_the_next_addition(url, tmp
     )
 
 
+def test_a_lost_image_is_named_before_it_goes_to_the_store_and_may_be_brought_again(tmp_path):
+    addition(tmp_path, None, "one", 1)
+    (lost,) = rows(tmp_path, "one")[2].iterdir()
+    lost.unlink()
+    store = str(tmp_path / "store")
+    with pytest.raises(DataError, match=rf"The image {lost} of version 1 is gone.*add FILE.csv --images"):
+        addition(tmp_path, store, "one", 2)
+    assert rows(tmp_path, "one")[0] == 1
+    assert [addition(tmp_path, store, "one", number).version for number in (1, 2)] == [1, 2]
+
+
 def test_two_data_sets_of_one_name_are_kept_apart(url, tmp_path):
     addition(tmp_path, url, "one", 1)
     addition(tmp_path, None, "two", 2)
