@@ -325,6 +325,33 @@ def test_one_id_has_one_image_also_within_a_file(add, tmp_path):
     assert images_of(tmp_path) == [[red, b""]]
 
 
+def test_a_pair_of_one_id_with_two_files_is_a_conflict(add, tmp_path):
+    red = picture(tmp_path / "in" / "1.png", "red").read_bytes()
+    picture(tmp_path / "in" / "1.gif", "blue")
+    one = row(1, id_1="1", id_2="1", image_1="http://x/1.png")
+    addition = add([one | {"image_2": "http://x/1.gif"}], tmp_path / "in")
+    assert [(conflict.row, conflict.what) for conflict in addition.conflicting] == [(1, "image_2")]
+    assert add([one | {"image_2": "http://x/1.png"}], tmp_path / "in").images_added == 1
+    assert images_of(tmp_path) == [[red, red]]
+
+
+def test_a_row_that_has_its_image_now_is_no_twin_of_one_without(add, tmp_path):
+    picture(tmp_path / "in" / "a1.png", "red")
+    add([row(1)])
+    twin = row(2, "NoEntailment", text_1="first 1", text_2=row(1)["text_2"])
+    addition = add([row(1), twin], tmp_path / "in")
+    assert (addition.rows_updated, addition.rows_added, addition.conflicts) == (1, 1, 0)
+
+
+def test_a_row_without_an_image_is_added_where_that_of_its_id_was_lost(add, tmp_path):
+    picture(tmp_path / "in" / "a1.png", "red")
+    add([row(1)], tmp_path / "in")
+    (stored,) = (tmp_path / "datasets" / "own" / "images").iterdir()
+    stored.unlink()
+    addition = add([row(1), row(2, id_1="a1")])
+    assert (addition.rows_added, addition.duplicates, addition.images_added) == (1, 1, 0)
+
+
 def test_the_same_texts_with_other_images_are_another_pair(add, tmp_path):
     images = picture(tmp_path / "in" / "a1.png", "red").parent
     picture(images / "a2.png", "blue")
