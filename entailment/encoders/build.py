@@ -17,7 +17,7 @@ import numpy as np
 from entailment.encoders.bert_words import LONGEST_WORD, bert_words
 from entailment.encoders.weights import fetch_weights
 from entailment.errors import EncoderError
-from entailment.files import locked, no_room, read_json, write_json, written_aside
+from entailment.files import made_once, no_room, read_json, write_json
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -77,10 +77,7 @@ def built_once(target: Path, graph: int, write: Callable[[Path], None]) -> Path:
     import tensorflow as tf
 
     try:
-        with locked(target.parent.with_suffix(".lock")):
-            if not is_built(target, graph):
-                with written_aside(target) as aside:
-                    write(aside)
+        made_once(target, lambda path: is_built(path, graph), write)
     except (OSError, tf.errors.OpError) as error:
         todo = (
             no_room(error, target.parent) or f"{error}. Make the folder writable, then run the command again."
