@@ -81,6 +81,16 @@ def test_features_go_both_ways(url, tmp_path):
         assert {path.name for path in (one.features / "text-each-1").iterdir()} == {"a.arrow", "b.arrow"}
 
 
+def test_records_of_what_changed_while_they_were_written_are_not_shared(tmp_path):
+    place, keys = Workspace(tmp_path / "home", str(tmp_path / "store")), iter(["1", "2", "3", "3"])
+    for shared in ([], ["3.tar"]):
+        with place.sharing_records(lambda: next(keys), tmp_path / "records") as there:
+            assert not there
+            (tmp_path / "records").mkdir(exist_ok=True)
+            (tmp_path / "records" / "manifest.json").touch()
+        assert place.shared.names("records") == shared
+
+
 def addition(tmp_path, url, home, number, **options):
     file = tmp_path / f"{number}.csv"
     file.write_text(

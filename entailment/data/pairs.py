@@ -243,7 +243,7 @@ def _rules(
             cure = "must be the whole number: a spreadsheet made this of it; export the column as text"
             yield name, cure, rounded
         if name in TEXT:
-            long = _utf8_bytes(column) > max_text_bytes
+            long = utf8_bytes(column) > max_text_bytes
             yield name, f"must be at most {max_text_bytes} bytes (ingest.max_text_bytes)", long
         if name == LABEL:
             rule = f"must be one of {', '.join(task.labels)} (task.labels)"
@@ -253,7 +253,7 @@ def _rules(
             yield name, f"must be {what}, or empty", (column != "") & ~column.str.fullmatch(pattern)
 
 
-def _utf8_bytes(column: "pd.Series[str]") -> "np.ndarray":
+def utf8_bytes(column: "pd.Series[str]") -> "np.ndarray":
     """Length of each value; encoding them in Python would make an object of each."""
     import numpy as np
     import pyarrow as pa
