@@ -84,7 +84,10 @@ class Workspace:
 
     @contextmanager
     def sharing_records(self, key: Callable[[], str], folder: Path) -> Iterator[bool]:
-        """The same for the records of this key, written to a folder: the block is told whether they are there."""
+        """The same for the records of this key, written to a folder: the block is told whether they are there.
+
+        Others have what it wrote only where the key is the same after it: no image has changed meanwhile.
+        """
         shared = self.shared
         if not shared:
             yield False
@@ -95,7 +98,7 @@ class Workspace:
             shared.fetch_packed(f"records/{name}", folder)
             _LOG.info("Records taken from the shared store %s.", shared.url)
         yield there
-        if not there:
+        if not there and f"{key()}.tar" == name:
             files = {path.name: path for path in sorted(folder.iterdir())}
             shared.publish_packed(files, f"records/{name}", self.scratch)
 

@@ -61,9 +61,8 @@ def look(
 
 def check_for_new_data(config: ModelConfiguration, places: Workspace) -> None:
     """Raises NothingNewError when the champion or a retraining's version was trained on just what there is now."""
-    given = config.dataset, config.tweets, config.ingest, config.task, places.datasets, config.inputs
-    seen = "image" in kinds_of(config.inputs)
-    rows, images = current_content(*given, column_rules(), places.image_hashes if seen else None)
+    remembered = places.image_hashes if "image" in kinds_of(config.inputs) else None
+    rows, images = current_content(config, places.datasets, column_rules(), remembered)
     if version := version_trained_on(config.task.name, rows, images):
         raise NothingNewError(
             f"Nothing new in {config.dataset.source} since version {version} was trained: no retraining."

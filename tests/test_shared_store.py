@@ -82,6 +82,16 @@ def test_features_go_both_ways(url, tmp_path):
         assert {path.name for path in (one.features / "text-each-1").iterdir()} == {"a.arrow", "b.arrow"}
 
 
+def test_records_of_what_changed_while_they_were_written_are_not_shared(tmp_path):
+    place, keys = Workspace(tmp_path / "home", str(tmp_path / "store")), iter(["1", "2", "3", "3"])
+    for shared in ([], ["3.tar"]):
+        with place.sharing_records(lambda: next(keys), tmp_path / "records") as there:
+            assert not there
+            (tmp_path / "records").mkdir(exist_ok=True)
+            (tmp_path / "records" / "manifest.json").touch()
+        assert place.shared.names("records") == shared
+
+
 def addition(tmp_path, url, home, number, **options):
     file = tmp_path / f"{number}.csv"
     file.write_text(
@@ -132,6 +142,17 @@ def test_versions_from_before_the_store_are_shared_by_the_next_addition(url, tmp
     assert not json.loads((tmp_path / "two" / "own" / "log.json").read_text())["additions"][0]["file"].count(
         "/"
     )
+
+
+def test_a_lost_image_is_named_before_it_goes_to_the_store_and_may_be_brought_again(tmp_path):
+    addition(tmp_path, None, "one", 1)
+    (lost,) = rows(tmp_path, "one")[2].iterdir()
+    lost.unlink()
+    store = str(tmp_path / "store")
+    with pytest.raises(DataError, match=rf"The image {lost} of version 1 is gone.*add FILE.csv --images"):
+        addition(tmp_path, store, "one", 2)
+    assert rows(tmp_path, "one")[0] == 1
+    assert [addition(tmp_path, store, "one", number).version for number in (1, 2)] == [1, 2]
 
 
 def test_two_data_sets_of_one_name_are_kept_apart(url, tmp_path):

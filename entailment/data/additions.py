@@ -29,21 +29,21 @@ from entailment.data.merging import Conflict, HeldRows, merge
 from entailment.data.pairs import ColumnRule, content_hash, read_pairs
 from entailment.data.versions import (
     COLUMNS,
-    FORMAT,
     IMAGES,
-    LOG_FILE,
     NAME,
-    clear_leftovers,
+    PART,
+    PROBLEMS_FILE,
     fetch_versions,
     number_of,
+    opened_log,
     read_csv,
-    read_log,
     read_table,
     share_versions,
     table_name,
+    write_log,
 )
 from entailment.errors import ConfigurationError, DataError
-from entailment.files import locked, sha256_of_file, write_json, written_aside
+from entailment.files import locked, sha256_of_file, written_aside
 from entailment.shared_store import SharedStore
 from entailment.task import IMAGE_FILE, IMAGE_PATH, IMAGE_SHA256, IMAGE_STATUS, columns_of
 
@@ -55,8 +55,6 @@ _CONFLICTS_LOGGED: Final = 100
 _CONFLICTS_SHOWN: Final = 20
 _PROBLEMS_LOGGED: Final = 20
 _PROBLEMS_SHOWN: Final = 5
-PROBLEMS_FILE: Final = "unusable_images.csv"
-"""In a data set's folder: the images that its last addition could not take, and why; absent where there is none."""
 
 
 @dataclass(frozen=True)
@@ -158,9 +156,8 @@ def _add(
     shared: SharedStore | None,
 ) -> Addition:
     """Adds to the data set in `place`, which is locked. What makes it count, the log, is written last."""
-    log = read_log(place)
+    log = opened_log(place)
     current = number_of(log)
-    clear_leftovers(place, current)
     table = read_table(place, current)
     known = [column for kind in further for column in columns_of(kind) if column in given.rows.columns]
     held = HeldRows(
@@ -195,7 +192,7 @@ def _add(
     log = [*log, asdict(addition)]
     if shared:
         share_versions(shared, place, log)
-    write_json(place / LOG_FILE, {"format": FORMAT, "additions": log})
+    write_log(place, log)
     return addition
 
 
@@ -254,7 +251,7 @@ def _with_hashes(resolved: "pd.DataFrame") -> "pd.DataFrame":
 def _copy_images(files: Mapping[str, str], folder: Path) -> None:
     """Copies images, by their SHA-256, whole or not at all. Raises DataError when one is not what it was."""
     folder.mkdir(parents=True, exist_ok=True)
-    part = folder / ".part"
+    part = folder / PART
     for digest, path in files.items():
         shutil.copyfile(path, part)
         if sha256_of_file(part) != digest:

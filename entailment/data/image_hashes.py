@@ -5,7 +5,7 @@ import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from entailment.data.image_paths import file_finder
 from entailment.files import read_json, sha256_of_file, write_json
@@ -25,13 +25,14 @@ def images_hash(pairs: "pd.DataFrame", folder: Path, remembered: Path) -> str:
 
     What the files are called and where they lie makes no difference. A file is read where name, size or time are not
     those that `remembered`, a folder that is made when absent, has for it; a table of a data set of our own tells the
-    contents itself. Raises as `resolve_image_paths`.
+    contents itself, of the files that are there. Raises as `resolve_image_paths`.
     """
     find, sides = file_finder(pairs, folder), range(len(SIDES))
     names = [list(map(find, pairs[ID[side]].tolist(), pairs[IMAGE_URL[side]].tolist())) for side in sides]
     if set(IMAGE_SHA256) <= set(pairs.columns):
         told = [zip(pairs[IMAGE_FILE[side]], pairs[IMAGE_SHA256[side]], strict=True) for side in sides]
-        contents = dict(told[0]) | dict(told[1])
+        there = {path.name for path in folder.glob("*")}
+        contents = {name: sha256 for side in told for name, sha256 in side if name in there}
     else:
         contents = _contents(folder, sorted({*names[0], *names[1]} - {""}), remembered)
     digest = hashlib.sha256()
@@ -59,20 +60,17 @@ def _contents(folder: Path, names: list[str], remembered: Path) -> dict[str, str
 
     with ThreadPoolExecutor(_READ_AT_ONCE) as pool:
         found = dict(zip(names, pool.map(look, names), strict=True))
-    new = {
-        name: [*seen]
-        for name, seen in found.items()
-        if seen[1] < now - _SETTLED and known.get(name) != [*seen]
-    }
+    new = {name: seen for name, seen in found.items() if seen[1] < now - _SETTLED and known.get(name) != seen}
     if new:
         write_json(file, {"format": _FORMAT, "files": known | new})
     return {name: digest for name, (_, _, digest) in found.items()}
 
 
-def _known(file: Path) -> dict[str, Any]:
+def _known(file: Path) -> dict[str, tuple[int, int, str]]:
     """By name the size, time and SHA-256 of each file; nothing where this cannot be read: it is found anew."""
     try:
         kept = read_json(file)
-        return dict(kept["files"]) if kept["format"] == _FORMAT else {}
-    except (OSError, ValueError, KeyError, TypeError):
+        known = {name: (int(size), int(at), str(sha)) for name, (size, at, sha) in kept["files"].items()}
+        return known if kept["format"] == _FORMAT else {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}

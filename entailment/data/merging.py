@@ -105,6 +105,9 @@ class HeldRows:
             row = self.rows[number]
             if number < self._before and row[IMAGE_FILE[side]] != file:
                 self.updated.add(number)
+            before = _values(row, self._content)
+            if self._contents.get(before) is row:
+                del self._contents[before]
             row[IMAGE_FILE[side]], row[IMAGE_SHA256[side]] = file, digest
             self._contents.setdefault(_values(row, self._content), row)
 
@@ -124,6 +127,9 @@ class HeldRows:
                 # A further input that a table lacks contradicts none.
                 if row[column] != same[column] and (row[column] or column in TEXT):
                     return column, same[column], row[column], same
+        first, second = _values(row, IMAGE_SHA256)
+        if row[ID[0]] == row[ID[1]] and first and second and first != second:
+            return "image_2", first, second, row
         for side in self.new_images(row):
             image_id, given = row[ID[side]], row[IMAGE_SHA256[side]]
             file, held = self._images.get(image_id, ("", ""))
@@ -160,7 +166,7 @@ def merge(held: HeldRows, new: "pd.DataFrame") -> Merged:
             what, had, gave, other = found
             result.conflicts.append(Conflict(number, _pair(row), what, had, gave, _pair(other)))
             continue
-        images = held.new_images(row)
+        images = [side for side in held.new_images(row) if given[IMAGE_SHA256[side]]]
         if not held.has_pair(row) and not held.has_content(row):
             held.take(row)
             result.added += 1

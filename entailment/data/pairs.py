@@ -16,14 +16,12 @@ from entailment.task import (
     ID,
     IMAGE_FILE,
     IMAGE_SHA256,
-    IMAGE_URL,
     LABEL,
     LABEL_INDEX_COLUMN,
     MULTIMODAL,
     PAIR_COLUMNS,
     TEXT,
     columns_of,
-    kinds_of,
 )
 
 if TYPE_CHECKING:
@@ -45,7 +43,6 @@ def read_pairs(
     task: Task,
     *,
     max_text_bytes: int,
-    labelled: bool = True,
     inputs: str = MULTIMODAL,
     further: Mapping[str, ColumnRule] | None = None,
 ) -> "pd.DataFrame":
@@ -56,15 +53,13 @@ def read_pairs(
             and IMAGE_SHA256 where all four are there: it is a table of a data set of our own.
         task: the labels, and what else a table may call them.
         max_text_bytes: the longest text a row may hold, in UTF-8 bytes.
-        labelled: whether the label column must be there; without it texts may be empty too.
-        inputs: one of INPUTS, what a model is to see: texts and images that it does not are not judged, and their
-            columns may be absent (they are empty then).
+        inputs: one of INPUTS, what a model is to see: what it does not is not judged, and the columns of texts and
+            images that it does not may be absent (they are empty then).
         further: kinds of input beside text and image, each with the rule of its two columns; both or none are there.
 
     Returns:
         A frame with PAIR_COLUMNS, the further ones and those of stored images, all strings exactly as in the file, in
-        file order, and, when labelled, LABEL_INDEX_COLUMN (int64, position in `task.labels`); labels as the task
-        spells them.
+        file order, and LABEL_INDEX_COLUMN (int64, position in `task.labels`); labels as the task spells them.
 
     Raises:
         DataError: the file is absent, empty, no UTF-8 CSV, lacks or repeats a column, or a row is wrong;
@@ -72,11 +67,12 @@ def read_pairs(
     """
     import pandas as pd
 
-    unseen = {name for name in (*TEXT, *IMAGE_URL) if name.partition("_")[0] not in kinds_of(inputs)}
-    table = PAIR_COLUMNS if labelled else PAIR_COLUMNS[:-1]
-    header = _check_header(file, tuple(name for name in table if name not in unseen))
+    further = further or {}
+    hidden = [] if inputs == MULTIMODAL else [kind for kind in ("text", "image", *further) if kind != inputs]
+    unseen = {name for kind in hidden for name in columns_of(kind)}
+    header = _check_header(file, tuple(name for name in PAIR_COLUMNS if name not in unseen))
     _check_fields(file, len(header))
-    rules = _further_columns(file, header, further or {})
+    rules = _further_columns(file, header, further, hidden)
     try:
         with warnings.catch_warnings(action="error", category=pd.errors.ParserWarning):
             # index_col: else pandas takes surplus values of the first row for an index.
@@ -89,17 +85,17 @@ def read_pairs(
         raise DataError(f"{file} is not a CSV file that can be read: {error}.") from None
     if frame.empty:
         raise DataError(f"{file} has a header but no rows. Expected at least one pair.")
-    for name in unseen - set(frame.columns):
+    for name in unseen.intersection(PAIR_COLUMNS) - set(frame.columns):
         frame[name] = pd.array([""] * len(frame), dtype="str")
     stored = [*IMAGE_FILE, *IMAGE_SHA256]
-    frame = frame[[*table, *rules, *(stored if set(stored) <= set(frame.columns) else ())]].fillna("")
-    if labelled and task.label_map:
+    frame = frame[[*PAIR_COLUMNS, *rules, *(stored if set(stored) <= set(frame.columns) else ())]].fillna("")
+    if task.label_map:
         frame[LABEL] = frame[LABEL].replace(task.label_map).astype("str")
-    _check_rows(file, frame, _rules(frame.drop(columns=list(unseen)), task, max_text_bytes, labelled, rules))
-    if labelled:
-        positions = {label: index for index, label in enumerate(task.labels)}
-        frame[LABEL_INDEX_COLUMN] = frame[LABEL].map(positions).astype("int64")
-        _check_repeats(file, frame)
+    judged = frame.drop(columns=list(unseen), errors="ignore")
+    _check_rows(file, frame, _rules(judged, task, max_text_bytes, rules))
+    positions = {label: index for index, label in enumerate(task.labels)}
+    frame[LABEL_INDEX_COLUMN] = frame[LABEL].map(positions).astype("int64")
+    _check_repeats(file, frame)
     return frame
 
 
@@ -176,7 +172,7 @@ def _check_fields(file: Path, columns: int) -> None:
     row, limit = 0, csv.field_size_limit(sys.maxsize)
     try:
         with file.open(encoding="utf-8-sig", newline="") as handle:
-            for row, fields in enumerate(filter(None, csv.reader(handle, strict=True))):
+            for row, fields in enumerate(filter(_is_row, csv.reader(handle, strict=True))):
                 if len(fields) > columns:
                     raise DataError(
                         f"{file}, row {row}, has {len(fields)} fields, but there are {columns} columns. Put a text"
@@ -193,20 +189,26 @@ def _check_fields(file: Path, columns: int) -> None:
         csv.field_size_limit(limit)
 
 
+def _is_row(fields: list[str]) -> bool:
+    """Whether a line is a row: pandas skips one in which nothing stands but blanks."""
+    return len(fields) > 1 or bool("".join(fields).strip(" \t"))
+
+
 def _not_utf8(file: Path, error: UnicodeDecodeError) -> DataError:
     return DataError(f"{file} is not UTF-8 ({error.reason} at byte {error.start}). Save it as UTF-8.")
 
 
 def _further_columns(
-    file: Path, header: list[str], further: Mapping[str, ColumnRule]
+    file: Path, header: list[str], further: Mapping[str, ColumnRule], hidden: list[str]
 ) -> dict[str, ColumnRule]:
-    """The columns of further kinds of input that the file has, each with its rule."""
+    """The columns of further kinds of input that the file has, each with its rule; `hidden` kinds no model sees."""
     rules: dict[str, ColumnRule] = {}
     for kind, rule in further.items():
-        there = [name for name in columns_of(kind) if name in header]
-        if len(there) == 1 or any(header.count(name) > 1 for name in there):
+        there = [header.count(name) for name in columns_of(kind)]
+        if there == [1, 1]:
+            rules |= dict.fromkeys(columns_of(kind), rule)
+        elif any(there) and kind not in hidden:
             raise DataError(f"{file} must have {' and '.join(columns_of(kind))} once each, or none of them.")
-        rules |= dict.fromkeys(there, rule)
     return rules
 
 
@@ -229,19 +231,19 @@ def _check_rows(file: Path, frame: "pd.DataFrame", rules: _Rules) -> None:
 
 
 def _rules(
-    frame: "pd.DataFrame", task: Task, max_text_bytes: int, labelled: bool, further: Mapping[str, ColumnRule]
+    frame: "pd.DataFrame", task: Task, max_text_bytes: int, further: Mapping[str, ColumnRule]
 ) -> _Rules:
     """For each rule its column, what it asks for, and which rows are against it."""
     for name in frame.columns.astype("str"):
         column = frame[name]
-        if name in ID or (name in TEXT and labelled):
+        if name in ID or name in TEXT:
             yield name, "must not be empty", column.str.fullmatch(BLANK)
         if name in ID:
             rounded = column.str.fullmatch(_ROUNDED)
             cure = "must be the whole number: a spreadsheet made this of it; export the column as text"
             yield name, cure, rounded
         if name in TEXT:
-            long = _utf8_bytes(column) > max_text_bytes
+            long = utf8_bytes(column) > max_text_bytes
             yield name, f"must be at most {max_text_bytes} bytes (ingest.max_text_bytes)", long
         if name == LABEL:
             rule = f"must be one of {', '.join(task.labels)} (task.labels)"
@@ -251,7 +253,7 @@ def _rules(
             yield name, f"must be {what}, or empty", (column != "") & ~column.str.fullmatch(pattern)
 
 
-def _utf8_bytes(column: "pd.Series[str]") -> "np.ndarray":
+def utf8_bytes(column: "pd.Series[str]") -> "np.ndarray":
     """Length of each value; encoding them in Python would make an object of each."""
     import numpy as np
     import pyarrow as pa

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from entailment.configuration.dataset import Dataset, Ingest, Tweets
-from entailment.configuration.task import Task
+from entailment.configuration.dataset import Dataset, Tweets
+from entailment.configuration.model import ModelConfiguration
 from entailment.data.image_hashes import images_hash
 from entailment.data.image_paths import check_folder
 from entailment.data.pairs import ColumnRule, read_pairs, rows_hash
@@ -70,23 +70,16 @@ def locate(dataset: Dataset, tweets: Tweets, folder: Path, *, with_images: bool 
 
 
 def current_content(
-    dataset: Dataset,
-    tweets: Tweets,
-    ingest: Ingest,
-    task: Task,
-    folder: Path,
-    inputs: str,
-    further: Mapping[str, ColumnRule],
-    remembered: Path | None,
+    config: ModelConfiguration, folder: Path, further: Mapping[str, ColumnRule], remembered: Path | None
 ) -> tuple[str, str]:
     """The `rows_hash` of the pairs that the data set holds now, and the `images_hash` of their images.
 
     The latter is "" where there are none, and without `remembered`: then images do not matter. Raises as `locate`,
     `read_pairs` and `images_hash` do.
     """
-    limit = ingest.max_text_bytes
-    source = locate(dataset, tweets, folder, with_images=remembered is not None)
-    pairs = read_pairs(source.csv, task, max_text_bytes=limit, inputs=inputs, further=further)
+    limit = config.ingest.max_text_bytes
+    source = locate(config.dataset, config.tweets, folder, with_images=remembered is not None)
+    pairs = read_pairs(source.csv, config.task, max_text_bytes=limit, inputs=config.inputs, further=further)
     images = images_hash(pairs, source.images, remembered) if source.images and remembered else ""
     return rows_hash(pairs), images
 

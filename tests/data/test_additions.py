@@ -226,14 +226,41 @@ def test_an_image_that_was_lost_is_brought_back(add, tmp_path):
 
 def test_what_a_killed_addition_left_goes_and_what_an_old_version_holds_stays(add, repaired, tmp_path):
     place = tmp_path / "datasets" / "own"
-    (place / ".log.json.x").mkdir()
-    left = [place / ".log.json.x" / "log.json", place / "images" / ".part", place / "images" / ("0" * 64)]
+    (place / ".log.json.ab_cd123").mkdir()
+    left = [
+        place / ".log.json.ab_cd123" / "log.json",
+        place / "images" / ".part",
+        place / "images" / ("0" * 64),
+    ]
     left.append(place / "pairs-00003.csv")
-    for path in left:
+    own = [place / "pairs-mine.csv", place / ".git" / "HEAD", place / "images" / "mine.png"]
+    (place / ".git").mkdir()
+    for path in [*left, *own]:
         path.touch()
     assert add([row(1)]).version == 2
-    assert not [path for path in left if path.exists()]
+    assert not [path for path in left if path.exists()] and all(path.is_file() for path in own)
     assert [images_of(tmp_path, f"own@{number}")[0][0] for number in (1, 2)] == list(repaired)
+
+
+def test_a_data_set_that_lost_its_log_is_refused_and_loses_nothing_else(add, repaired, tmp_path):
+    place = tmp_path / "datasets" / "own"
+    (place / "log.json").rename(tmp_path / "kept")
+    before = sorted(place.rglob("*"))
+    for use in (lambda: add([row(1)]), lambda: find_version(tmp_path / "datasets", "own@1")):
+        with pytest.raises(DataError, match=r"own has no log\.json\. Take it from a backup"):
+            use()
+    assert sorted(place.rglob("*")) == before
+    (tmp_path / "kept").rename(place / "log.json")
+    assert [images_of(tmp_path, f"own@{number}")[0][0] for number in (1, 2)] == list(repaired)
+
+
+def test_images_that_the_user_put_where_those_of_the_data_set_go_stay(add, tmp_path):
+    folder = tmp_path / "datasets" / "own" / "images"
+    (tmp_path / "datasets" / "own").mkdir(parents=True)
+    red = picture(folder / "a1.png", "red").read_bytes()
+    for _ in range(2):
+        add([row(1)], folder)
+        assert (folder / "a1.png").read_bytes() == red and images_of(tmp_path) == [[red, b""]]
 
 
 def test_an_id_that_looks_like_the_file_of_another_has_its_own_image(add, tmp_path):
@@ -296,6 +323,33 @@ def test_one_id_has_one_image_also_within_a_file(add, tmp_path):
     addition = add([row(1), row(2, id_1="a1", image_1="http://x/a1.gif")], tmp_path / "in")
     assert [(conflict.row, conflict.what) for conflict in addition.conflicting] == [(2, "image_1")]
     assert images_of(tmp_path) == [[red, b""]]
+
+
+def test_a_pair_of_one_id_with_two_files_is_a_conflict(add, tmp_path):
+    red = picture(tmp_path / "in" / "1.png", "red").read_bytes()
+    picture(tmp_path / "in" / "1.gif", "blue")
+    one = row(1, id_1="1", id_2="1", image_1="http://x/1.png")
+    addition = add([one | {"image_2": "http://x/1.gif"}], tmp_path / "in")
+    assert [(conflict.row, conflict.what) for conflict in addition.conflicting] == [(1, "image_2")]
+    assert add([one | {"image_2": "http://x/1.png"}], tmp_path / "in").images_added == 1
+    assert images_of(tmp_path) == [[red, red]]
+
+
+def test_a_row_that_has_its_image_now_is_no_twin_of_one_without(add, tmp_path):
+    picture(tmp_path / "in" / "a1.png", "red")
+    add([row(1)])
+    twin = row(2, "NoEntailment", text_1="first 1", text_2=row(1)["text_2"])
+    addition = add([row(1), twin], tmp_path / "in")
+    assert (addition.rows_updated, addition.rows_added, addition.conflicts) == (1, 1, 0)
+
+
+def test_a_row_without_an_image_is_added_where_that_of_its_id_was_lost(add, tmp_path):
+    picture(tmp_path / "in" / "a1.png", "red")
+    add([row(1)], tmp_path / "in")
+    (stored,) = (tmp_path / "datasets" / "own" / "images").iterdir()
+    stored.unlink()
+    addition = add([row(1), row(2, id_1="a1")])
+    assert (addition.rows_added, addition.duplicates, addition.images_added) == (1, 1, 0)
 
 
 def test_the_same_texts_with_other_images_are_another_pair(add, tmp_path):

@@ -81,7 +81,8 @@ def test_a_file_of_this_moment_is_read_again_and_a_damaged_memory_is_none(folder
     assert images_hash(table(("a", "b")), folder, tmp_path / "remembered") == first
     assert read == ["a.png"]
     (memory,) = (tmp_path / "remembered").glob("*.json")
-    for damaged in ("{", "[]", '{"format": 9, "files": {}}'):
+    malformed = '{"format": 1, "files": {"a.png": [1, 2]}}'
+    for damaged in ("{", "[]", '{"format": 9, "files": {}}', '{"format": 1, "files": []}', malformed):
         memory.write_text(damaged)
         read.clear()
         assert images_hash(table(("a", "b")), folder, tmp_path / "remembered") == first
@@ -89,15 +90,22 @@ def test_a_file_of_this_moment_is_read_again_and_a_damaged_memory_is_none(folder
 
 
 def test_a_table_of_a_data_set_of_our_own_tells_the_contents_itself(tmp_path, read):
+    """But for files that are gone: when they come back, there is something new."""
+    stored_images = tmp_path / "own"
+    stored_images.mkdir()
+    for name in "123":
+        (stored_images / name).touch()
     pairs = table(("a", "b"), ("c", "a"))
     columns = dict(
         zip([*IMAGE_FILE, *IMAGE_SHA256], [["1", ""], ["", "1"], ["1", ""], ["", "1"]], strict=True)
     )
     stored = pairs.assign(**columns)
-    first = images_hash(stored, tmp_path / "none", tmp_path)
-    assert images_hash(stored.replace("1", "2"), tmp_path / "none", tmp_path) != first
-    assert (
-        images_hash(stored.assign(image_file_1=["1", "3"], image_sha256_1=["1", "3"]), tmp_path, tmp_path)
-        != first
-    )
-    assert read == [] and not list(tmp_path.iterdir())
+    first = images_hash(stored, stored_images, tmp_path)
+    other = stored.assign(image_file_1=["1", "3"], image_sha256_1=["1", "3"])
+    for changed in (stored.replace("1", "2"), other):
+        assert images_hash(changed, stored_images, tmp_path) != first
+    (stored_images / "1").unlink()
+    assert images_hash(stored, stored_images, tmp_path) != first
+    (stored_images / "1").touch()
+    assert images_hash(stored, stored_images, tmp_path) == first
+    assert read == [] and list(tmp_path.iterdir()) == [stored_images]

@@ -46,11 +46,6 @@ def test_a_byte_order_mark_and_other_columns_do_no_harm(tmp_path):
     assert list(read(path).columns) == [*PAIR_COLUMNS, "label_index"]
 
 
-def test_without_labels_the_column_may_be_absent_and_texts_empty(tmp_path):
-    path = write(tmp_path / "p.csv", [["1", "", "", "2", "b", ""]], PAIR_COLUMNS[:-1])
-    assert read(path, labelled=False)["text_1"].tolist() == [""]
-
-
 @pytest.mark.parametrize(
     ("column", "value", "expected"),
     [
@@ -109,7 +104,7 @@ def test_faults_are_in_the_order_of_the_file_and_the_rest_is_counted(tmp_path):
         ((",".join(PAIR_COLUMNS) + ",label\n" + "1,2,3,4,5,6,7,8\n").encode(), "label more than once"),
         ((",".join(PAIR_COLUMNS) + "\n1,caf\xe9,,2,b,,Implies\n").encode("latin-1"), "is not UTF-8"),
         (table_of("1,2,3,4,5,6,7,8,9\n"), "row 1, has 9 fields, but there are 7 columns"),
-        (table_of(GOOD + "\n" + GOOD.strip() + ",\n"), "row 2, has 8 fields, but there are 7 columns"),
+        (table_of(GOOD + "\n \t\n" + GOOD.strip() + ",\n"), "row 2, has 8 fields, but there are 7 columns"),
         (table_of('1,"open quote'), "row 1, is no CSV that can be read"),
         (table_of(GOOD + r'1,"say \"hi\"",,2,b,,Implies'), r'each is doubled (""), not written \"'),
         (table_of(GOOD + r'1,"\"",,2,"b",,Implies'), "row 2, is no CSV"),
@@ -157,6 +152,17 @@ def test_texts_are_not_judged_where_a_model_sees_none(tmp_path):
     assert read(path, inputs="image")["text_1"].tolist() == ["one", " "]
     with pytest.raises(DataError, match="2 wrong value"):
         read(path)
+
+
+def test_further_kinds_are_not_judged_where_a_model_sees_none(tmp_path):
+    rule = {"numbers": (r"\d+", "a number")}
+    for columns, kept in ((("numbers_1", "numbers_2"), True), (("numbers_1",), False)):
+        path = write(tmp_path / "p.csv", [[*ROW, *["zz"] * len(columns)]], [*PAIR_COLUMNS, *columns])
+        frame = read(path, inputs="text", further=rule)
+        assert ("numbers_1" in frame) is kept  # a champion may see it
+        for inputs in ("numbers", "multimodal"):
+            with pytest.raises(DataError, match=r"must be a number|must have numbers_1 and numbers_2"):
+                read(path, inputs=inputs, further=rule)
 
 
 def test_an_absent_file_and_a_folder_are_named(tmp_path):

@@ -120,6 +120,15 @@ def test_leaks_are_counted_warned_of_and_stopped():
         split_pairs(pairs.assign(text_1="the same"), Split(on_leak="error"), 0)
 
 
+def test_texts_that_are_not_there_are_no_leak():
+    pairs = frame(np.arange(60) % 3).assign(text_1="", text_2="")
+    splits = split_pairs(pairs, Split(on_leak="error"), 0)
+    assert leak_warning(split_report(splits, LABELS)) is None
+    fold_pairs(pairs, Split(on_leak="error"), 5, 7)
+    one = splits.assign(text_2=["the same"] * 59 + [""])
+    assert shared_between_splits(one) == {"ids": 0, "texts": 1}
+
+
 texts = st.lists(st.tuples(*2 * [st.sampled_from("abcdefgh")]), min_size=1, max_size=12)
 
 

@@ -1,9 +1,11 @@
+import hashlib
 import unicodedata
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from entailment.encoders import bert_words
 from entailment.encoders.build import preprocess_module
 
 HARD = {
@@ -113,6 +115,13 @@ def test_the_tokens_of_hard_texts_are_those_of_the_published_tokenizer(tokens, k
 @settings(max_examples=200, deadline=None)
 def test_the_tokens_of_any_text_are_those_of_the_published_tokenizer(tokens, texts: list[str]) -> None:
     tokens([text.encode("utf-8", "replace").decode() for text in texts])
+
+
+def test_the_table_is_one_whatever_unicode_python_has() -> None:
+    """That of Python 3.11, 3.12 and 3.13, which assign other characters."""
+    characters, begins = bert_words._table()
+    found = [hashlib.sha256(part.tobytes()).hexdigest()[:16] for part in (characters, begins)]
+    assert found == ["9981fa9c0b10fe06", "53222607bdd06651"]
 
 
 def test_what_looks_alike_is_kept_apart() -> None:

@@ -103,7 +103,10 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_module_is_built_once_and_described(tiny: Path) -> None:
+    left = tiny / "modules" / ".tiny.abcd1234" / "tiny"  # by a killed process
+    left.mkdir(parents=True)
     path = build_module("tiny", tiny)
+    assert not left.parent.exists()
     described = json.loads((path / "module.json").read_text())
     assert described["width"] == 3
     assert described["licence"] == "free"
@@ -131,7 +134,7 @@ def test_a_failed_build_leaves_nothing(tiny: Path, monkeypatch: pytest.MonkeyPat
     with pytest.raises(OSError, match="No space left on device") as caught:
         build_module("tiny", tiny)
     assert caught.value.filename == str(tiny / "modules" / "tiny")
-    assert list((tiny / "modules").iterdir()) == []
+    assert [path.name for path in (tiny / "modules").iterdir()] == ["tiny.lock"]
 
 
 @pytest.mark.slow
@@ -147,7 +150,8 @@ def test_two_processes_build_one_module(built_folder: Path, tmp_path: Path) -> N
     for process in running:
         _, err = process.communicate(timeout=200)
         assert process.returncode == 0, err
-    assert [path.name for path in (tmp_path / "modules").iterdir()] == ["efficientnet-lite0"]
+    names = {"efficientnet-lite0", "efficientnet-lite0.lock"}
+    assert {path.name for path in (tmp_path / "modules").iterdir()} == names
 
 
 @pytest.mark.slow

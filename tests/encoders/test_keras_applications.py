@@ -140,7 +140,7 @@ def test_offline_says_which_file_and_where(
         and str(keras_home / "models") in said
     )
     assert "Connect to the network" in said and "keras:ResNet50V2@FILE" in said and "\n" not in said
-    assert list((tmp_path / "encoders" / "modules").iterdir()) == []
+    assert not list((tmp_path / "encoders" / "modules").glob("*/"))
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_a_file_with_other_weights_is_named(weights: Path, tmp_path: Path) -> No
         with pytest.raises(EncoderError, match="does not hold weights of this network") as caught:
             resolve_handle(handle, tmp_path / "encoders")
         assert handle in str(caught.value) and "\n" not in str(caught.value)
-    assert list((tmp_path / "encoders" / "modules").iterdir()) == []
+    assert not list((tmp_path / "encoders" / "modules").glob("*/"))
 
 
 def test_a_network_can_be_trained(weights: Path, folder: Path, tmp_path: Path) -> None:

@@ -83,6 +83,8 @@ def test_a_record_of_a_newer_version_is_refused(calls: Path, tmp_path: Path) -> 
 
 def test_keeps_what_it_took_and_takes_it_once(calls: Path, tmp_path: Path, capsys) -> None:
     home = tmp_path / "home"
+    (home / ".weights.abcd1234").mkdir(parents=True)  # what a killed process left
+    (home / ".weights.abcd1234" / FILE).touch()
     kept = fetch_weights("tiny", home)
     assert kept == home / "weights"
     assert files_below(home) == ["tiny-LICENSE.txt", "tiny.bin", "tiny.json"]

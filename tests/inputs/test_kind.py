@@ -25,6 +25,28 @@ def test_a_value_of_which_no_finite_vector_can_be_made_is_named(monkeypatch, num
 
 
 @pytest.mark.parametrize(
+    ("error", "raised", "said"),
+    [
+        (
+            ValueError,
+            DataError,
+            "lengths_1 or lengths_2: 2 values cannot be encoded together: too many.*by itself",
+        ),
+        (MemoryError, MemoryError, "too many"),
+    ],
+)
+def test_no_value_is_blamed_for_what_only_a_batch_fails_in(error, raised, said, monkeypatch):
+    def vectors(_, values):
+        if len(values) > 1:
+            raise error("too many")
+        return np.ones((1, 1), np.float32)
+
+    monkeypatch.setattr(Lengths, "vectors", vectors)
+    with pytest.raises(raised, match=said):
+        Lengths("lengths").channel(None, None).encode(["1", "2"], False)
+
+
+@pytest.mark.parametrize(
     ("value", "text"),
     [
         (None, ""),

@@ -300,7 +300,7 @@ def test_the_example_s_preset_runs_with_random_weights(first, workspace, client)
     assert params["encoders.text.encode"] == "pair" and params["head.pair_features"] == "False"
     assert params["training.keep"] == "last"
     assert len(client.get_metric_history(result["run_id"], "val_macro_f1")) == 10
-    (module,) = (workspace.home / "encoders" / "modules").glob("keras-ResNet50V2-*")
+    (module,) = (workspace.home / "encoders" / "modules").glob("keras-ResNet50V2-*/")
     described = json.loads((module / "module.json").read_text())
     version = client.get_model_version("multimodal-entailment", str(result["model_version"]))
     assert described["weights_sha256"] in version.description

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from entailment.configuration.loading import load_configuration
-from entailment.errors import DataError
+from entailment.errors import DataError, EntailmentError
 from entailment.files import read_json, write_json
 from entailment.model.features import configured_featurizer
 from entailment.model.head import build_head
@@ -201,6 +201,26 @@ def test_whatever_is_in_one_row_the_others_are_answered(multimodal):
     assert answers["error"].iloc[2] == f"{wanted}. Received: float"
     assert answers["error"].iloc[8] == "text_1: longer than 50 bytes"
     assert (answers["error"].iloc[[0, 6, 7]] == "").all()
+
+
+def test_where_no_row_can_be_encoded_the_machine_is_at_fault_and_is_no_answer(multimodal, monkeypatch):
+    """Else the gate would record a champion that answers nothing; a request says it in its rows."""
+    reader = multimodal._reader
+
+    def without(limit, encode=reader._encode):
+        def encoded(values):
+            if len(values["text"]) > limit:
+                raise MemoryError("no room for a tensor")
+            return encode(values)
+
+        return encoded
+
+    monkeypatch.setattr(reader, "_encode", without(1))
+    assert (multimodal.predict(rows())["error"] == "").all()
+    monkeypatch.setattr(reader, "_encode", without(0))
+    with pytest.raises(EntailmentError, match=r"answers none of 3 rows.*no room for a tensor"):
+        multimodal.predict(rows())
+    assert (reader.predict(rows())["error"] == "cannot be encoded: no room for a tensor").all()
 
 
 def test_with_a_store_nothing_is_encoded_twice_and_the_answers_are_the_same(tmp_path, modules):
