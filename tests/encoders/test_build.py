@@ -152,7 +152,7 @@ def test_two_processes_build_one_module(built_folder: Path, tmp_path: Path) -> N
     for process in running:
         _, err = process.communicate(timeout=200)
         assert process.returncode == 0, err
-    assert [path.name for path in (tmp_path / "modules").iterdir()] == ["efficientnet-lite0"]
+    assert [path.name for path in (tmp_path / "modules").glob("*/")] == ["efficientnet-lite0"]
 
 
 @pytest.mark.slow
