@@ -42,9 +42,10 @@ class Prepared:
 
 
 def with_absolute_paths(configuration: Configuration) -> Configuration:
-    """The same words typed in another folder mean other files: what is kept or run elsewhere must say which.
+    """The configuration with absolute paths of data, images and encoders, so that it means the same in every folder.
 
-    Links stay links: a schedule reads what they show to when it runs.
+    Fetches the versions of the data set first, which tells a name from a path. Links are not followed: a schedule
+    reads what they show to when it runs.
     """
     places, dataset, encoders = workspace(), configuration.dataset, configuration.encoders
     paths = {"images": dataset.images}
