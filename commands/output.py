@@ -18,6 +18,8 @@ _INTERRUPTED: Final = "Interrupted. No half-written file is kept; run again to g
 _INTERRUPTIONS: Final = ("RunInterruptedException", "RunStoppedException")
 """What ZenML raises in a step that is told to end, by name: ZenML may not be imported here."""
 _STANDARD_OUTPUT: Final = "standard output"
+_NO_SUCH_USER: Final = "Could not determine home directory."
+"""What pathlib says of `~nobody`."""
 _HOOK_FAILED: Final = "HookExecutionException"
 """What ZenML raises where a hook of ours has raised an error."""
 
@@ -74,6 +76,11 @@ def _told(error: BaseException) -> tuple[str, int]:
     if told := in_words(error):
         return told, 1
     first = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
+    if isinstance(error, RuntimeError) and str(error) == _NO_SUCH_USER:
+        return "A path begins with ~ and the name of a user that there is not. Write it in full.", 2
+    if isinstance(error, OSError) and error.filename and not workspace().home.is_dir():
+        home = f"The home {workspace().home} cannot be made: {error.strerror}."
+        return f"{home} Set ENTAILMENT_HOME to a folder that can.", 1
     if isinstance(error, OSError) and error.filename:
         first = f"Cannot read or write {error.filename}: {error.strerror}"
     return f"{first} (not foreseen; {_traceback_of(error)})", 1

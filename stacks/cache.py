@@ -15,6 +15,7 @@ from tracking.registry import result_exists, run_exists
 _PARENTS = {"compare": ("comparison", "variants"), "crossval": ("cross_validation", "folds")}
 """Steps that write a parent run and children: their output, and where in it the children are listed."""
 _PAGE = 500
+_NAMED = 3
 _LOG = logging.getLogger(__name__)
 
 
@@ -26,8 +27,11 @@ def forget_lost_results() -> None:
     if not is_active():
         return
     lost = [step for step in _cacheable(Client()) if not (_files_exist(step) and _results_exist(step))]
-    for step in lost:
+    for step in lost[:_NAMED]:
         _LOG.warning("What step %s made on %s is gone: not taken from the cache.", step.name, step.start_time)
+    if len(lost) > _NAMED:
+        _LOG.warning("The same of %d more steps.", len(lost) - _NAMED)
+    for step in lost:
         Client().update_step_run(step.id, cache_expires_at=datetime.now(UTC).replace(tzinfo=None))
 
 

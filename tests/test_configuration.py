@@ -406,3 +406,13 @@ def test_what_belongs_to_the_labels_is_held_against_them():
         load_configuration(None, overrides={"training.class_weights": [1, 2]})
     with pytest.raises(ConfigurationError, match="'2' stands for 'Neither', which is none of the labels"):
         load_configuration(None, overrides={"task.label_map": {"2": "Neither"}})
+
+
+def test_a_section_that_is_none_is_refused_also_where_an_option_is_in_it(tmp_path):
+    (tmp_path / "c.yaml").write_text("parameters: {configuration: {training: focal}}")
+    for preset, overrides in (
+        (None, {"training.epochs": 1}),
+        (PROJECT / "configs" / "keras_example.yaml", {}),
+    ):
+        with pytest.raises(ConfigurationError, match=r"line 1: training: must hold keys and values"):
+            load_configuration(tmp_path / "c.yaml", preset, overrides)

@@ -153,6 +153,7 @@ def _read(file: Path) -> _File:
                 file,
                 next(iter(content)),
             )
+        _check_sections(content, lines, file)
         return _File(_without_empty_sections(content), {}, lines)
     parameters = content.pop("parameters", None) or {}
     if not isinstance(parameters, dict):
@@ -167,6 +168,7 @@ def _read(file: Path) -> _File:
     except ValidationError as error:
         raise ConfigurationError(explained(error, str(file), {}, lines)) from None
     lines = {key.removeprefix(INSIDE): line for key, line in lines.items() if key.startswith(INSIDE)}
+    _check_sections(settings, lines, file)
     return _File(_without_empty_sections(settings), content, lines)
 
 
@@ -215,7 +217,7 @@ def _lay_over(below: dict[str, Any], above: Mapping[str, Any]) -> None:
 
 def _without_empty_sections(content: dict[str, Any]) -> dict[str, Any]:
     """A section whose keys are all deleted reads as None: its defaults hold."""
-    sections = {key.rpartition(".")[0] for key in dotted(Configuration())} | {"encoders"}
+    sections = _sections()
     kept: dict[str, Any] = {}
     for key, value in content.items():
         if isinstance(value, dict):
@@ -223,6 +225,20 @@ def _without_empty_sections(content: dict[str, Any]) -> dict[str, Any]:
         elif value is not None or key not in sections:
             kept[key] = value
     return kept
+
+
+def _sections() -> set[str]:
+    return {key.rpartition(".")[0] for key in dotted(Configuration())} | {"encoders"}
+
+
+def _check_sections(settings: Mapping[str, Any], lines: Mapping[str, str], file: Path) -> None:
+    """Raises ConfigurationError for a section that holds no keys: an option in it would take its place unseen."""
+    for section in sorted(_sections() - {""}):
+        above, _, last = section.rpartition(".")
+        around = settings.get(above, {}) if above else settings
+        value = around.get(last) if isinstance(around, dict) else None
+        if value is not None and not isinstance(value, dict):
+            raise ConfigurationError(f"{lines.get(section, file)}: {section}: must hold keys and values.")
 
 
 def _put(nested: dict[str, Any], key: str, value: Any) -> None:

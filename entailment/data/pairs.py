@@ -29,6 +29,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _SHOWN = 5
+_NO_TEXT = {
+    b"\x1f\x8b": "a gzip archive: unpack it",
+    b"PK\x03\x04": "a ZIP archive or a spreadsheet: unpack it, or export it as CSV",
+}
+"""How files begin that are given in place of a table."""
 _ROUNDED = r"\d+(?:[.,]\d*)?[eE]\+\d+|\d+[.,]\d*[eE]\d+|\d+[.,]0+"
 """A number that went through a float: 1.33E+18, 1,33E+18, 1330800194863190016.0."""
 _ROWS_AT_ONCE = 2**16
@@ -79,8 +84,8 @@ def read_pairs(
             frame = pd.read_csv(
                 file, dtype="str", keep_default_na=False, encoding="utf-8-sig", index_col=False
             )
-    except UnicodeDecodeError as error:
-        raise _not_utf8(file, error) from None
+    except UnicodeDecodeError:
+        raise _not_utf8(file) from None
     except (pd.errors.ParserError, pd.errors.ParserWarning, ValueError) as error:
         raise DataError(f"{file} is not a CSV file that can be read: {error}.") from None
     if frame.empty:
@@ -154,8 +159,8 @@ def _check_header(file: Path, needed: tuple[str, ...]) -> list[str]:
         raise DataError(f"There is no file {file}. Give a CSV with --dataset FILE.csv.") from None
     except IsADirectoryError:
         raise DataError(f"{file} is a folder. Expected a CSV file.") from None
-    except UnicodeDecodeError as error:
-        raise _not_utf8(file, error) from None
+    except UnicodeDecodeError:
+        raise _not_utf8(file) from None
     except (OSError, csv.Error) as error:
         raise DataError(f"{file} cannot be read: {error}.") from None
     if not header:
@@ -183,8 +188,8 @@ def _check_fields(file: Path, columns: int) -> None:
             f"{file}, row {row + 1}, is no CSV that can be read: {error}. A text in quotation marks ends with one;"
             ' inside it each is doubled (""), not written \\".'
         ) from None
-    except UnicodeDecodeError as error:
-        raise _not_utf8(file, error) from None
+    except UnicodeDecodeError:
+        raise _not_utf8(file) from None
     finally:
         csv.field_size_limit(limit)
 
@@ -194,8 +199,19 @@ def _is_row(fields: list[str]) -> bool:
     return len(fields) > 1 or bool("".join(fields).strip(" \t"))
 
 
-def _not_utf8(file: Path, error: UnicodeDecodeError) -> DataError:
-    return DataError(f"{file} is not UTF-8 ({error.reason} at byte {error.start}). Save it as UTF-8.")
+def _not_utf8(file: Path) -> DataError:
+    """What is wrong with a file that is no UTF-8, and where."""
+    data = file.read_bytes()
+    for start, what in _NO_TEXT.items():
+        if data.startswith(start):
+            return DataError(f"{file} is {what}.")
+    try:
+        data.decode("utf-8-sig")
+        place = ""
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        place = f" (line {line}: {error.reason})"
+    return DataError(f"{file} is not UTF-8{place}. Save it as UTF-8.")
 
 
 def _further_columns(

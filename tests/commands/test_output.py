@@ -5,12 +5,13 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from commands.output import results_or_failure
 from entailment.errors import ConfigurationError, EntailmentError, NothingNewError
-from entailment.workspace import PROJECT
+from entailment.workspace import PROJECT, workspace
 from tests.terminal import in_a_terminal
 
 
@@ -81,6 +82,16 @@ def test_what_was_not_foreseen_is_one_line_too_and_its_traceback_is_kept(
     assert kept.is_file() == ("not foreseen" in said) and (
         not kept.is_file() or "Traceback" in kept.read_text()
     )
+
+
+def test_a_home_that_cannot_be_made_and_a_user_that_there_is_not_are_one_line(capfd, monkeypatch):
+    monkeypatch.setenv("ENTAILMENT_HOME", "/proc/none")
+    for make, code in ((lambda: workspace().scratch, 1), (lambda: Path("~nosuchuser").expanduser(), 2)):
+        with pytest.raises(SystemExit) as ended, results_or_failure(as_json=False):
+            make()
+        said = capfd.readouterr().err
+        assert ended.value.code == code and len(said.splitlines()) == 1
+        assert said.startswith(("Error: The home /proc/none cannot be made", "Error: A path begins with ~"))
 
 
 @pytest.mark.parametrize("home", ["/proc/none", "~nosuchuser/x"])

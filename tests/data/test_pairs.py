@@ -102,7 +102,11 @@ def test_faults_are_in_the_order_of_the_file_and_the_rest_is_counted(tmp_path):
         (",".join(PAIR_COLUMNS).encode(), "no rows"),
         (b"id_1,text_1\n1,2\n", "lacks the column(s) image_1"),
         ((",".join(PAIR_COLUMNS) + ",label\n" + "1,2,3,4,5,6,7,8\n").encode(), "label more than once"),
-        ((",".join(PAIR_COLUMNS) + "\n1,caf\xe9,,2,b,,Implies\n").encode("latin-1"), "is not UTF-8"),
+        (
+            (",".join(PAIR_COLUMNS) + "\n1,caf\xe9,,2,b,,Implies\n").encode("latin-1"),
+            "is not UTF-8 (line 2",
+        ),
+        (b"\x1f\x8b\x08\x00", "is a gzip archive: unpack it"),
         (table_of("1,2,3,4,5,6,7,8,9\n"), "row 1, has 9 fields, but there are 7 columns"),
         (table_of(GOOD + "\n \t\n" + GOOD.strip() + ",\n"), "row 2, has 8 fields, but there are 7 columns"),
         (table_of('1,"open quote'), "row 1, is no CSV that can be read"),
