@@ -2,6 +2,7 @@
 """The command line. `python run_pipeline.py --help` lists the commands; `commands/` holds them."""
 
 import io
+import signal
 import sys
 import tomllib
 from importlib.metadata import version
@@ -96,6 +97,8 @@ for _command in (
 
 def main() -> None:
     """Runs the command line; wrong use too ends with an object where --json was asked for."""
+    # As Ctrl-C: what ZenML raises of its own where it is told to end, a step may take for a fault of what it does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         cli(standalone_mode=False)
     except click.ClickException as error:

@@ -166,21 +166,22 @@ def test_interrupted_it_ends_with_130_and_the_next_run_is_whole(workspace):
         str(workspace.folder / "small.yaml"),
     ]
     command += ["--epochs", "100000", "--seed", "5"]
-    running = subprocess.Popen(
-        command,
-        cwd=workspace.folder,
-        env=workspace.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    seen = b""
-    deadline = time.monotonic() + 200
-    while b"Step `train` has started" not in seen and time.monotonic() < deadline:
-        seen += running.stderr.read1(4096)
-    running.send_signal(signal.SIGINT)
-    out, err = running.communicate(timeout=120)
-    assert running.returncode == 130, err.decode()
-    assert out == b"" and b"Traceback" not in err
+    for number, step in ((signal.SIGTERM, b"encode"), (signal.SIGINT, b"train")):
+        running = subprocess.Popen(
+            command,
+            cwd=workspace.folder,
+            env=workspace.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        seen = b""
+        deadline = time.monotonic() + 200
+        while b"Step `%s` has started" % step not in seen and time.monotonic() < deadline:
+            seen += running.stderr.read1(4096)
+        running.send_signal(number)
+        out, err = running.communicate(timeout=120)
+        assert running.returncode == 130, err.decode()
+        assert out == b"" and b"Traceback" not in err
     done = workspace.run("--seed", "5")
     assert done.returncode == 0, done.stderr
     assert list((workspace.home / "scratch").glob("*/*")) == []
