@@ -75,13 +75,13 @@ def _told(error: BaseException) -> tuple[str, int]:
         return f"Cannot write to {_STANDARD_OUTPUT}: {error.strerror}.", 1
     if told := in_words(error):
         return told, 1
-    first = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
     if isinstance(error, RuntimeError) and str(error) == _NO_SUCH_USER:
         return "A path begins with ~ and the name of a user that there is not. Write it in full.", 2
-    if isinstance(error, OSError) and error.filename and not workspace().home.is_dir():
-        home = f"The home {workspace().home} cannot be made: {error.strerror}."
-        return f"{home} Set ENTAILMENT_HOME to a folder that can.", 1
+    first = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
     if isinstance(error, OSError) and error.filename:
+        if not (home := workspace().home).is_dir():
+            told = f"The home {home} cannot be made: {error.strerror}."
+            return f"{told} Set ENTAILMENT_HOME to a folder that can.", 1
         first = f"Cannot read or write {error.filename}: {error.strerror}"
     return f"{first} (not foreseen; {_traceback_of(error)})", 1
 
