@@ -126,4 +126,4 @@ def test_the_ui_is_told_the_comparison_s_page(first, workspace):
         taken = workspace.run("ui", "--port", port, config=False)
     assert taken.returncode == 1 and taken.stdout == "" and f"Port {port} on 127.0.0.1" in taken.stderr
     unknown = workspace.run("ui", "--run", "nothing", config=False)
-    assert unknown.returncode == 1 and "There is no run nothing" in unknown.stderr
+    assert unknown.returncode == 1 and unknown.stdout == "" and unknown.stderr.count("nothing") == 1

@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pandas as pd
+import psutil
 import pytest
 
 from entailment.configuration.loading import load_configuration
@@ -329,7 +330,12 @@ def test_a_changed_evaluation_key_makes_a_whole_new_run_while_the_ui_is_open(fir
     command = [sys.executable, str(PROJECT / "run_pipeline.py"), "ui", "--port", str(port)]
     server = subprocess.Popen(command, env=workspace.environment(), stdout=subprocess.PIPE, text=True)
     try:
-        assert server.stdout.readline() == f"http://127.0.0.1:{port}\n"
+        number = client.get_run(first["run_id"]).info.experiment_id
+        page = f"http://127.0.0.1:{port}/#/experiments/{number}/runs?workflowType=machine_learning\n"
+        assert server.stdout.readline() == page
+        # It answers by then, in one process: nothing is left of it.
+        urllib.request.urlopen(page.partition("#")[0], timeout=60).close()
+        assert psutil.Process(server.pid).children(recursive=True) == []
         changed = workspace.result("--set", "evaluation.sample_rows=3")
         search = urllib.request.Request(
             f"http://127.0.0.1:{port}/api/2.0/mlflow/runs/get?run_id={changed['run_id']}",
@@ -340,6 +346,7 @@ def test_a_changed_evaluation_key_makes_a_whole_new_run_while_the_ui_is_open(fir
     finally:
         server.terminate()
         server.wait(60)
+    assert server.returncode == 130
     assert changed["run_id"] != first["run_id"]
     run = client.get_run(changed["run_id"])
     assert run.data.params["evaluation.sample_rows"] == "3"
