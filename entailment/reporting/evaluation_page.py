@@ -1,7 +1,7 @@
 """What is shown of an evaluated split: tables in Markdown, and figures."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -16,9 +16,15 @@ from entailment.reporting.figures import (
 )
 from entailment.reporting.markdown import markdown_table
 from entailment.reporting.model_graph import model_graph_figure
+from entailment.task import ID, LABEL, TEXT
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
+
+
+_ROWS: Final = 1000
+"""That a browser shows in one table without delay."""
 
 
 def evaluation_figures(evaluated: EvaluatedSplit, head: TrainedHead) -> "dict[str, Figure]":
@@ -37,6 +43,19 @@ def evaluation_figures(evaluated: EvaluatedSplit, head: TrainedHead) -> "dict[st
         "model.png": model_graph_figure(head.model),
         "training_curves.png": training_curves_figure(head.history),
     }
+
+
+def rows_to_read(predictions: "pd.DataFrame", splits: "pd.DataFrame") -> "pd.DataFrame":
+    """Predictions behind both texts of their pair in one column, wrong answers first, 1,000 rows at most.
+
+    MLflow groups by the first column and compares the second. `predictions`: with `true_label`; `splits`: the pairs.
+    """
+    right = predictions["true_label"] == predictions[LABEL]
+    first = predictions.assign(right=right).sort_values("right", kind="stable").head(_ROWS)
+    known = splits.drop_duplicates(list(ID))
+    texts = known[list(ID)].assign(pair=known[TEXT[0]].fillna("") + "\n" + known[TEXT[1]].fillna(""))
+    probabilities = [name for name in predictions if str(name).startswith("p_")]
+    return first.merge(texts, on=list(ID), how="left")[["pair", LABEL, "true_label", *probabilities, *ID]]
 
 
 def slices_markdown(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import mlflow
 import pandas as pd
 import psutil
 import pytest
@@ -319,6 +320,28 @@ def test_handles_that_cannot_be_fetched_are_explained(workspace, arguments, vari
     done = workspace.run(*arguments, **nowhere)
     assert done.returncode == 1
     assert words in done.stderr.splitlines()[-1] and "Traceback" not in done.stderr
+
+
+def test_what_mlflow_shows_of_a_run_says_what_it_is_and_how_good(first, client):
+    run = client.get_run(first["run_id"])
+    assert run.info.run_name.startswith("multimodal cross entropy pairs_csv 20")
+    assert re.fullmatch(
+        r"Texts and images, cross entropy loss, on pairs\.csv \(80 pairs\)\.  \n"
+        r"Test: macro-F1 0\.\d+ \(95% interval 0\.\d+ to [01]\.\d+\), accuracy .+ on 20 rows\.  \n"
+        r"Baselines: always NoEntailment: macro-F1 0\.\d+, accuracy 0\.\d+.*\.  \n.+",
+        run.data.tags["mlflow.note.content"],
+    )
+    splits = {entry.tags[0].value: entry.dataset for entry in run.inputs.dataset_inputs}
+    assert set(splits) == {"train", "validation", "test"} and splits["test"].name == "pairs.csv test"
+    assert json.loads(splits["test"].profile)["rows"] == 20
+    assert str(Path.cwd().anchor) not in splits["test"].source
+    rows = mlflow.load_table("predictions.json", run_ids=[run.info.run_id])
+    right = rows["true_label"] == rows["label"]
+    assert len(rows) == 20 and right.is_monotonic_increasing and rows["pair"].str.len().min() > 1
+    shown = {name: value for name, value in run.data.tags.items() if not name.startswith("mlflow.")}
+    assert [name for name, value in shown.items() if value[:1] in "[{"] == []
+    version = client.get_model_version("multimodal-entailment", first["model_version"])
+    assert version.description.startswith("Texts and images, cross entropy loss, on pairs.csv (80 pairs).")
 
 
 def test_a_changed_evaluation_key_makes_a_whole_new_run_while_the_ui_is_open(first, workspace, client):
