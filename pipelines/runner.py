@@ -176,7 +176,7 @@ def run_training(run_configuration: RunConfiguration, *, use_cache: bool = True)
     Raises:
         EntailmentError: a step found something wrong.
     """
-    run = _run(training, "", use_cache, run_configuration)
+    run = _run(training, _model(run_configuration), use_cache, run_configuration)
     registered, report = run.load("register", "model_version"), run.load("evaluate", "report")
     seen = kinds_of(run_configuration.configuration.inputs)
     return TrainingResult(
@@ -205,7 +205,9 @@ def run_comparison(
     """
     configuration = run_configuration.configuration
     numbers = [configuration.seed + number for number in range(seeds)]
-    run = _run(comparison, f"compare {len(variants)}", use_cache, run_configuration, variants, numbers)
+    run = _run(
+        comparison, f"compare {len(variants)} variants", use_cache, run_configuration, variants, numbers
+    )
     result = run.load("compare", "comparison")
     return ComparisonResult(
         cached=len(run.cached),
@@ -225,7 +227,7 @@ def run_cross_validation(
         EntailmentError: a step before the trainings found something wrong; a fold that fails is in the result.
     """
     configuration = run_configuration.configuration
-    run = _run(cross_validation, "crossval", use_cache, run_configuration, folds)
+    run = _run(cross_validation, f"crossval {_model(run_configuration)}", use_cache, run_configuration, folds)
     result = run.load("crossval", "cross_validation")
     return CrossValidationResult(
         cached=len(run.cached),
@@ -254,7 +256,15 @@ def run_tuning(
         EntailmentError: a step before the search found something wrong, or no trial came to an end.
     """
     configuration = with_absolute_paths(run_configuration.configuration)
-    run = _run(tuning, "tune", use_cache, run_configuration, folds, trials, sorted(fixed))
+    run = _run(
+        tuning,
+        f"tune {_model(run_configuration)}",
+        use_cache,
+        run_configuration,
+        folds,
+        trials,
+        sorted(fixed),
+    )
     found = run.load("search", "tuning")
     best = found.pop("best")
     result = TuningResult(
@@ -282,7 +292,7 @@ def run_retraining(run_configuration: RunConfiguration, *, force: bool = False) 
     """
     if not force:
         check_for_new_data(run_configuration.configuration)
-    run = _run(retraining, "retrain", False, run_configuration, force)
+    run = _run(retraining, f"retrain {_model(run_configuration)}", False, run_configuration, force)
     registered = run.load("register", "model_version")
     return RetrainingResult(
         source=run.load("ingest", "source"),
@@ -309,20 +319,19 @@ def check_for_new_data(configuration: Configuration) -> None:
 
 
 def _run(pipeline: Any, what: str, use_cache: bool, run: RunConfiguration, *parameters: Any) -> FinishedRun:
-    """Runs a pipeline; the run is called after `what` is done, the model and the data, also in MLflow."""
-    named = f"{what} {_title(run.configuration)}".strip()
+    """Runs a pipeline; the run is called after `what` is done and the data, in ZenML and in MLflow."""
+    places, source = workspace(), run.configuration.dataset.source
+    fetch_versions(places.shared, places.datasets, source)
+    own = find_version(places.datasets, source)
+    named = title(what, dataset_title(own.name, own.number) if own else Path(source).name)
     options = {"run_name": f"{named} {{date}}-{{time}}"} | run.options
     options["enable_cache"] = use_cache and run.options.get("enable_cache", True)
     configured = pipeline.with_options(**options)
     return FinishedRun(configured(run.configuration, *parameters))
 
 
-def _title(configuration: Configuration) -> str:
-    places, source = workspace(), configuration.dataset.source
-    fetch_versions(places.shared, places.datasets, source)
-    own = find_version(places.datasets, source)
-    data = dataset_title(own.name, own.number) if own else Path(source).name
-    return title(configuration.inputs, configuration.training.loss, data)
+def _model(run: RunConfiguration) -> str:
+    return f"{run.configuration.inputs} {run.configuration.training.loss}"
 
 
 def _how_made(result: TuningResult, folds: int) -> str:

@@ -66,7 +66,7 @@ def register(
         facts, counts = runs.facts(configuration, source, {}), split_report["counts"]
         page = description(facts, report["metrics"], evaluation.confidence, counts, _FURTHER)
         data = dataset_title(source["name"], source["version"])
-        named = title(configuration.inputs, configuration.training.loss, data)
+        named = title(f"{configuration.inputs} {configuration.training.loss}", data)
         told = splits, source, image_report, report, decision
         shown = registry.Shown(named, page, card, head.best_epoch)
         version = registry.register(model, package, shown, *told, code=code())

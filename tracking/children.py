@@ -99,5 +99,5 @@ def log_child(child: Child) -> str:
 
 def _run_name(child: Child) -> str:
     """A variant's inputs and loss; of a fold or a trial, which are called alike in every parent, these behind it."""
-    named = title(child.configuration.inputs, child.configuration.training.loss)
-    return named if child.name.replace("_", " ") == named else f"{child.name} {named}"
+    named = title(f"{child.configuration.inputs} {child.configuration.training.loss}")
+    return named if title(child.name) == named else f"{child.name} {named}"

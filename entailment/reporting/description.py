@@ -21,14 +21,13 @@ def dataset_title(name: str, version: object = None) -> str:
     return f"{name}@{version}" if version else name
 
 
-def title(inputs: str, loss: str, dataset: str = "") -> str:
-    """What tells a model from others, first what differs most; fit for the name of a run and of a model.
+def title(what: str, dataset: str = "") -> str:
+    """A name for what was trained or compared, and for its run: first what tells it from others.
 
-    >>> title("text", "cross_entropy", "pairs.csv")
+    >>> title("text cross_entropy", "pairs.csv")
     'text cross entropy pairs_csv'
     """
-    told = f"{inputs} {loss.replace('_', ' ')} {dataset}"
-    return re.sub(r"[^\w@ -]", "_", told)[:_LONGEST].strip()
+    return re.sub(r"[^\w@ -]", "_", f"{what.replace('_', ' ')} {dataset}")[:_LONGEST].strip()
 
 
 def description(

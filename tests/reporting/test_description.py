@@ -35,8 +35,8 @@ def test_what_is_not_known_is_left_out():
 
 
 def test_titles_are_names_that_zenml_and_mlflow_take():
-    assert title("text", "cross_entropy", dataset_title("mine", 3)) == "text cross entropy mine@3"
-    odd = title("image", "focal", 'a{0}"%/:.csv' + "x" * 100)
+    assert title("text cross_entropy", dataset_title("mine", 3)) == "text cross entropy mine@3"
+    odd = title("image focal", 'a{0}"%/:.csv' + "x" * 100)
     assert odd.startswith("image focal a_0______csvx") and len(odd) == 60
 
 
