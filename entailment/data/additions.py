@@ -115,7 +115,8 @@ def add_pairs(
     """
     check_name(name)
     digest = sha256_of_file(file) if file.is_file() else ""
-    pairs = read_pairs(file, task, max_text_bytes=max_text_bytes, further=further)
+    # What `merge` does with rows of the same ids is another thing.
+    pairs = read_pairs(file, task, max_text_bytes=max_text_bytes, further=further, repeats=False)
     if sha256_of_file(file) != digest:
         raise DataError(f"{file} changed while it was read. Nothing was added: run the command again.")
     if images:

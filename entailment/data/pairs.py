@@ -5,7 +5,8 @@ import hashlib
 import logging
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from entailment.task import (
     ID,
     IMAGE_FILE,
     IMAGE_SHA256,
+    IMAGE_URL,
     LABEL,
     LABEL_INDEX_COLUMN,
     MULTIMODAL,
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _SHOWN = 5
+_LONGEST_SHOWN = 40
+"""Characters of a value."""
 _NO_TEXT = {
     b"\x1f\x8b": "a gzip archive: unpack it",
     b"PK\x03\x04": "a ZIP archive or a spreadsheet: unpack it, or export it as CSV",
@@ -50,6 +54,7 @@ def read_pairs(
     max_text_bytes: int,
     inputs: str = MULTIMODAL,
     further: Mapping[str, ColumnRule] | None = None,
+    repeats: bool = True,
 ) -> "pd.DataFrame":
     """Reads a CSV file of pairs and validates every row.
 
@@ -61,6 +66,7 @@ def read_pairs(
         inputs: one of INPUTS, what a model is to see: what it does not is not judged, and the columns of texts and
             images that it does not may be absent (they are empty then).
         further: kinds of input beside text and image, each with the rule of its two columns; both or none are there.
+        repeats: whether rows of the same two ids are looked at: equal ones are warned of, others refused.
 
     Returns:
         A frame with PAIR_COLUMNS, the further ones and those of stored images, all strings exactly as in the file, in
@@ -100,7 +106,8 @@ def read_pairs(
     _check_rows(file, frame, _rules(judged, task, max_text_bytes, rules))
     positions = {label: index for index, label in enumerate(task.labels)}
     frame[LABEL_INDEX_COLUMN] = frame[LABEL].map(positions).astype("int64")
-    _check_repeats(file, frame)
+    if repeats:
+        _check_repeats(file, frame, judged.columns.drop(list(ID)).tolist())
     return frame
 
 
@@ -279,25 +286,51 @@ def utf8_bytes(column: "pd.Series[str]") -> "np.ndarray":
 
 
 def _one_fault(row: int, name: str, rule: str, value: str) -> str:
-    shown = value if len(value) <= 40 else f"{value[:40]}... ({len(value.encode())} bytes)"
-    return f"  row {row + 1}, column {name}: {rule}. Received: '{shown}'"
+    return f"  row {row + 1}, column {name}: {rule}. Received: {_shown(value)}"
 
 
-def _check_repeats(file: Path, frame: "pd.DataFrame") -> None:
+def _shown(value: str, start: int = 0) -> str:
+    """A value in quotation marks, of a long one what stands from `start` on."""
+    if len(value) <= _LONGEST_SHOWN:
+        return f"'{value}'"
+    before, after = "..." * (start > 0), "..." * (start + _LONGEST_SHOWN < len(value))
+    return f"'{before}{value[start : start + _LONGEST_SHOWN]}{after} ({len(value.encode())} bytes)'"
+
+
+def _check_repeats(file: Path, frame: "pd.DataFrame", judged: Sequence[str]) -> None:
+    """Warns of pairs of ids that stand there more than once. Raises DataError where their rows differ."""
     repeated = frame[frame.duplicated(list(ID), keep=False)]
     if repeated.empty:
         return
-    labels = repeated.groupby(list(ID))[LABEL].nunique()
-    if (labels > 1).any():
-        first, second = labels[labels > 1].index[0]
-        rows = frame.index[(frame[ID[0]] == first) & (frame[ID[1]] == second)] + 1
+    # The image is found by its id: a row that names none contradicts no other.
+    said = repeated.assign(**{name: repeated[name].where(repeated[name] != "") for name in IMAGE_URL})
+    pairs = said.groupby(list(ID), sort=False)
+    differ = pairs[list(judged)].nunique().gt(1).any(axis=1)
+    if differ.any():
+        wrong = differ.index[differ]
+        shown = "\n".join(_contradiction(pairs.get_group(ids), judged) for ids in wrong[:_SHOWN])
+        more = f"\n... and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
         raise DataError(
-            f"{file}: the pair ({first}, {second}) has two labels, in rows {', '.join(map(str, rows[:_SHOWN]))}"
-            f" ({int((labels > 1).sum())} such pair(s) in all). Keep the right one."
+            f"{file} has {len(wrong)} pair(s) of ids whose rows contradict each other:\n{shown}{more}\nKeep the right"
+            " row of each, or give a post that is another one an id of its own."
         )
     _LOG.warning(
         "%s repeats %d pair(s), first in row %d: copies may fall into different splits.",
         file,
-        len(labels),
+        len(differ),
         repeated.index[0] + 1,
     )
+
+
+def _contradiction(rows: "pd.DataFrame", judged: Sequence[str]) -> str:
+    """One line: in what the rows of one pair of ids differ."""
+    told = []
+    for name in judged:
+        values = rows[name].dropna().drop_duplicates()
+        if len(values) > 1:
+            alike = takewhile(lambda both: both[0] == both[1], zip(*values[:2], strict=False))
+            start = max(0, sum(1 for _ in alike) - _LONGEST_SHOWN // 2)
+            first, second = (f"{_shown(values[row], start)} in row {row + 1}" for row in values.index[:2])
+            told.append(f"{name} is {first} and {second}")
+    ids = ", ".join(f"{name} '{rows[name].iloc[0]}'" for name in ID)
+    return f"  {ids}: {'; '.join(told)}"

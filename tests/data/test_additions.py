@@ -116,13 +116,15 @@ def test_a_log_without_a_format_goes_on_and_one_of_a_newer_version_is_refused(ad
 def test_another_label_is_a_conflict_and_is_not_added(add, tmp_path):
     add([row(1)])
     same_content = row(7, "NoEntailment", text_1="first 1", text_2=row(1)["text_2"])
-    addition = add([row(1, "Contradictory"), row(2), same_content, row(2, text_1="other")])
-    assert addition.rows_added == 1 and addition.conflicts == 3
+    twice = [row(2, text_1="other"), row(2, "Contradictory")]
+    addition = add([row(1, "Contradictory"), row(2), same_content, *twice])
+    assert addition.rows_added == 1 and addition.conflicts == 4
     found = [(c.row, c.what, c.held, c.given, c.of) for c in addition.conflicting]
     assert found == [
         (1, "label", "Implies", "Contradictory", ("a1", "b1")),
         (3, "label", "Implies", "NoEntailment", ("a1", "b1")),
         (4, "text_1", "first 2", "other", ("a2", "b2")),
+        (5, "label", "Implies", "Contradictory", ("a2", "b2")),
     ]
     assert "row 1" in str(addition.conflicting[0]) and "'Contradictory'" in str(addition.conflicting[0])
     assert current(tmp_path)["label"].tolist() == ["Implies", "Implies"]
