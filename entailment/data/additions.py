@@ -270,7 +270,7 @@ def _write_version(place: Path, number: int, held: HeldRows) -> None:
         table.to_csv(aside, index=False, quoting=csv.QUOTE_ALL, lineterminator="\n")
         if content_hash(read_csv(aside)) != content_hash(table):
             raise DataError(
-                "A text holds characters that a CSV file does not keep (such as NUL). Nothing was added: remove"
+                "A text holds characters that a CSV file does not keep. Nothing was added: remove"
                 " them and run the command again."
             )
 

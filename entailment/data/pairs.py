@@ -259,6 +259,7 @@ def _rules(
     """For each rule its column, what it asks for, and which rows are against it."""
     for name in frame.columns.astype("str"):
         column = frame[name]
+        yield name, "must hold no NUL character", column.str.contains("\0", regex=False)
         if name in ID or name in TEXT:
             yield name, "must not be empty", column.str.fullmatch(BLANK)
         if name in ID:
@@ -291,10 +292,12 @@ def _one_fault(row: int, name: str, rule: str, value: str) -> str:
 
 def _shown(value: str, start: int = 0) -> str:
     """A value in quotation marks, of a long one what stands from `start` on."""
+    part = value if len(value) <= _LONGEST_SHOWN else value[start : start + _LONGEST_SHOWN]
+    told = "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in part)
     if len(value) <= _LONGEST_SHOWN:
-        return f"'{value}'"
+        return f"'{told}'"
     before, after = "..." * (start > 0), "..." * (start + _LONGEST_SHOWN < len(value))
-    return f"'{before}{value[start : start + _LONGEST_SHOWN]}{after} ({len(value.encode())} bytes)'"
+    return f"'{before}{told}{after} ({len(value.encode())} bytes)'"
 
 
 def _check_repeats(file: Path, frame: "pd.DataFrame", judged: Sequence[str]) -> None:
