@@ -1,5 +1,6 @@
 """Reading and validating a table of pairs."""
 
+import codecs
 import csv
 import hashlib
 import logging
@@ -38,6 +39,9 @@ _NO_TEXT = {
     b"PK\x03\x04": "a ZIP archive or a spreadsheet: unpack it, or export it as CSV",
 }
 """How files begin that are given in place of a table."""
+_AS_UTF8 = "Save it as UTF-8, in a spreadsheet as 'CSV UTF-8'."
+_SEPARATORS = {"\t": "tabs", ";": "semicolons", "|": "vertical bars"}
+_COLUMNS_SHOWN = 20
 _ROUNDED = r"\d+(?:[.,]\d*)?[eE]\+\d+|\d+[.,]\d*[eE]\d+|\d+[.,]0+"
 """A number that went through a float: 1.33E+18, 1,33E+18, 1330800194863190016.0."""
 _ROWS_AT_ONCE = 2**16
@@ -163,7 +167,7 @@ def _check_header(file: Path, needed: tuple[str, ...]) -> list[str]:
         with file.open(encoding="utf-8-sig", newline="") as handle:
             header = next(csv.reader(handle), None)
     except FileNotFoundError:
-        raise DataError(f"There is no file {file}. Give a CSV with --dataset FILE.csv.") from None
+        raise DataError(f"There is no file {file}. Give the path of a CSV file of pairs.") from None
     except IsADirectoryError:
         raise DataError(f"{file} is a folder. Expected a CSV file.") from None
     except UnicodeDecodeError:
@@ -173,10 +177,26 @@ def _check_header(file: Path, needed: tuple[str, ...]) -> list[str]:
     if not header:
         raise DataError(f"{file} is empty. Expected the columns {', '.join(needed)}.")
     if missing := [name for name in needed if name not in header]:
-        raise DataError(f"{file} lacks the column(s) {', '.join(missing)}. It has: {', '.join(header)}.")
+        raise _without_columns(file, header, missing)
     if doubled := sorted({name for name in needed if header.count(name) > 1}):
         raise DataError(f"{file} has the column(s) {', '.join(doubled)} more than once. Keep one of each.")
     return header
+
+
+def _without_columns(file: Path, header: list[str], missing: list[str]) -> DataError:
+    """What is said of a file in whose header names are missing: perhaps it has them, but is no CSV in UTF-8."""
+    line = ",".join(header)
+    if set(missing) & set(line.replace("\0", "").split(",")):
+        return DataError(f"{file} is UTF-16, not UTF-8. {_AS_UTF8}")
+    for sign, name in _SEPARATORS.items():
+        if set(missing) & set(next(csv.reader([line], delimiter=sign), [])):
+            return DataError(
+                f"{file} is separated by {name}, not by commas. Save it as CSV with commas, or convert it: python -c"
+                f" \"import pandas; pandas.read_csv('{file.name}', sep={sign!r}, dtype=str, keep_default_na=False)"
+                f".to_csv('{file.stem}-commas.csv', index=False)\""
+            )
+    shown = ", ".join(map(_shown, header[:_COLUMNS_SHOWN])) + ", ..." * (len(header) > _COLUMNS_SHOWN)
+    return DataError(f"{file} lacks the column(s) {', '.join(missing)}. It has: {shown}.")
 
 
 def _check_fields(file: Path, columns: int) -> None:
@@ -212,13 +232,15 @@ def _not_utf8(file: Path) -> DataError:
     for start, what in _NO_TEXT.items():
         if data.startswith(start):
             return DataError(f"{file} is {what}.")
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return DataError(f"{file} is UTF-16, not UTF-8. {_AS_UTF8}")
     try:
         data.decode("utf-8-sig")
         place = ""
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         place = f" (line {line}: {error.reason})"
-    return DataError(f"{file} is not UTF-8{place}. Save it as UTF-8.")
+    return DataError(f"{file} is not UTF-8{place}. {_AS_UTF8}")
 
 
 def _further_columns(

@@ -109,6 +109,18 @@ def test_faults_are_in_the_order_of_the_file_and_the_rest_is_counted(tmp_path):
             (",".join(PAIR_COLUMNS) + "\n1,caf\xe9,,2,b,,Implies\n").encode("latin-1"),
             "is not UTF-8 (line 2",
         ),
+        (table_of("").decode().encode("utf-16"), "is UTF-16, not UTF-8. Save it as UTF-8"),
+        (table_of("").decode().encode("utf-16-le"), "is UTF-16, not UTF-8. Save it as UTF-8"),
+        (table_of("").decode().encode("utf-16-be"), "is UTF-16, not UTF-8. Save it as UTF-8"),
+        (
+            table_of("").replace(b",", b"\t"),
+            r"separated by tabs, not by commas. Save it as CSV with commas, or",
+        ),
+        (
+            b"\xef\xbb\xbf" + table_of("").replace(b",", b";"),
+            "read_csv('p.csv', sep=';', dtype=str, keep_default_",
+        ),
+        (table_of("").replace(b"id_1", b"id_1 "), "lacks the column(s) id_1. It has: 'id_1 ', 'text_1',"),
         (b"\x1f\x8b\x08\x00", "is a gzip archive: unpack it"),
         (table_of("1,2,3,4,5,6,7,8,9\n"), "row 1, has 9 fields, but there are 7 columns"),
         (table_of(GOOD + "\n \t\n" + GOOD.strip() + ",\n"), "row 2, has 8 fields, but there are 7 columns"),
