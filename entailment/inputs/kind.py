@@ -142,6 +142,10 @@ class Kind:
         """Each row's raw value as a registered model takes it."""
         return pairs[self.columns[side]].tolist()
 
+    def sample(self) -> Any:
+        """A raw value that can be encoded wherever any can."""
+        return self.example or "a"
+
     def stored(
         self, pairs: "pd.DataFrame", side: int, config: "InputsConfiguration"
     ) -> tuple[list[bytes], list[Fault | None]]:
