@@ -34,12 +34,26 @@ if TYPE_CHECKING:
 _SHOWN = 5
 _LONGEST_SHOWN = 40
 """Characters of a value."""
-_NO_TEXT = {
+_AS_UTF8 = "save it as UTF-8, in a spreadsheet as 'CSV UTF-8'"
+_WIDE = f"UTF-16 or UTF-32, not UTF-8: {_AS_UTF8}"
+_PACKED = "a packed file: unpack it"
+_SHEET = "a spreadsheet: export it as CSV"
+_OTHER_FILES = {
     b"\x1f\x8b": "a gzip archive: unpack it",
     b"PK\x03\x04": "a ZIP archive or a spreadsheet: unpack it, or export it as CSV",
+    b"\xd0\xcf\x11\xe0": _SHEET,
+    b"BZh": _PACKED,
+    b"\xfd7zXZ": _PACKED,
+    b"\x28\xb5\x2f\xfd": _PACKED,
+    b"PAR1": "a Parquet file: export it as CSV",
+    b"{": "JSON, not CSV: export it as CSV",
+    b"[": "JSON, not CSV: export it as CSV",
+    b"<": "a web page or XML, not CSV",
+    codecs.BOM_UTF16_LE: _WIDE,
+    codecs.BOM_UTF16_BE: _WIDE,
+    codecs.BOM_UTF32_BE: _WIDE,
 }
 """How files begin that are given in place of a table."""
-_AS_UTF8 = "Save it as UTF-8, in a spreadsheet as 'CSV UTF-8'."
 _SEPARATORS = {"\t": "tabs", ";": "semicolons", "|": "vertical bars"}
 _COLUMNS_SHOWN = 20
 _ROUNDED = r"\d+(?:[.,]\d*)?[eE]\+\d+|\d+[.,]\d*[eE]\d+|\d+[.,]0+"
@@ -165,14 +179,18 @@ def _check_header(file: Path, needed: tuple[str, ...]) -> list[str]:
     """The columns of a file, which must have those needed."""
     try:
         with file.open(encoding="utf-8-sig", newline="") as handle:
-            header = next(csv.reader(handle), None)
+            header = next(filter(_is_row, csv.reader(handle)), None)
     except FileNotFoundError:
         raise DataError(f"There is no file {file}. Give the path of a CSV file of pairs.") from None
     except IsADirectoryError:
         raise DataError(f"{file} is a folder. Expected a CSV file.") from None
     except UnicodeDecodeError:
         raise _not_utf8(file) from None
-    except (OSError, csv.Error) as error:
+    except csv.Error as error:
+        raise _another_kind(file) or DataError(
+            f"{file} is not a CSV file that can be read: {error}."
+        ) from None
+    except OSError as error:
         raise DataError(f"{file} cannot be read: {error}.") from None
     if not header:
         raise DataError(f"{file} is empty. Expected the columns {', '.join(needed)}.")
@@ -186,17 +204,27 @@ def _check_header(file: Path, needed: tuple[str, ...]) -> list[str]:
 def _without_columns(file: Path, header: list[str], missing: list[str]) -> DataError:
     """What is said of a file in whose header names are missing: perhaps it has them, but is no CSV in UTF-8."""
     line = ",".join(header)
+    if other := _another_kind(file):
+        return other
     if set(missing) & set(line.replace("\0", "").split(",")):
-        return DataError(f"{file} is UTF-16, not UTF-8. {_AS_UTF8}")
+        return DataError(f"{file} is {_WIDE}.")
     for sign, name in _SEPARATORS.items():
         if set(missing) & set(next(csv.reader([line], delimiter=sign), [])):
             return DataError(
                 f"{file} is separated by {name}, not by commas. Save it as CSV with commas, or convert it: python -c"
-                f" \"import pandas; pandas.read_csv('{file.name}', sep={sign!r}, dtype=str, keep_default_na=False)"
-                f".to_csv('{file.stem}-commas.csv', index=False)\""
+                f" \"import pandas; pandas.read_csv('{file}', sep={sign!r}, dtype=str, keep_default_na=False)"
+                f".to_csv('{file.with_suffix('.commas.csv')}', index=False)\""
             )
     shown = ", ".join(map(_shown, header[:_COLUMNS_SHOWN])) + ", ..." * (len(header) > _COLUMNS_SHOWN)
-    return DataError(f"{file} lacks the column(s) {', '.join(missing)}. It has: {shown}.")
+    return DataError(f"{file} lacks the column(s) {', '.join(missing)}. Its first row has: {shown}.")
+
+
+def _another_kind(file: Path) -> DataError | None:
+    """What is said of a file that begins as no table does."""
+    with file.open("rb") as handle:
+        start = handle.read(max(map(len, _OTHER_FILES)))
+    what = next((what for sign, what in _OTHER_FILES.items() if start.startswith(sign)), "")
+    return DataError(f"{file} is {what}.") if what else None
 
 
 def _check_fields(file: Path, columns: int) -> None:
@@ -228,19 +256,16 @@ def _is_row(fields: list[str]) -> bool:
 
 def _not_utf8(file: Path) -> DataError:
     """What is wrong with a file that is no UTF-8, and where."""
+    if other := _another_kind(file):
+        return other
     data = file.read_bytes()
-    for start, what in _NO_TEXT.items():
-        if data.startswith(start):
-            return DataError(f"{file} is {what}.")
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return DataError(f"{file} is UTF-16, not UTF-8. {_AS_UTF8}")
     try:
         data.decode("utf-8-sig")
         place = ""
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         place = f" (line {line}: {error.reason})"
-    return DataError(f"{file} is not UTF-8{place}. {_AS_UTF8}")
+    return DataError(f"{file} is not UTF-8{place}: {_AS_UTF8}.")
 
 
 def _further_columns(
@@ -357,5 +382,5 @@ def _contradiction(rows: "pd.DataFrame", judged: Sequence[str]) -> str:
             start = max(0, sum(1 for _ in alike) - _LONGEST_SHOWN // 2)
             first, second = (f"{_shown(values[row], start)} in row {row + 1}" for row in values.index[:2])
             told.append(f"{name} is {first} and {second}")
-    ids = ", ".join(f"{name} '{rows[name].iloc[0]}'" for name in ID)
+    ids = ", ".join(f"{name} {_shown(rows[name].iloc[0])}" for name in ID)
     return f"  {ids}: {'; '.join(told)}"

@@ -1,5 +1,6 @@
 """Reading and validating tables of pairs."""
 
+import csv
 import logging
 
 import pandas as pd
@@ -8,7 +9,7 @@ import pytest
 from entailment.configuration.task import Task
 from entailment.data.pairs import content_hash, pair_hashes, read_pairs
 from entailment.errors import DataError
-from entailment.task import PAIR_COLUMNS
+from entailment.task import ID, PAIR_COLUMNS, TEXT
 
 ROW = ["1375936088968200205", "one", "https://x/a.jpg", "2", "two", "https://x/b.png", "Implies"]
 
@@ -39,6 +40,42 @@ def test_ids_stay_exact_and_odd_texts_stay_themselves(tmp_path):
     assert frame["text_1"].tolist() == ["one", "NA"]
     assert frame["text_2"].tolist()[1] == 'null, "quoted"\nnew line 🌉'
     assert frame["label_index"].tolist() == [1, 0]
+
+
+ODD = {
+    "texts that pandas takes for missing": (
+        "1,nan,,2,NA,,Implies\nnan,null,,NULL,None,,Implies\n3,<NA>,,4,#N/A,,Implies\n",
+        [["nan", "NA"], ["null", "None"], ["<NA>", "#N/A"]],
+    ),
+    "formulas and numbers": (
+        "1,=1+1,,2,+49,,Implies\n3,-5,,4,@x,,Implies\n5,1e400,,6,007,,Implies\n",
+        [["=1+1", "+49"], ["-5", "@x"], ["1e400", "007"]],
+    ),
+    "blank lines and mixed ends of lines": (
+        "1,a,,2,b,,Implies\r\n\n \t\n3,c,,4,d,,Implies\r5,e,,6,f,,Implies",
+        [["a", "b"], ["c", "d"], ["e", "f"]],
+    ),
+    "ends of lines and marks inside": (
+        '1,"a\r\nb\rc\n",,2,"\u2028, ""\x85",,Implies\n3, \'d\' ,,4,a "b" c,,Implies\n',
+        [["a\r\nb\rc\n", '\u2028, "\x85'], [" 'd' ", 'a "b" c']],
+    ),
+    "odd ids": (
+        f"../x,a,,a/b,b,,Implies\n😀,c,,{'9' * 5000},d,,Implies\n1_000,e,,0x10,f,,Implies\n-1,g,,+1,h,,Implies\n",
+        [["a", "b"], ["c", "d"], ["e", "f"], ["g", "h"]],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_tables_are_read_as_they_are(tmp_path, name):
+    rows, expected = ODD[name]
+    path = tmp_path / "p.csv"
+    path.write_bytes(b"\n" + table_of(rows))
+    frame = read(path)
+    assert frame[[*TEXT]].to_numpy().tolist() == expected
+    assert frame["label"].eq("Implies").all()
+    if name == "odd ids":
+        assert frame[[*ID]].to_numpy().tolist() == [[row[0], row[3]] for row in csv.reader(rows.splitlines())]
 
 
 def test_a_byte_order_mark_and_other_columns_do_no_harm(tmp_path):
@@ -109,18 +146,21 @@ def test_faults_are_in_the_order_of_the_file_and_the_rest_is_counted(tmp_path):
             (",".join(PAIR_COLUMNS) + "\n1,caf\xe9,,2,b,,Implies\n").encode("latin-1"),
             "is not UTF-8 (line 2",
         ),
-        (table_of("").decode().encode("utf-16"), "is UTF-16, not UTF-8. Save it as UTF-8"),
-        (table_of("").decode().encode("utf-16-le"), "is UTF-16, not UTF-8. Save it as UTF-8"),
-        (table_of("").decode().encode("utf-16-be"), "is UTF-16, not UTF-8. Save it as UTF-8"),
+        (table_of("").decode().encode("utf-16"), "is UTF-16 or UTF-32, not UTF-8: save it as UTF-8"),
+        (table_of("").decode().encode("utf-16-le"), "is UTF-16 or UTF-32, not UTF-8: save it as UTF-8"),
+        (table_of("").decode().encode("utf-16-be"), "is UTF-16 or UTF-32, not UTF-8: save it as UTF-8"),
         (
             table_of("").replace(b",", b"\t"),
             r"separated by tabs, not by commas. Save it as CSV with commas, or",
         ),
         (
             b"\xef\xbb\xbf" + table_of("").replace(b",", b";"),
-            "read_csv('p.csv', sep=';', dtype=str, keep_default_",
+            "p.csv', sep=';', dtype=str, keep_default_na=False).to_csv('",
         ),
-        (table_of("").replace(b"id_1", b"id_1 "), "lacks the column(s) id_1. It has: 'id_1 ', 'text_1',"),
+        (
+            table_of("").replace(b"id_1", b"id_1 "),
+            "lacks the column(s) id_1. Its first row has: 'id_1 ', 'text_1',",
+        ),
         (b"\x1f\x8b\x08\x00", "is a gzip archive: unpack it"),
         (table_of("1,2,3,4,5,6,7,8,9\n"), "row 1, has 9 fields, but there are 7 columns"),
         (table_of(GOOD + "\n \t\n" + GOOD.strip() + ",\n"), "row 2, has 8 fields, but there are 7 columns"),
@@ -129,6 +169,13 @@ def test_faults_are_in_the_order_of_the_file_and_the_rest_is_counted(tmp_path):
         (table_of(GOOD + r'1,"\"",,2,"b",,Implies'), "row 2, is no CSV"),
         (table_of(GOOD + '1,"a" b,,2,b,,Implies'), "row 2, is no CSV"),
         (b"\x00\x01\x02\x03", "lacks the column"),
+        (table_of("").decode().encode("utf-32"), "is UTF-16 or UTF-32, not UTF-8"),
+        (b"# made by hand\n" + table_of(GOOD), "Its first row has: '# made by hand'."),
+        (b"BZh91AY&SY", "is a packed file: unpack it"),
+        (b"PAR1\x15\x04", "is a Parquet file: export it as CSV"),
+        (b'[{"id_1": "' + b"x" * 200_000, "is JSON, not CSV: export it as CSV"),
+        (b"<!doctype html>", "is a web page or XML, not CSV"),
+        (table_of("1,a,,2\n"), "row 1, column label: must be one of"),
     ],
 )
 def test_broken_files_are_named(tmp_path, content, expected):
