@@ -51,8 +51,8 @@ _BY_CHANNEL: Final = 2
 _ALIGNMENT: Final = 64
 _STRIP: Final = 2**20
 """Pixels that are laid over white at once."""
-_COEFFICIENT_BYTES: Final = 6
-"""What a progressive JPEG holds beside that for each pixel of its full size."""
+_COEFFICIENT_BYTES: Final = 2
+"""What a progressive JPEG holds beside that for each pixel of its full size and each channel."""
 _UPRIGHT: Final = {
     2: "FLIP_LEFT_RIGHT",
     3: "ROTATE_180",
@@ -247,7 +247,8 @@ def _ready(row: int, data: bytes, size: int, max_pixels: int, max_decoded_bytes:
 def _bytes_held(kind: str, image: "ImageFile", stored: tuple[int, int], most: int) -> int:
     """What decoding an image holds whose file has the size `stored`. Raises ImageError where it is over `most`."""
     width, height = stored
-    coefficients = width * height * _COEFFICIENT_BYTES if "progressive" in image.info else 0
+    channels = len(image.getbands()) if kind == "JPEG" and "progressive" in image.info else 0
+    coefficients = width * height * channels * _COEFFICIENT_BYTES
     held = image.width * image.height * _BYTES_A_PIXEL.get(kind, _OTHERS_BYTES_A_PIXEL) + coefficients
     if held > most:
         raise ImageError(

@@ -589,8 +589,9 @@ def test_what_is_decoded_at_once_stays_below_the_bound(monkeypatch):
         (JPEGS["jpeg"], "JPEG", 90 * 60 * 10),
         (encode(picture(900, 600), "JPEG"), "JPEG", 113 * 75 * 10),  # loaded at an eighth
         (encode(picture(900, 600), "JPEG", progressive=True), "JPEG", 113 * 75 * 10 + 900 * 600 * 6),
+        (encode(picture(900, 600, "CMYK"), "JPEG", progressive=True), "JPEG", 113 * 75 * 10 + 900 * 600 * 8),
     ],
-    ids=["png", "webp", "jpeg", "large jpeg", "large progressive jpeg"],
+    ids=["png", "webp", "jpeg", "large jpeg", "large progressive jpeg", "large progressive cmyk jpeg"],
 )
 def test_an_image_that_would_hold_more_than_the_bound_by_itself_is_refused(data, kind, held):
     for most, words in (
