@@ -55,6 +55,12 @@ def test_a_child_for_each_variant_stands_alone(first, workspace, client):
         assert {"test/macro_f1", "baseline/majority_accuracy"} <= set(variant["metrics"])
         assert [p.step for p in client.get_metric_history(variant["run_id"], "val/loss")] == [1, 2, 3]
         assert run.info.status == "FINISHED"
+        assert run.info.run_name == f"text {variant['loss'].replace('_', ' ')}"
+        figures = f"Test: macro-F1 {variant['metrics']['test/macro_f1']:.3f} (95% interval "
+        assert figures in run.data.tags["mlflow.note.content"]
+        assert [entry.dataset.name for entry in run.inputs.dataset_inputs] == ["pairs.csv"]
+    parent = client.get_run(first["parent_run_id"])
+    assert parent.info.run_name.startswith("compare 3 variants pairs_csv 20")
 
 
 def test_the_parent_holds_the_table(first, client):
