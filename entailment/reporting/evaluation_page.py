@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 
 _ROWS: Final = 1000
-"""That a browser shows in one table without delay."""
+_CHARACTERS: Final = 500
+"""Of a text; so much of both a browser shows in one table without delay."""
 
 
 def evaluation_figures(evaluated: EvaluatedSplit, head: TrainedHead) -> "dict[str, Figure]":
@@ -46,14 +47,15 @@ def evaluation_figures(evaluated: EvaluatedSplit, head: TrainedHead) -> "dict[st
 
 
 def rows_to_read(predictions: "pd.DataFrame", splits: "pd.DataFrame") -> "pd.DataFrame":
-    """Predictions behind both texts of their pair in one column, wrong answers first, 1,000 rows at most.
+    """Predictions behind how both texts of their pair begin, wrong answers first, 1,000 rows at most.
 
     MLflow groups by the first column and compares the second. `predictions`: with `true_label`; `splits`: the pairs.
     """
     right = predictions["true_label"] == predictions[LABEL]
     first = predictions.assign(right=right).sort_values("right", kind="stable").head(_ROWS)
     known = splits.drop_duplicates(list(ID))
-    texts = known[list(ID)].assign(pair=known[TEXT[0]].fillna("") + "\n" + known[TEXT[1]].fillna(""))
+    begun, ended = (known[name].fillna("").str[:_CHARACTERS] for name in TEXT)
+    texts = known[list(ID)].assign(pair=begun + "\n" + ended)
     probabilities = [name for name in predictions if str(name).startswith("p_")]
     return first.merge(texts, on=list(ID), how="left")[["pair", LABEL, "true_label", *probabilities, *ID]]
 

@@ -44,7 +44,9 @@ def test_the_rows_to_read_begin_with_wrong_answers_and_are_not_too_many():
     ids = [str(number) for number in range(1200)]
     answers = {"label": ["yes"] * 1200, "p_yes": 0.9, "error": "", "true_label": ["yes"] * 1199 + ["no"]}
     table = pd.DataFrame({"id_1": ids, "id_2": ids} | answers)
-    splits = pd.DataFrame({"id_1": ids, "id_2": ids, "text_1": ids, "text_2": "b", "split": "test"})
+    splits = pd.DataFrame({"id_1": ids, "id_2": ids, "text_1": ids, "text_2": "b" * 600, "split": "test"})
     rows = rows_to_read(table, pd.concat([splits, splits]))
-    assert len(rows) == 1000 and rows["pair"].tolist()[:3] == ["1199\nb", "0\nb", "1\nb"]
+    assert len(rows) == 1000 and rows["pair"].tolist()[:3] == [
+        f"{number}\n{'b' * 500}" for number in (1199, 0, 1)
+    ]
     assert list(rows) == ["pair", "label", "true_label", "p_yes", "id_1", "id_2"]
