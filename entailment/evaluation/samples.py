@@ -34,16 +34,32 @@ class Sample:
 def samples(
     records: Path, probabilities: "np.ndarray", rows: Sequence[int], labels: Sequence[str]
 ) -> list[Sample]:
-    """Some test rows, by number, in the order of `rows`; numbers that are too large are left out.
+    """Some test rows, by number, in the order of `rows`.
 
     `probabilities`: float [n, classes] of all test rows; `labels`: the classes' names.
     """
     import numpy as np
 
-    shown = [row for row in rows if row < len(probabilities)]
-    in_order = sorted(shown)
+    in_order = sorted(rows)
     found = dict(zip(in_order, read_rows(records, "test", np.array(in_order, np.int64)), strict=True))
-    return [_sample(found[row], probabilities[row], labels) for row in shown]
+    return [_sample(found[row], probabilities[row], labels) for row in rows]
+
+
+def rows_to_show(true: "np.ndarray", predicted: "np.ndarray", count: int) -> list[int]:
+    """Numbers of at most `count` rows, as evenly as can be of each class, right and wrong answers: class by class.
+
+    `true`, `predicted`: int [n]. The first rows of each kind are taken.
+
+    >>> rows_to_show(np.array([0, 0, 0, 1, 1]), np.array([0, 0, 1, 0, 1]), 3)
+    [0, 2, 4]
+    """
+    ranked: list[tuple[int, bool, int, int]] = []
+    seen: dict[tuple[bool, int], int] = {}
+    for row, (label, answer) in enumerate(zip(true.tolist(), predicted.tolist(), strict=True)):
+        group = (label != answer, label)
+        seen[group] = seen.get(group, 0) + 1
+        ranked.append((seen[group], *group, row))
+    return [row for _, _, _, row in sorted(sorted(ranked)[:count], key=lambda entry: (entry[2], *entry[1:]))]
 
 
 def confident_errors(

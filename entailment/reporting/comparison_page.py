@@ -5,19 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from entailment.reporting.figures import (
-    FAINT,
-    FONT,
-    INK,
-    PANEL,
-    RIGHT,
-    TRAINING,
-    WRONG,
-    heading,
-    new_figure,
-    wrapped,
-    write,
-)
+from entailment.reporting.figures import FAINT, INK, PANEL, RIGHT, TRAINING, WRONG, heading, new_figure, write
+from entailment.reporting.fonts import FONT, fitted
 from entailment.reporting.markdown import markdown_table
 from entailment.trials.comparison import BEST, NO, YES, compared_figures
 
@@ -64,10 +53,10 @@ def comparison_figure(table: "pd.DataFrame", confidence: float) -> "Figure":
     axes = figure.add_axes((2.9 / width, 0.62 / height, (width - 3.3) / width, 1 - 1.55 / height))
     axes.set(xlim=(0, 1), ylim=(len(rows) - 0.4, -0.6), yticks=[])
     for y, row in enumerate(rows):
-        (name,) = wrapped(str(row["variant"]), 10.5, inches=2.6, lines=1) or [""]
+        name = fitted(str(row["variant"]), 10.5, inches=2.6)
         write(axes, -0.02, y, name, 10.5, INK, ha="right")
         if row["error"]:
-            (reason,) = wrapped(f"failed: {row['error']}", 9.5, inches=width - 3.5, lines=1)
+            reason = fitted(f"failed: {row['error']}", 9.5, inches=width - 3.5)
             write(axes, 0.01, y, reason, 9.5, WRONG)
             continue
         color = RIGHT if row["differs"] == BEST else FAINT if row["differs"] == YES else TRAINING

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from entailment.reporting.figures import FAINT, INK, POINT, heading, new_figure, text_width, wrapped, write
+from entailment.reporting.figures import FAINT, INK, heading, new_figure, write
+from entailment.reporting.fonts import fitted, text_width
 
 if TYPE_CHECKING:
     import keras
@@ -20,7 +21,7 @@ NAME_SIZE, KIND_SIZE = 10, 9  # points
 BOX_HEIGHT, BETWEEN_LEVELS, BETWEEN_BOXES = 0.52, 0.36, 0.3  # inches
 NARROWEST, WIDEST, MARGIN, HEADING = 1.5, 3.2, 0.3, 0.75  # inches
 LARGEST = 400  # inches; matplotlib draws no picture of more than 65,536 dots a side
-BOLD, PADDING = 1.1, 0.15  # bold letters are about a tenth wider; inches beside the text in a box
+PADDING = 0.15  # inches beside the text in a box
 SWEEPS, ROUNDS, TOLERANCE = 12, 40, 0.005  # of the layout; inches
 
 COLORS = {
@@ -149,9 +150,9 @@ def _box(node: Any, level: int, note: str) -> Point:
     title = kind if activation == "linear" else f"{kind} ({activation})"
     details = [title, shape, *([note] if note else [])]
     room = WIDEST - 2 * PADDING
-    (name,) = wrapped(operation.name, NAME_SIZE, room / BOLD, lines=1) or ["?"]
-    (below,) = wrapped("  ·  ".join(details), KIND_SIZE, room, lines=1)
-    needed = max(text_width(name) * NAME_SIZE * BOLD, text_width(below) * KIND_SIZE) * POINT
+    name = fitted(operation.name, NAME_SIZE, room, "bold") or "?"
+    below = fitted("  ·  ".join(details), KIND_SIZE, room)
+    needed = max(text_width(name, NAME_SIZE, "bold"), text_width(below, KIND_SIZE))
     return Point(level, max(NARROWEST, needed + 2 * PADDING), name, below, COLORS.get(kind, OTHER))
 
 

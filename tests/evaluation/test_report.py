@@ -10,6 +10,7 @@ from entailment.configuration.head import Head
 from entailment.configuration.model import ModelConfiguration
 from entailment.evaluation import samples as samples_module
 from entailment.evaluation.report import evaluate_split
+from entailment.evaluation.samples import rows_to_show
 from entailment.evaluation.slices import SLICES
 from entailment.model.features import SplitFeatures
 from entailment.model.head import build_head, set_temperature
@@ -158,23 +159,44 @@ def test_the_most_confident_errors_are_shown_surest_first(judged, monkeypatch):
     wrong = table[table["label"] != table["true_label"]].assign(sure=lambda rows: rows[columns].max(axis=1))
     wanted = wrong.sort_values("sure", ascending=False, kind="stable")
     assert len(wanted) > 20
-    got = shown(samples_figure(evaluated.confident_errors))
+    got = shown(samples_figure(evaluated.confident_errors, "", ""))
     assert len(got) == 20
     for (label, answer, text), (_, row) in zip(got, wanted.head(20).iterrows(), strict=True):
         assert label == row["true_label"]
         assert answer == f"{row['label']} ({row['sure']:.1%})"
         assert text.endswith(f"number {row['id_1'].removeprefix('id_1-')}")
     monkeypatch.setattr(samples_module, "ERRORS_SHOWN", 3)
-    assert shown(samples_figure(evaluate_split(*judge).confident_errors)) == got[:3]
+    assert shown(samples_figure(evaluate_split(*judge).confident_errors, "", "")) == got[:3]
 
 
-def test_samples_are_the_first_rows(judged):
-    *_, evaluated = judged
-    figure = samples_figure(evaluated.samples)
-    got = shown(figure)
-    assert [text.rsplit(" ", 1)[1] for _, _, text in got] == ["2", "3", "4"]
-    texts = [text.get_text() for text in figure.axes[0].texts]
-    assert (texts[2::6], texts[4::6]) == (["id_1-2", "id_1-3", "id_1-4"], ["id_2-2", "id_2-3", "id_2-4"])
+def test_samples_are_of_every_class_right_and_wrong(judged):
+    _, _, (*judge, _, seed, frame), evaluated = judged
+    first = samples_figure(evaluated.samples, "", "")
+    assert [label for label, *_ in shown(first)] == list(LABELS)
+    evaluated = evaluate_split(*judge, CONFIG.model_copy(update={"sample_rows": 12}), seed, frame)
+    figure = evaluation_figures(evaluated, telling_head())["samples.png"]
+    assert figure.texts[0].get_text() == f"12 of {ROWS - 2} test rows"
+    got, table = shown(figure), evaluated.predictions
+    for label in LABELS:
+        of_label = table[table["true_label"] == label]
+        wanted = [of_label[(of_label["label"] == label) == right].head(2) for right in (True, False)]
+        answers = [answer.split(" (")[0] for true, answer, _ in got if true == label]
+        numbers = [f"id_1-{text.rsplit(' ', 1)[1]}" for true, _, text in got if true == label]
+        assert answers == [answer for part in wanted for answer in part["label"]]
+        assert numbers == [name for part in wanted for name in part["id_1"]]
+
+
+@pytest.mark.parametrize(
+    ("true", "predicted", "count", "rows"),
+    [
+        ([0, 0, 0, 1, 1], [0, 0, 1, 0, 1], 3, [0, 2, 4]),
+        ([0, 0, 0, 1, 1], [0, 0, 1, 0, 1], 4, [0, 2, 4, 3]),
+        ([2] * 5, [2] * 5, 3, [0, 1, 2]),
+        ([0, 1], [0, 1], 20, [0, 1]),
+    ],
+)
+def test_rows_to_show_are_spread_evenly(true, predicted, count, rows):
+    assert rows_to_show(np.array(true), np.array(predicted), count) == rows
 
 
 def test_without_errors_there_is_a_sentence(judged):
