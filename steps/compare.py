@@ -73,8 +73,16 @@ def compare(
         answers[variant.name] = np.stack([table[columns].to_numpy() for _, table in results])
         histories = [outcome["history"] for outcome, _ in results]
         summary = summarise_variant(true, answers[variant.name], histories, labels, **options)
+        kept = results[0][0]["best_epoch"] if len(results) == 1 else None
         child = finished_child(
-            variant.name, configured, evaluation, tags, summary.metrics, summary.curves, summary.confusion
+            variant.name,
+            configured,
+            evaluation,
+            tags,
+            summary.metrics,
+            summary.curves,
+            summary.confusion,
+            kept,
         )
         listed.append(entry | {"run_id": log_child(child), "metrics": summary.metrics})
     table = comparison_table(true, answers, labels, **options)

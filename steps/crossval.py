@@ -93,7 +93,9 @@ def _child(
     classes = len(configuration.task.labels)
     confusion = confusion_counts(answers.labels, answers.probabilities.argmax(axis=1), classes)
     figures = {f"test_{figure}": value for figure, value in metrics.items()}
-    return finished_child(name, configuration, evaluation, tags, figures, outcome["history"], confusion)
+    return finished_child(
+        name, configuration, evaluation, tags, figures, outcome["history"], confusion, outcome["best_epoch"]
+    )
 
 
 def _title(of: str, metrics: dict[str, float]) -> str:

@@ -50,10 +50,12 @@ def finished_child(
     metrics: Mapping[str, float],
     curves: Mapping[str, Sequence[float]],
     confusion: "np.ndarray",
+    kept: int | None = None,
 ) -> Child:
     """A trial that came to its end, with its curves and its confusion matrix, int64 [classes, classes], as pictures.
 
-    `metrics`: the figures of the rows that it answered, their names behind `test_`.
+    `metrics`: the figures of the rows that it answered, their names behind `test_`; `kept`: the epoch, from 0, whose
+    weights were kept, where all curves are of one training.
     """
     labels = configuration.task.labels
     figures = f"macro-F1 {metrics['test_macro_f1']:.2f}, accuracy {metrics['test_accuracy']:.2f}"
@@ -68,7 +70,7 @@ def finished_child(
         {"confusion_matrix.json": {"labels": list(labels), "counts": confusion.tolist()}},
         {
             "confusion_matrix.png": confusion_matrix_figure(confusion, labels, title),
-            "training_curves.png": training_curves_figure(curves),
+            "training_curves.png": training_curves_figure(curves, kept),
         },
     )
 

@@ -3,6 +3,7 @@
 import mlflow
 import pandas as pd
 
+from entailment.configuration.model import ModelConfiguration
 from entailment.evaluation.report import EvaluatedSplit
 from entailment.evaluation.slices import FEWEST_ROWS
 from entailment.model.training import TrainedHead
@@ -10,6 +11,7 @@ from entailment.promotion.drift import COLUMNS, DriftReport
 from entailment.reporting.drift_page import drift_figure, drift_markdown
 from entailment.reporting.evaluation_page import evaluation_figures, missing_markdown, slices_markdown
 from entailment.reporting.markdown import table_records
+from entailment.reporting.raw_pairs import raw_pairs_figure
 from tracking.figures import log_figures
 from tracking.runs import log_predictions, log_table
 
@@ -27,6 +29,11 @@ def log_evaluation(evaluated: EvaluatedSplit, head: TrainedHead) -> None:
         log_table(evaluated.missing_modalities, "missing_modalities", missing_markdown(missing))
     log_figures(evaluation_figures(evaluated, head))
     log_predictions(evaluated.predictions)
+
+
+def log_raw_pairs(pairs: pd.DataFrame, configuration: ModelConfiguration) -> None:
+    """Logs a picture of some pairs as they come."""
+    log_figures({"raw_pairs.png": raw_pairs_figure(pairs, configuration)})
 
 
 def log_drift(report: DriftReport) -> None:

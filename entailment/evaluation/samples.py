@@ -1,16 +1,22 @@
-"""Rows of a split with what a model answered, to be looked at."""
+"""Pairs to be looked at: as they come, or rows of a split with what a model answered."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from entailment.data.image_paths import OK
+from entailment.data.images import thumbnail
 from entailment.records.reading import Row, read_rows
+from entailment.task import IMAGE_PATH, IMAGE_STATUS
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
 
 ERRORS_SHOWN: Final = 20
+RAW_PIXELS: Final = 256
+"""Longer side of an image that is shown as it was in its file."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,35 @@ def confident_errors(
     wrong = np.flatnonzero(probabilities.argmax(axis=1) != true)
     surest = np.argsort(-probabilities[wrong].max(axis=1), kind="stable")[:ERRORS_SHOWN]
     return samples(records, probabilities, wrong[surest].tolist(), labels)
+
+
+def raw_samples(
+    pairs: "pd.DataFrame", labels: Sequence[str], count: int, seed: int, max_pixels: int
+) -> list[Sample]:
+    """At most `count` pairs drawn at random, in the order of the table, with their images as they are.
+
+    `pairs`: with paths of their images, as `resolve_image_paths` gives them.
+    """
+    shown = pairs.sample(min(count, len(pairs)), random_state=seed).sort_index()
+    return [
+        Sample(
+            (row["id_1"], row["id_2"]),
+            *(row["text_1"], _image(row, 0, max_pixels), row["text_2"], _image(row, 1, max_pixels)),
+            label=labels[row["label_index"]],
+            predicted=None,
+            probability=None,
+        )
+        for row in shown.to_dict("records")
+    ]
+
+
+def _image(pair: Mapping[Hashable, Any], side: int, max_pixels: int) -> "np.ndarray | None":
+    if pair[IMAGE_STATUS[side]] != OK:
+        return None
+    try:
+        return thumbnail(Path(pair[IMAGE_PATH[side]]).read_bytes(), RAW_PIXELS, max_pixels)
+    except OSError:  # gone since it was found
+        return None
 
 
 def _sample(row: Row, answer: "np.ndarray", labels: Sequence[str]) -> Sample:

@@ -92,12 +92,14 @@ def confusion_matrix_figure(counts: NDArray[Any], labels: Sequence[str], title: 
 def samples_figure(rows: Sequence[Sample], title: str, below: str) -> "Figure":
     """Each pair on a line: label and answer, and of both posts the id, the image and the text.
 
-    Texts are wrapped, and shortened where they do not fit. Raises ValueError if there are no rows, or on an image
+    Texts are wrapped, and shortened where they do not fit; where no pair has an image, there are texts alone. Raises
+    ValueError if there are no rows, or on an image
     that is not uint8 [height, width, 3].
     """
     if not rows:
         raise ValueError("rows must hold at least one sample. Received: none")
-    width, line, top = 13.0, 2.55, 0.85
+    width, top = 13.0, 0.85
+    panel, line = (1.9, 2.55) if any(_images(row) for row in rows) else (0.0, 1.4)
     height = line * len(rows) + top + 0.15
     figure = new_figure(width, height)
     page = figure.add_axes((0, 0, 1, 1))
@@ -111,9 +113,11 @@ def samples_figure(rows: Sequence[Sample], title: str, below: str) -> "Figure":
         posts = ((row.ids[0], row.image_1, row.text_1), (row.ids[1], row.image_2, row.text_2))
         for left, (identity, image, text) in zip((0.25, 6.7), posts, strict=True):
             write(page, left + 6, upper + 0.27, fitted(identity, 9, inches=2.5), 9, FAINT, ha="right")
-            box = (left / width, 1 - (upper + 2.4) / height, 1.9 / width, 1.9 / height)
-            _image_panel(figure.add_axes(box), image)
-            _post(page, left + 2.05, upper + 0.5, text)
+            if panel:
+                box = (left / width, 1 - (upper + 0.5 + panel) / height, panel / width, panel / height)
+                _image_panel(figure.add_axes(box), image)
+            beside = panel and panel + 0.15
+            _post(page, left + beside, upper + 0.5, 6 - beside, text, lines=9 if panel else 4)
     return figure
 
 
@@ -232,13 +236,16 @@ def _verdict(page: "Axes", row: Sample, y: float) -> None:
     write(page, 6.7, y, answer, 11, RIGHT if right else WRONG, weight="bold")
 
 
-def _post(page: "Axes", left: float, top: float, text: str) -> None:
-    """A post's text beside its image, at the side that it is read from."""
-    wide = 3.95
-    lines = wrapped(text, 11, inches=wide, lines=9) or ["(no text)"]
+def _images(row: Sample) -> list[NDArray[np.uint8]]:
+    return [image for image in (row.image_1, row.image_2) if image is not None]
+
+
+def _post(page: "Axes", left: float, top: float, wide: float, text: str, lines: int) -> None:
+    """A post's text, at the side that it is read from."""
+    shown = wrapped(text, 11, inches=wide, lines=lines) or ["(no text)"]
     color = INK if text.strip() else FAINT
     side, x = ("right", left + wide) if from_the_right(text) else ("left", left)
-    write(page, x, top, "\n".join(lines), 11, color, ha=side, va="top", linespacing=1.3)
+    write(page, x, top, "\n".join(shown), 11, color, ha=side, va="top", linespacing=1.3)
 
 
 def _image_panel(axes: "Axes", image: NDArray[np.uint8] | None) -> None:
@@ -291,7 +298,7 @@ def _curve_frame(axes: "Axes", measure: str, epochs: int) -> None:
     """Title, ticks, grid and legend of one panel of curves."""
     from matplotlib.ticker import MaxNLocator
 
-    title = fitted(measure.replace("_", " ").replace("f1", "F1"), 12, inches=3.7, weight="bold")
+    title = fitted(measure.replace("_f1", "-F1").replace("_", " "), 12, inches=3.7, weight="bold")
     write(axes, 0, 1.14, title, 12, INK, weight="bold", va="baseline", transform=axes.transAxes)
     axes.set_xlabel("epoch", fontsize=10, color=FAINT, family=FONT)
     axes.set_xlim(0.5, epochs + 0.5)

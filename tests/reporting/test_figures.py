@@ -11,6 +11,7 @@ from PIL import Image
 from entailment.evaluation.samples import Sample
 from entailment.reporting.figures import (
     confusion_matrix_figure,
+    name_data,
     reliability_figure,
     samples_figure,
     save_figure,
@@ -144,6 +145,22 @@ def test_a_wrong_image_is_named():
         drawn_samples([sample(image_1=np.zeros((4, 4), np.uint8))])
 
 
+def test_without_any_image_there_are_texts_alone():
+    rows = [sample(image_1=None, image_2=None, text_1="one long text " * 9)] * 2
+    figure = drawn_samples(rows)
+    pixels(figure)
+    assert "no image" not in texts(figure) and len(figure.axes) == 1
+    assert figure.get_size_inches()[1] < drawn_samples([sample()] * 2).get_size_inches()[1]
+
+
+def test_a_text_that_is_read_from_the_right_stands_at_the_right_of_its_column():
+    def ink(text):
+        drawn = pixels(drawn_samples([sample(text_1=text, text_2="")]))[160:, 280:780]
+        return np.flatnonzero(((drawn < 100).all(axis=2)).any(axis=0))
+
+    assert ink("שלום").min() > ink("hello").max()
+
+
 def test_no_samples_is_an_error():
     with pytest.raises(ValueError, match="at least one sample"):
         drawn_samples([])
@@ -202,7 +219,7 @@ def test_training_curves_have_a_panel_for_each_measure_and_mark_the_kept_epoch_i
     }
     figure = training_curves_figure(history, kept=2)
     pixels(figure)
-    assert [axes.texts[0].get_text() for axes in figure.axes] == ["loss", "macro F1"]
+    assert [axes.texts[0].get_text() for axes in figure.axes] == ["loss", "macro-F1"]
     legends = [[text.get_text() for text in axes.get_legend().texts] for axes in figure.axes]
     assert legends == [["training", "validation (kept: 0.700)"], ["validation (kept: 0.400)"]]
     assert [text.get_text() for text in figure.texts] == [
@@ -256,6 +273,22 @@ def test_reliability_shows_accuracy_confidence_and_rows_of_both_sides():
 def test_reliability_of_one_row():
     one = np.array([[1.0, 0.0, 0.0]])
     pixels(reliability_figure(calibration_report(np.array([0]), one, one, 1.0), ""))
+
+
+def test_the_data_are_named_above_the_title_and_generated_ones_in_red():
+    def colours(generated):
+        figure = confusion_matrix_figure(COUNTS, LABELS, "title")
+        name_data(figure, "mine", generated=generated)
+        title, below, data = figure.texts
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        boxes = [text.get_window_extent(canvas.get_renderer()) for text in (below, title, data)]
+        assert boxes[0].y1 <= boxes[1].y0 and boxes[1].y1 <= boxes[2].y0 and boxes[2].y1 < figure.bbox.y1
+        assert boxes[0].y0 > figure.axes[0].get_window_extent().y1
+        return data.get_text(), (pixels(figure)[:26] @ [1, -1, 0]).max() > 100
+
+    assert colours(True) == ("mine: GENERATED DATA", True)
+    assert colours(False) == ("mine", False)
 
 
 def test_a_sentence_is_drawn_and_shortened():
