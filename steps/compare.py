@@ -71,8 +71,8 @@ def compare(
             continue
         true = results[0][1]["true_index"].to_numpy()
         answers[variant.name] = np.stack([table[columns].to_numpy() for _, table in results])
-        histories = [outcome["history"] for outcome, _ in results]
-        summary = summarise_variant(true, answers[variant.name], histories, labels, **options)
+        histories, ended = ([outcome[name] for outcome, _ in results] for name in ("history", "ended"))
+        summary = summarise_variant(true, answers[variant.name], histories, ended, labels, **options)
         kept = results[0][0]["best_epoch"] if len(results) == 1 else None
         child = finished_child(
             variant.name,
@@ -81,6 +81,7 @@ def compare(
             tags,
             summary.metrics,
             summary.curves,
+            summary.ended,
             summary.confusion,
             kept,
         )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from entailment import metric_names
 from entailment.evaluation.samples import Sample
 from entailment.files import written_aside
 from entailment.reporting.fonts import (
@@ -126,14 +127,14 @@ def training_curves_figure(
 ) -> "Figure":
     """One panel for each measure, over the epochs from 1: training, and validation.
 
-    `history`: a value for each epoch under each name, such as `train_loss`, `val_loss`, `val_macro_f1`
-    (`val_` for validation); what is not finite is left out. `kept`: the epoch, from 0, whose weights were kept,
+    `history`: a value for each epoch under each name, such as `train/loss`, `val/loss`, `val/macro_f1`
+    (`val/` for validation); what is not finite is left out. `kept`: the epoch, from 1, whose weights were kept,
     marked in every panel. Raises ValueError if there is nothing to draw.
     """
     panels: dict[str, list[str]] = {}
     for name, values in history.items():
         if len(values):
-            panels.setdefault(name.removeprefix("train_").removeprefix("val_"), []).append(name)
+            panels.setdefault(name.partition("/")[2], []).append(name)
     if not panels:
         raise ValueError("history must hold at least one epoch of one measure. Received: none")
     width, height = 4.6 * len(panels), 4.4
@@ -143,9 +144,9 @@ def training_curves_figure(
         left = (4.6 * index + 0.65) / width
         axes = figure.add_axes((left, 0.55 / height, 3.7 / width, 2.5 / height))
         for name in names:
-            _curve(axes, history[name], kept, validation=name.startswith("val_"))
+            _curve(axes, history[name], kept, validation=name.startswith(metric_names.VALIDATION))
         _curve_frame(axes, measure, epochs)
-    below = "" if kept is None else f"the weights of epoch {kept + 1} were kept (dotted line)"
+    below = "" if kept is None else f"the weights of epoch {kept} were kept (dotted line)"
     heading(figure, f"{title}: {epochs} epoch{'s' * (epochs != 1)}", below)
     return figure
 
@@ -287,10 +288,10 @@ def _curve(axes: "Axes", values: Iterable[float], kept: int | None, *, validatio
     label, color, style = ("validation", VALIDATION, "-") if validation else ("training", TRAINING, "--")
     finite = np.isfinite(series)
     if validation and kept is not None:
-        axes.axvline(kept + 1, color=FAINT, linewidth=1.2, linestyle=":", zorder=0)
-        if kept < len(series) and finite[kept]:
-            label += f" (kept: {series[kept]:.3f})"
-            axes.plot(kept + 1, series[kept], "o", markersize=10, markerfacecolor="none", color=color)
+        axes.axvline(kept, color=FAINT, linewidth=1.2, linestyle=":", zorder=0)
+        if kept <= len(series) and finite[kept - 1]:
+            label += f" (kept: {series[kept - 1]:.3f})"
+            axes.plot(kept, series[kept - 1], "o", markersize=10, markerfacecolor="none", color=color)
     axes.plot(epochs, np.where(finite, series, np.nan), style, marker=".", color=color, label=label)
 
 

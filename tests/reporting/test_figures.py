@@ -213,11 +213,11 @@ def test_counts_of_another_shape_are_an_error():
 
 def test_training_curves_have_a_panel_for_each_measure_and_mark_the_kept_epoch_in_all():
     history = {
-        "train_loss": [1.0, 0.5, 0.2],
-        "val_loss": [0.9, 0.6, 0.7],
-        "val_macro_f1": [0.3, 0.35, 0.4],
+        "train/loss": [1.0, 0.5, 0.2],
+        "val/loss": [0.9, 0.6, 0.7],
+        "val/macro_f1": [0.3, 0.35, 0.4],
     }
-    figure = training_curves_figure(history, kept=2)
+    figure = training_curves_figure(history, kept=3)
     pixels(figure)
     assert [axes.texts[0].get_text() for axes in figure.axes] == ["loss", "macro-F1"]
     legends = [[text.get_text() for text in axes.get_legend().texts] for axes in figure.axes]
@@ -226,21 +226,21 @@ def test_training_curves_have_a_panel_for_each_measure_and_mark_the_kept_epoch_i
         *("Training: 3 epochs", "the weights of epoch 3 were kept (dotted line)"),
     ]
     drawn = [(list(line.get_xdata()), list(line.get_ydata())) for line in figure.axes[0].lines]
-    assert ([1, 2, 3], history["train_loss"]) in drawn and ([1, 2, 3], history["val_loss"]) in drawn
+    assert ([1, 2, 3], history["train/loss"]) in drawn and ([1, 2, 3], history["val/loss"]) in drawn
     for axes in figure.axes:
         assert [3, 3] in [list(line.get_xdata()) for line in axes.lines]
 
 
 def test_training_curves_bear_one_epoch_values_that_are_not_finite_and_no_kept_epoch():
-    pixels(training_curves_figure({"train_loss": [0.5]}, kept=0))
-    history = {"val_loss": [float("nan"), 2.0, float("inf")], "val_x": [float("nan")]}
-    for kept in (None, 0, 2):
+    pixels(training_curves_figure({"train/loss": [0.5]}, kept=1))
+    history = {"val/loss": [float("nan"), 2.0, float("inf")], "val/x": [float("nan")]}
+    for kept in (None, 1, 3):
         figure = training_curves_figure(history, kept)
         pixels(figure)
         assert figure.axes[0].get_legend().texts[0].get_text() == "validation"
 
 
-@pytest.mark.parametrize("history", [{}, {"train_loss": []}])
+@pytest.mark.parametrize("history", [{}, {"train/loss": []}])
 def test_an_empty_history_is_an_error(history):
     with pytest.raises(ValueError, match="at least one epoch"):
         training_curves_figure(history)
@@ -305,7 +305,7 @@ def test_a_sentence_is_drawn_and_shortened():
         lambda: sentence_figure("Nothing to show."),
         lambda: confusion_matrix_figure(COUNTS, LABELS, "title"),
         lambda: drawn_samples([sample(predicted="Implies", probability=0.5)]),
-        lambda: training_curves_figure({"train_loss": [3.0, 2.0], "val_loss": [3.0, 4.0]}),
+        lambda: training_curves_figure({"train/loss": [3.0, 2.0], "val/loss": [3.0, 4.0]}),
     ],
 )
 def test_saved_bytes_are_the_same_each_time_and_carry_no_date(draw, tmp_path):

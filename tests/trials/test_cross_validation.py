@@ -43,7 +43,7 @@ def test_mean_deviation_and_pooled_are_what_they_say():
     )
     assert summary.pooled["macro_f1"] == pytest.approx(f1_score(labels, predicted, average="macro"))
     assert summary.confusion.sum() == len(labels)
-    assert summary.pooled["macro_f1_ci_low"] < summary.pooled["macro_f1"] < summary.pooled["macro_f1_ci_high"]
+    assert summary.pooled["macro_f1_low"] < summary.pooled["macro_f1"] < summary.pooled["macro_f1_high"]
     assert summary.mean["majority_accuracy"] == pytest.approx(1 / 3)
 
 
