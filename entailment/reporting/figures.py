@@ -308,12 +308,16 @@ def _curve_frame(axes: "Axes", measure: str, epochs: int) -> None:
     axes.grid(color=PANEL)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["bottom", "left"]].set_color(FAINT)
-    # Above the panel, so that it never lies on a curve.
+    legend_above(axes)
+
+
+def legend_above(axes: "Axes") -> None:
+    """The legend in one line above a panel, so that it never lies on what is drawn."""
     axes.legend(
         loc="lower left",
         bbox_to_anchor=(0, 1),
         borderaxespad=0.2,
-        ncols=2,
+        ncols=6,
         columnspacing=1.2,
         handlelength=1.6,
         frameon=False,
