@@ -57,7 +57,7 @@ def evaluate(
         configuration.seed,
         splits,
     )
-    log_evaluation(evaluated, head)
+    log_evaluation(evaluated, head, configuration)
     runs.log_feature_usage(known.usage, "evaluate")
     return {
         "run_id": run_id,

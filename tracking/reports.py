@@ -16,7 +16,7 @@ from tracking.figures import log_figures
 from tracking.runs import log_predictions, log_table
 
 
-def log_evaluation(evaluated: EvaluatedSplit, head: TrainedHead) -> None:
+def log_evaluation(evaluated: EvaluatedSplit, head: TrainedHead, configuration: ModelConfiguration) -> None:
     """Logs the final figures, tables and pictures of the test split."""
     mlflow.log_metrics(evaluated.final_metrics())
     mlflow.log_dict(evaluated.confusion, "confusion_matrix.json")
@@ -27,7 +27,7 @@ def log_evaluation(evaluated: EvaluatedSplit, head: TrainedHead) -> None:
     mlflow.log_dict({"fewest_rows": FEWEST_ROWS, "slices": slices}, "slices.json")
     if missing := table_records(evaluated.missing_modalities):
         log_table(evaluated.missing_modalities, "missing_modalities", missing_markdown(missing))
-    log_figures(evaluation_figures(evaluated, head))
+    log_figures(evaluation_figures(evaluated, head, configuration))
     log_predictions(evaluated.predictions)
 
 

@@ -91,10 +91,10 @@ def judged(request, tmp_path_factory):
 
 def test_every_figure_is_drawn_from_texts_alone_too(judged, tmp_path):
     *_, evaluated = judged
-    figures = evaluation_figures(evaluated, telling_head())
+    figures = evaluation_figures(evaluated, telling_head(), ModelConfiguration())
     assert set(figures) == {
         *("confusion_matrix.png", "samples.png", "confident_errors.png", "reliability.png"),
-        *("model.png", "training_curves.png"),
+        *("model.png", "served_model.png", "training_curves.png"),
     }
     for name, figure in figures.items():
         save_figure(figure, tmp_path / name)
@@ -174,7 +174,7 @@ def test_samples_are_of_every_class_right_and_wrong(judged):
     first = samples_figure(evaluated.samples, "", "")
     assert [label for label, *_ in shown(first)] == list(LABELS)
     evaluated = evaluate_split(*judge, CONFIG.model_copy(update={"sample_rows": 12}), seed, frame)
-    figure = evaluation_figures(evaluated, telling_head())["samples.png"]
+    figure = evaluation_figures(evaluated, telling_head(), ModelConfiguration())["samples.png"]
     assert figure.texts[0].get_text() == f"12 of {ROWS - 2} test rows"
     got, table = shown(figure), evaluated.predictions
     for label in LABELS:
@@ -203,6 +203,6 @@ def test_without_errors_there_is_a_sentence(judged):
     _, labels, (records, head, _, *rest), _ = judged
     evaluated = evaluate_split(records, head, Features(labels, telling=True), *rest)
     assert evaluated.metrics.accuracy == 1
-    figure = evaluation_figures(evaluated, head)["confident_errors.png"]
+    figure = evaluation_figures(evaluated, head, ModelConfiguration())["confident_errors.png"]
     (text,) = [text.get_text() for text in figure.axes[0].texts]
     assert text == f"No errors: all {ROWS - 2} test rows were answered right."
