@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from entailment.configuration.images import Images
 from entailment.data.image_paths import OK
 from entailment.data.images import thumbnail
 from entailment.records.reading import Row, read_rows
@@ -80,7 +81,7 @@ def confident_errors(
 
 
 def raw_samples(
-    pairs: "pd.DataFrame", labels: Sequence[str], count: int, seed: int, max_pixels: int
+    pairs: "pd.DataFrame", labels: Sequence[str], count: int, seed: int, config: Images
 ) -> list[Sample]:
     """At most `count` pairs drawn at random, in the order of the table, with their images as they are.
 
@@ -90,7 +91,7 @@ def raw_samples(
     return [
         Sample(
             (row["id_1"], row["id_2"]),
-            *(row["text_1"], _image(row, 0, max_pixels), row["text_2"], _image(row, 1, max_pixels)),
+            *(row["text_1"], _image(row, 0, config), row["text_2"], _image(row, 1, config)),
             label=labels[row["label_index"]],
             predicted=None,
             probability=None,
@@ -99,13 +100,14 @@ def raw_samples(
     ]
 
 
-def _image(pair: Mapping[Hashable, Any], side: int, max_pixels: int) -> "np.ndarray | None":
+def _image(pair: Mapping[Hashable, Any], side: int, config: Images) -> "np.ndarray | None":
     if pair[IMAGE_STATUS[side]] != OK:
         return None
     try:
-        return thumbnail(Path(pair[IMAGE_PATH[side]]).read_bytes(), RAW_PIXELS, max_pixels)
+        data = Path(pair[IMAGE_PATH[side]]).read_bytes()
     except OSError:  # gone since it was found
         return None
+    return thumbnail(data, RAW_PIXELS, config.max_pixels, config.max_decoded_bytes)
 
 
 def _sample(row: Row, answer: "np.ndarray", labels: Sequence[str]) -> Sample:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 INK, FAINT, PANEL = "#1f2933", "#7b8794", "#e4e7eb"
 RIGHT, WRONG = "#1b7f4d", "#c0392b"
 TRAINING, VALIDATION = "#2b6cb0", "#dd6b20"
+MEASURES = {"macro_f1": "macro-F1", "nll": "negative log-likelihood"}
 
 
 def save_figure(figure: "Figure", path: Path) -> None:
@@ -137,12 +138,14 @@ def training_curves_figure(
             panels.setdefault(name.partition("/")[2], []).append(name)
     if not panels:
         raise ValueError("history must hold at least one epoch of one measure. Received: none")
-    width, height = 4.6 * len(panels), 4.4
+    columns = min(2, len(panels))
+    width, height = 4.6 * columns, 0.85 + 3.55 * -(-len(panels) // columns)
     figure = new_figure(width, height)
     epochs = max(len(history[name]) for names in panels.values() for name in names)
     for index, (measure, names) in enumerate(panels.items()):
-        left = (4.6 * index + 0.65) / width
-        axes = figure.add_axes((left, 0.55 / height, 3.7 / width, 2.5 / height))
+        row, column = divmod(index, columns)
+        box = (4.6 * column + 0.65, height - 0.85 - 3.55 * row - 3.0, 3.7, 2.45)
+        axes = figure.add_axes((box[0] / width, box[1] / height, box[2] / width, box[3] / height))
         for name in names:
             _curve(axes, history[name], kept, validation=name.startswith(metric_names.VALIDATION))
         _curve_frame(axes, measure, epochs)
@@ -299,7 +302,7 @@ def _curve_frame(axes: "Axes", measure: str, epochs: int) -> None:
     """Title, ticks, grid and legend of one panel of curves."""
     from matplotlib.ticker import MaxNLocator
 
-    title = fitted(measure.replace("_f1", "-F1").replace("_", " "), 12, inches=3.7, weight="bold")
+    title = fitted(MEASURES.get(measure, measure.replace("_", " ")), 12, inches=3.7, weight="bold")
     write(axes, 0, 1.14, title, 12, INK, weight="bold", va="baseline", transform=axes.transAxes)
     axes.set_xlabel("epoch", fontsize=10, color=FAINT, family=FONT)
     axes.set_xlim(0.5, epochs + 0.5)

@@ -19,7 +19,7 @@ def raw_pairs_figure(pairs: "pd.DataFrame", config: ModelConfiguration) -> "Figu
     `pairs`: with paths of their images, as `resolve_image_paths` gives them.
     """
     labels, total = config.task.labels, len(pairs)
-    rows = raw_samples(pairs, labels, PAIRS_SHOWN, config.seed, config.images.max_pixels)
+    rows = raw_samples(pairs, labels, PAIRS_SHOWN, config.seed, config.images)
     counts = pairs["label_index"].value_counts().reindex(range(len(labels)), fill_value=0)
     shares = [f"{name} {count:,} ({count / total:.1%})" for name, count in zip(labels, counts, strict=True)]
     return samples_figure(rows, f"{len(rows)} of {total:,} pairs, at random", " · ".join(shares))

@@ -694,12 +694,13 @@ def test_a_thumbnail_keeps_its_proportions_stands_upright_and_is_none_where_it_c
     picture.paste((255, 0, 0, 255), (0, 0, 200, 100))
     stream = BytesIO()
     picture.save(stream, "PNG", exif=exif)
-    small = thumbnail(stream.getvalue(), 80, 10**6)
+    small = thumbnail(stream.getvalue(), 80, 10**6, 10**7)
     assert small.shape == (80, 20, 3) and small.dtype == np.uint8
     assert small[5, 5].tolist() == [255, 0, 0] and small[75, 5].tolist() == [255, 255, 255]
-    assert thumbnail(stream.getvalue(), 800, 10**6).shape == (400, 100, 3)
-    assert thumbnail(stream.getvalue()[:100], 80, 10**6) is None
-    assert thumbnail(stream.getvalue(), 80, 100) is None
+    assert thumbnail(stream.getvalue(), 800, 10**6, 10**7).shape == (400, 100, 3)
+    assert thumbnail(stream.getvalue()[:100], 80, 10**6, 10**7) is None
+    assert thumbnail(stream.getvalue(), 80, 100, 10**7) is None
+    assert thumbnail(stream.getvalue(), 80, 10**6, 100) is None
     grey = BytesIO()
     Image.new("I;16", (40, 10), 65535).save(grey, "PNG")
-    assert thumbnail(grey.getvalue(), 20, 10**6).tolist() == [[[255] * 3] * 20] * 5
+    assert thumbnail(grey.getvalue(), 20, 10**6, 10**7).tolist() == [[[255] * 3] * 20] * 5
