@@ -21,14 +21,12 @@ _WHERE: Final = "entailment.workspace"
 _LIBRARIES: Final = ("tensorflow", "tensorflow-text", "keras", "numpy", "pandas", "scikit-learn", "pillow")
 
 
-def cached_by(code: Callable[[], str], only_shown: str | None = None) -> CachePolicy:
+def cached_by(code: Callable[[], str]) -> CachePolicy:
     """The cache policy of a step whose code has the fingerprint that `code` gives, a function of the step's module.
 
-    ZenML would add the step's own source, comments and all. `only_shown`: an input that the step's result does not
-    depend on.
+    ZenML would add the step's own source, comments and all.
     """
-    ignored = [only_shown] if only_shown else None
-    return CachePolicy(cache_func=code, include_step_code=False, ignored_inputs=ignored)
+    return CachePolicy(cache_func=code, include_step_code=False)
 
 
 def never() -> str:

@@ -27,7 +27,7 @@ def code() -> str:
 @step(
     experiment_tracker=True,
     output_materializers={"head": HeadMaterializer, "course": ReportMaterializer},
-    cache_policy=cached_by(code, only_shown="splits"),
+    cache_policy=cached_by(code),
 )
 def train(
     records: RecordsFolder,
