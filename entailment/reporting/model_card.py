@@ -22,7 +22,7 @@ from entailment.reporting.markdown import markdown_table
 from entailment.task import KINDS, LABELS, SPLITS
 
 GENERATED_WARNING: Final = (
-    "> **Trained and tested on GENERATED data.** Posts and pictures were made up by a program, to show that the"
+    "> **Trained and tested on GENERATED data.** The posts were made up by a program, to show that the"
     " pipeline works. None of the figures below says anything about real posts: do not use this model on any."
 )
 _ASKED: Final = "whether the second contradicts the first, follows from it, or neither (NoEntailment)"
