@@ -20,7 +20,7 @@ from entailment.model.features import SplitFeatures
 from entailment.model.head import build_head, load_head, logits_model, set_temperature
 from entailment.progress import progress_bar
 from entailment.statistics.calibration import fit_temperature, negative_log_likelihood, softmax
-from entailment.statistics.metrics import macro_f1
+from entailment.statistics.confusion import macro_f1
 
 if TYPE_CHECKING:
     import numpy as np

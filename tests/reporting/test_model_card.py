@@ -44,7 +44,7 @@ def report(true=None, right=0.8):
     )
     return {
         "metrics": evaluate(true, probabilities, LABELS, majority=2, **RESAMPLING).as_dict("test/"),
-        "classes": classification_report(true, probabilities, LABELS, **RESAMPLING),
+        "classes": classification_report(true, probabilities, LABELS, RESAMPLING["confidence"]),
         "slices": table_records(slice_table(pairs, true, predicted, labels=LABELS, majority=2, **RESAMPLING)),
         "missing_modalities": table_records(missing),
         "calibration": calibration_report(true, probabilities, probabilities, 1.625),
