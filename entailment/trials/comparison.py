@@ -32,7 +32,7 @@ def compared_figures(labels: Sequence[str]) -> list[str]:
 def comparison_columns(labels: Sequence[str]) -> list[str]:
     """The columns of a comparison's table."""
     moments = [column for figure in compared_figures(labels) for column in (figure, f"{figure}_std")]
-    ends = [f"{figure}_ci_{end}" for figure in ("macro_f1", "difference") for end in ("low", "high")]
+    ends = [f"{figure}_{end}" for figure in ("macro_f1", "difference") for end in ("low", "high")]
     return ["variant", "seeds", *moments, *ends[:2], "difference", *ends[2:], "differs", "error"]
 
 

@@ -53,7 +53,7 @@ def test_a_child_for_each_variant_stands_alone(first, workspace, client):
         assert {"dataset", "dataset.sha256", "encoder.text", "data.generated"} <= set(run.data.tags)
         assert {name: run.data.metrics[name] for name in variant["metrics"]} == variant["metrics"]
         assert {"test/macro_f1", "baseline/majority_accuracy"} <= set(variant["metrics"])
-        assert [p.step for p in client.get_metric_history(variant["run_id"], "val/loss")] == [0, 1, 2]
+        assert [p.step for p in client.get_metric_history(variant["run_id"], "val/loss")] == [1, 2, 3]
         assert run.info.status == "FINISHED"
 
 

@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 METRICS = {
     *("test/accuracy", "test/macro_f1", "test/macro_f1_low", "test/macro_f1_high"),
-    *("test/balanced_accuracy", "baseline/majority_accuracy"),
+    *("test/balanced_accuracy", "baseline/majority_accuracy", "baseline/majority_macro_f1"),
     *("test/f1_contradictory", "test/f1_implies", "test/f1_no_entailment"),
     *("test/accuracy_low", "test/accuracy_high", "test/ece", "test/roc_auc", "test/pr_auc"),
     *("test/macro_f1_texts_missing", "test/macro_f1_images_missing"),
@@ -70,8 +70,8 @@ def test_the_run_holds_configuration_tags_curves_and_files(first, client, worksp
     assert tags["encoder.text"] == configuration.encoders.text.encoder
     assert tags["encoder.image"] == configuration.encoders.image.encoder
     assert tags["data.generated"] == "false"
-    for curve in ("train/loss", "val/loss", "train/accuracy", "val/accuracy", "val/macro_f1"):
-        assert [point.step for point in client.get_metric_history(first["run_id"], curve)] == [0, 1, 2]
+    for curve in ("train/loss", "val/loss", "val/nll", "train/accuracy", "val/accuracy", "val/macro_f1"):
+        assert [point.step for point in client.get_metric_history(first["run_id"], curve)] == [1, 2, 3]
     assert {
         *("confusion_matrix.png", "confusion_matrix.json", "classification_report.json"),
         *("predictions.parquet", "samples.png", "model.png", "training_curves.png"),
