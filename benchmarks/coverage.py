@@ -24,7 +24,8 @@ from benchmarks.measuring import finish
 from benchmarks.simulation import SHARES, SIGNALS, drawn_answers, drawn_labels, in_processes, with_recall
 from entailment.progress import progress_bar
 from entailment.statistics.confusion import confusion_counts, scores
-from entailment.statistics.intervals import class_intervals, macro_f1_interval, paired_differences, wilson
+from entailment.statistics.intervals import class_intervals, macro_f1_interval, paired_differences
+from entailment.statistics.wilson import wilson
 
 CONFIDENCE = 0.95
 RESAMPLES = 500

@@ -77,7 +77,9 @@ def evaluate_split(
     metrics = evaluate(labels, probabilities, names, majority=majority, **resampling)
     confusion = confusion_counts(labels, predicted, len(names))
     uncalibrated = softmax(predict(logits_model(head.model), features))
-    calibration = calibration_report(labels, uncalibrated, probabilities, temperature_of(head.model))
+    calibration = calibration_report(
+        labels, uncalibrated, probabilities, temperature_of(head.model), config.confidence
+    )
     pairs = evaluated_pairs(read_index(records, "test"), splits)
     return EvaluatedSplit(
         metrics,

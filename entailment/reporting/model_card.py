@@ -210,7 +210,7 @@ def _calibration(calibration: Mapping[str, Any]) -> str:
         " and stored in the model. On the test split, without it and with it (as served): negative log-likelihood"
         f" {before['negative_log_likelihood']:.3f} and {after['negative_log_likelihood']:.3f}, expected calibration"
         f" error {before['ece']:.3f} and {after['ece']:.3f} (a few hundredths of it are chance where rows"
-        " are few). `reliability.png` of the run shows both."
+        f" are few). {calibration['verdict']} `reliability.png` of the run shows both."
     )
 
 

@@ -17,13 +17,13 @@ mean macro-F1 of many small samples is lower, because they at times miss a rare 
   distributions, 2011), and what the benchmark bears out.
 """
 
-from statistics import NormalDist
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from entailment.statistics.confusion import confusion_counts, scores
+from entailment.statistics.wilson import tail_of, wilson
 
 UNSEEN: Final = 1 / 3
 """Rows of each class that were not seen; where two sides are compared each has half of it."""
@@ -33,26 +33,6 @@ _WEIGHTS_AT_ONCE: Final = 2**22
 """Weights that are held together: 32 MiB."""
 
 Scores = dict[str, NDArray[np.float64]]
-
-
-def wilson(hits: Any, rows: Any, confidence: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The ends of Wilson's interval of a share, from how many of the rows are hits; 0 and 1 where there is no row.
-
-    `hits` and `rows`: numbers or arrays of them, of one shape. Raises ValueError unless `confidence` lies between 0
-    and 1.
-
-    >>> [round(float(end), 3) for end in wilson(8, 10, 0.95)]
-    [0.49, 0.943]
-    """
-    hits, rows = np.asarray(hits, np.float64), np.asarray(rows, np.float64)
-    z = NormalDist().inv_cdf(1 - _tail(confidence))
-    share = hits / np.maximum(rows, 1)
-    middle = (hits + z**2 / 2) / (rows + z**2)
-    reach = z * np.sqrt(share * (rows - hits) + z**2 / 4) / (rows + z**2)
-    # Rounding may leave 0 or 1 out by the last bit.
-    some = rows > 0
-    low = np.clip(middle - reach, 0, np.where(some, share, 1))
-    return low, np.clip(middle + reach, np.where(some, share, 0), 1)
 
 
 def class_intervals(
@@ -88,7 +68,7 @@ def macro_f1_interval(
     >>> low < 0.97 and high == 1
     True
     """
-    tail = _tail(confidence)
+    tail = tail_of(confidence)
     observed = _observed(labels, predicted, classes)["macro_f1"].mean()
     worst, best = _drawn(labels, predicted, classes, bootstrap_samples, seed, UNSEEN)
     low = np.quantile(worst["macro_f1"].mean(axis=1), tail)
@@ -118,7 +98,7 @@ def paired_differences(
     >>> 0.7 < low < difference < high
     True
     """
-    tail, first = _tail(confidence), len(predicted_a)
+    tail, first = tail_of(confidence), len(predicted_a)
     both = np.concatenate([predicted_a, predicted_b])
     observed = _observed(labels, both, classes)
     worst, best = _drawn(labels, both, classes, bootstrap_samples, seed, UNSEEN / 2)
@@ -132,12 +112,6 @@ def paired_differences(
         low, high = np.quantile(low, tail, axis=0), np.quantile(high, 1 - tail, axis=0)
         differences[name] = difference, np.minimum(low, difference), np.maximum(high, difference)
     return differences
-
-
-def _tail(confidence: float) -> float:
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence must lie between 0 and 1. Received: {confidence}")
-    return (1 - confidence) / 2
 
 
 def _observed(labels: NDArray[Any], predicted: NDArray[Any], classes: int) -> Scores:

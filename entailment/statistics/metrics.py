@@ -12,7 +12,8 @@ from entailment.errors import DataError
 from entailment.metric_names import BASELINE, in_group
 from entailment.statistics.calibration import expected_calibration_error
 from entailment.statistics.confusion import confusion_counts, macro_f1, scores
-from entailment.statistics.intervals import class_intervals, macro_f1_interval, wilson
+from entailment.statistics.intervals import class_intervals, macro_f1_interval
+from entailment.statistics.wilson import wilson
 from entailment.task import in_snake_case
 
 _LOG = logging.getLogger(__name__)

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from benchmarks.coverage import measured
 from entailment.statistics import intervals
 from entailment.statistics.confusion import confusion_counts, macro_f1, scores
-from entailment.statistics.intervals import class_intervals, macro_f1_interval, paired_differences, wilson
+from entailment.statistics.intervals import class_intervals, macro_f1_interval, paired_differences
+from entailment.statistics.wilson import wilson
 
 OPTIONS = {"bootstrap_samples": 500, "confidence": 0.95, "seed": 42}
 answers = st.lists(st.tuples(*[st.integers(0, 2)] * 3), min_size=1, max_size=40).map(np.array)
