@@ -242,7 +242,7 @@ def _limits(
     rarest = min(test, key=lambda label: test[label])
     limits = [
         f"The test split has {sum(test.values()):,} rows, {test[rarest]:,} of them {rarest}: take the intervals"
-        " seriously. One without width says that nothing was wrong here, not that nothing will be.",
+        " seriously.",
         "The intervals are about other rows of the same source, not about other topics, times or platforms.",
         "It was trained on posts of one source; other languages, topics and ways of writing were not tested.",
         "It takes over what its encoders learned from the web and from ImageNet, with their biases.",
