@@ -25,7 +25,7 @@ def train(stack: str | None, no_cache: bool, as_json: bool, **options: Any) -> N
     """Train, evaluate and register a model (the default command)."""
     with results_or_failure(as_json) as results:
         run = run_configuration_from(options)
-        use_stack(stack, run.configuration)
+        use_stack(stack, run)
         from pipelines.runner import run_training
         from summaries.results import training_summary
 
@@ -62,7 +62,7 @@ def compare(seeds: int, stack: str | None, no_cache: bool, as_json: bool, **opti
         kinds = {variant.inputs for variant in chosen}
         shared = kinds.pop() if len(kinds) == 1 else MULTIMODAL
         run = run_configuration_from({**options, "inputs": shared, "loss": None})
-        use_stack(stack, run.configuration)
+        use_stack(stack, run)
         from pipelines.runner import run_comparison
         from summaries.results import comparison_summary
 
@@ -100,7 +100,7 @@ def crossval(folds: int, stack: str | None, no_cache: bool, as_json: bool, **opt
     """
     with results_or_failure(as_json) as results:
         run = run_configuration_from(options)
-        use_stack(stack, run.configuration)
+        use_stack(stack, run)
         from pipelines.runner import run_cross_validation
         from summaries.results import cross_validation_summary
 
@@ -157,7 +157,7 @@ def tune(
     """
     with results_or_failure(as_json) as results:
         run, given = run_configuration_from(options), list(given_keys(options))
-        use_stack(stack, run.configuration)
+        use_stack(stack, run)
         from entailment.configuration.section import dotted
         from entailment.workspace import workspace
         from pipelines.runner import run_tuning
