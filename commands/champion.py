@@ -34,7 +34,7 @@ def versions(prune: bool, config: Path | None, assignments: tuple[str, ...], as_
     """
     with _of_model(config, assignments, as_json) as (results, model):
         from stacks.home_lock import hold_home
-        from summaries.versions import pruned_line, versions_table
+        from summaries.versions import versions_table
         from tracking.versions import prune_versions, registered_versions
 
         if prune:
@@ -45,9 +45,7 @@ def versions(prune: bool, config: Path | None, assignments: tuple[str, ...], as_
             told = {"model": model, "versions": [asdict(version) for version in found]}
             print_json(results, told | {"pruned": asdict(pruned) if pruned else None})
             return
-        if pruned:
-            print(pruned_line(pruned), file=results)
-        print_text(results, versions_table(model, found, width_of(results)))
+        print_text(results, versions_table(model, found, width_of(results), pruned))
 
 
 @click.command(epilog=epilog("promote 3", 'promote 3 --why "better on Implies"'))
