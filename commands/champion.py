@@ -9,7 +9,7 @@ from typing import Any, TextIO
 import click
 
 from commands.examples import epilog
-from commands.options import json_option, model_name, model_options
+from commands.options import Integers, json_option, model_name, model_options
 from commands.output import print_json, print_text, results_or_failure
 from stacks.environment import prepare_environment
 from stacks.terminal import width_of
@@ -49,7 +49,7 @@ def versions(prune: bool, config: Path | None, assignments: tuple[str, ...], as_
 
 
 @click.command(epilog=epilog("promote 3", 'promote 3 --why "better on Implies"'))
-@click.argument("version", type=click.IntRange(1))
+@click.argument("version", type=Integers(1, 2**31 - 1))
 @click.option("--why", default="by hand", show_default=True, help="The reason, kept with the version.")
 @model_options
 @json_option

@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from entailment.configuration.loading import RunConfiguration
 
 
+class Integers(click.IntRange):
+    """Whole numbers from one to another; what is none of them is no valid integer."""
+
+    name = "integer"
+
+
 def json_option(command: Callable[..., None]) -> Callable[..., None]:
     """Adds --json, the argument `as_json`."""
     return click.option("--json", "as_json", is_flag=True, help="End with one line of JSON.")(command)
@@ -151,11 +157,9 @@ def use_stack(name: str | None, run: "RunConfiguration") -> None:
     Raises ConfigurationError if it is absent, or where ZenML is told what it does not know.
     """
     prepare_environment(keep_zenml=name is not None)
-    from pipelines.run_options import check_run_options
     from stacks.libraries import prepare_libraries
 
     prepare_libraries(told=True)
-    check_run_options(run)
     if name is None:
         from stacks.local import use_local_stack
 
@@ -164,3 +168,7 @@ def use_stack(name: str | None, run: "RunConfiguration") -> None:
         from stacks.named import use_named_stack
 
         use_named_stack(name)
+    # What it imports has ZenML make its database, if the stack has not.
+    from pipelines.run_options import check_run_options
+
+    check_run_options(run)

@@ -69,7 +69,7 @@ def _bytes(_context: click.Context, _option: click.Parameter, size: str | None) 
         return None
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(B|KB|MB|GB|TB)?", size.strip(), re.IGNORECASE)
     if match is None:
-        raise click.BadParameter(f"must be a size as 500MB or 2GB. Received: {size}")
+        raise click.BadParameter(f"must be a size as 500MB or 2GB. Received: {size}.")
     return int(float(match[1]) * 1000 ** ("B", "KB", "MB", "GB", "TB").index((match[2] or "B").upper()))
 
 

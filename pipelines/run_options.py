@@ -2,6 +2,7 @@
 
 import json
 import re
+from string import Formatter
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
@@ -39,7 +40,7 @@ def check_run_options(run: RunConfiguration) -> None:
 
 def _faults(options: Any) -> dict[str, str]:
     """By dotted key what is wrong with it."""
-    faults = _faults_of(PipelineRunConfiguration, options)
+    faults = _faults_of(PipelineRunConfiguration, options) | _faults_of_name(options)
     settings = {"settings": options.get("settings")}
     for name, told in (options.get("steps") or {}).items():
         if name == "trial":
@@ -54,6 +55,18 @@ def _faults(options: Any) -> dict[str, str]:
         for name, told in given.items() if isinstance(given, dict) else ():
             faults |= _faults_of_setting(f"{key}.{name}", name, told)
     return faults
+
+
+def _faults_of_name(options: Any) -> dict[str, str]:
+    known = {"date", "time", *(options.get("substitutions") or {})}
+    try:
+        named = [name for _, name, *_ in Formatter().parse(options.get("run_name") or "") if name is not None]
+    except ValueError as error:
+        return {"run_name": f"run_name: {error}. Write {{{{ for a bracket."}
+    if unknown := [name for name in named if name not in known]:
+        there = ", ".join(f"{{{name}}}" for name in sorted(known))
+        return {"run_name": f"run_name: there is no placeholder {{{unknown[0]}}}. There are: {there}."}
+    return {}
 
 
 def _faults_of_setting(key: str, name: str, told: Any) -> dict[str, str]:

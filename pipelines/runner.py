@@ -9,12 +9,13 @@ from typing import Any, Final
 
 from zenml.client import Client
 from zenml.enums import ExecutionStatus
+from zenml.exceptions import SettingsResolvingError, StackValidationError, StepInterfaceError
 
 from entailment.configuration.configuration import Configuration
 from entailment.configuration.loading import RunConfiguration, as_yaml, with_values
 from entailment.data.versions import fetch_versions
 from entailment.encoders.feature_store import Usage
-from entailment.errors import EntailmentError
+from entailment.errors import ConfigurationError, EntailmentError
 from entailment.files import locked, written_aside
 from entailment.task import kinds_of
 from entailment.trials.variants import Variant
@@ -34,6 +35,7 @@ from tracking.runs import feature_usage
 
 _BETWEEN_LOOKS: Final = 2
 """Seconds, while a run goes on elsewhere."""
+_REFUSED: Final = "What the configuration tells ZenML (settings, steps, secrets ...) it does not take:"
 
 
 class FinishedRun:
@@ -309,8 +311,14 @@ def check_for_new_data(configuration: Configuration) -> None:
 
 def _run(pipeline: Any, use_cache: bool, run: RunConfiguration, *parameters: Any) -> FinishedRun:
     options = {**run.options, "enable_cache": use_cache and run.options.get("enable_cache", True)}
-    configured = pipeline.with_options(**options)
-    return FinishedRun(configured(run.configuration, *parameters))
+    try:
+        configured = pipeline.with_options(**options)
+    except KeyError as error:
+        raise ConfigurationError(f"{_REFUSED} {error.args[0]}.") from None
+    try:
+        return FinishedRun(configured(run.configuration, *parameters))
+    except (StackValidationError, StepInterfaceError, SettingsResolvingError) as error:
+        raise ConfigurationError(f"{_REFUSED} {error}") from None
 
 
 def _how_made(result: TuningResult, folds: int) -> str:

@@ -38,7 +38,6 @@ _EXPECTED: Final = {
     "too_short": "must have at least {min_length} items",
     "too_long": "must have at most {max_length} items",
     "string_too_long": "must have at most {max_length} characters",
-    "string_pattern_mismatch": "must match {pattern}",
 }
 """What pydantic's types and bounds are called in a file."""
 _SECRETS: Final = tuple(secret_keys(Configuration()))

@@ -30,6 +30,8 @@ from pipelines.run_options import check_run_options
         ("retry: {max_retires: 1}", "'retry.max_retires'. Did you mean 'max_retries'?"),
         ("model: {nme: a}", "there is no key 'model.nme'. Did you mean 'name'?"),
         ("model: {}", "model: 'name' is missing."),
+        ("run_name: 'x{foo}'", "run_name: there is no placeholder {foo}. There are: {date}, {time}."),
+        ("run_name: 'x{foo'", "run_name: expected '}' before end of string."),
         ("tags: [{nme: a}]", "there is no key 'tags.0.nme'. Did you mean 'name'?"),
         ("tags: [{name: a, color: rd}]", "tags.0.color: must be 'grey', 'purple'"),
     ],
@@ -43,6 +45,7 @@ def test_what_zenml_does_not_know_is_refused_with_its_line(tmp_path, told, said)
 
 def test_steps_of_every_pipeline_and_components_of_every_stack_may_stand_in_a_file(tmp_path):
     (tmp_path / "c.yaml").write_text(
+        "run_name: 'mine {date} {who}'\nsubstitutions: {who: me}\n"
         "tags: [nightly, {name: mine, color: red}]\n"
         "model: {name: ours, version: latest}\n"
         "settings: {docker: {parent_image: mine}, resources: {cpu_count: 4}, orchestrator.kubernetes: {a: 1}}\n"
