@@ -6,6 +6,7 @@ from string import Formatter
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
+from zenml.client import Client
 from zenml.config.pipeline_run_configuration import PipelineRunConfiguration
 from zenml.config.retry_config import StepRetryConfig
 from zenml.config.step_configurations import StepConfigurationUpdate
@@ -34,7 +35,7 @@ def check_run_options(run: RunConfiguration) -> None:
     The steps of all our pipelines are known: one file serves several commands. What stands below a component of a
     stack (`settings: orchestrator: ...`) ZenML alone checks: other stacks have other components.
     """
-    if faults := _faults(run.options):
+    if faults := _faults(run.options) or _lacking_secrets(run.options):
         raise ConfigurationError(located(faults, "the configuration", run.places))
 
 
@@ -54,6 +55,16 @@ def _faults(options: Any) -> dict[str, str]:
     for key, given in settings.items():
         for name, told in given.items() if isinstance(given, dict) else ():
             faults |= _faults_of_setting(f"{key}.{name}", name, told)
+    return faults
+
+
+def _lacking_secrets(options: Any) -> dict[str, str]:
+    faults = {}
+    for number, name in enumerate(options.get("secrets") or ()):
+        try:
+            Client().get_secret(name)
+        except KeyError:
+            faults[f"secrets.{number}"] = f"secrets.{number}: ZenML has no secret {name!r}."
     return faults
 
 

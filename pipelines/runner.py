@@ -35,7 +35,6 @@ from tracking.runs import feature_usage
 
 _BETWEEN_LOOKS: Final = 2
 """Seconds, while a run goes on elsewhere."""
-_REFUSED: Final = "What the configuration tells ZenML (settings, steps, secrets ...) it does not take:"
 
 
 class FinishedRun:
@@ -311,14 +310,11 @@ def check_for_new_data(configuration: Configuration) -> None:
 
 def _run(pipeline: Any, use_cache: bool, run: RunConfiguration, *parameters: Any) -> FinishedRun:
     options = {**run.options, "enable_cache": use_cache and run.options.get("enable_cache", True)}
-    try:
-        configured = pipeline.with_options(**options)
-    except KeyError as error:
-        raise ConfigurationError(f"{_REFUSED} {error.args[0]}.") from None
+    configured = pipeline.with_options(**options)
     try:
         return FinishedRun(configured(run.configuration, *parameters))
     except (StackValidationError, StepInterfaceError, SettingsResolvingError) as error:
-        raise ConfigurationError(f"{_REFUSED} {error}") from None
+        raise ConfigurationError(f"ZenML does not take what the configuration tells it: {error}") from None
 
 
 def _how_made(result: TuningResult, folds: int) -> str:
