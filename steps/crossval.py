@@ -8,6 +8,7 @@ from zenml import step
 
 from entailment.configuration.evaluation import Evaluation
 from entailment.configuration.model import ModelConfiguration
+from entailment.metric_names import BASELINE, MAJORITY_ACCURACY, POOLED, TEST, in_group
 from entailment.reporting.cross_validation_page import cross_validation_figure, cross_validation_markdown
 from entailment.reporting.figures import confusion_matrix_figure
 from entailment.statistics.metrics import confusion_counts
@@ -92,17 +93,17 @@ def _child(
         return Child(name, configuration, evaluation, tags, {}, failed=outcome["error"])
     classes = len(configuration.task.labels)
     confusion = confusion_counts(answers.labels, answers.probabilities.argmax(axis=1), classes)
-    figures = {f"test_{figure}": value for figure, value in metrics.items()}
-    return finished_child(name, configuration, evaluation, tags, figures, outcome["history"], confusion)
+    figures, curves = in_group(metrics, TEST), outcome["history"]
+    return finished_child(name, configuration, evaluation, tags, figures, curves, outcome["ended"], confusion)
 
 
 def _title(of: str, metrics: dict[str, float]) -> str:
     figures = f"macro-F1 {metrics['macro_f1']:.2f}, accuracy {metrics['accuracy']:.2f}"
-    return f"{of}: {figures} (baseline {metrics['majority_accuracy']:.2f})"
+    return f"{of}: {figures} (baseline {metrics[MAJORITY_ACCURACY]:.2f})"
 
 
 def _log_pooled(summary: CrossValidation, labels: Sequence[str], confidence: float) -> None:
-    """Means and deviations under `test_`, figures of all answers together under `pooled_`."""
+    """Means and deviations over the folds under `test/`, figures of all answers together under `pooled/`."""
     table = summary.table
     runs.log_table(table, "crossval", cross_validation_markdown(table, labels, confidence))
     figures = {"crossval.png": cross_validation_figure(table, confidence)}
@@ -111,9 +112,9 @@ def _log_pooled(summary: CrossValidation, labels: Sequence[str], confidence: flo
         figures["confusion_matrix.png"] = confusion_matrix_figure(summary.confusion, labels, title)
         runs.log_reports({"confusion_matrix": {"labels": list(labels), "counts": summary.confusion.tolist()}})
     runs.log_metrics(
-        {f"test_{name}": value for name, value in summary.mean.items()}
-        | {f"test_{name}_std": value for name, value in summary.std.items()}
-        | {f"pooled_{name}": value for name, value in summary.pooled.items()}
+        in_group(summary.mean, TEST)
+        | in_group({f"{name}_std": value for name, value in summary.std.items()}, TEST)
+        | in_group({name.removeprefix(BASELINE): value for name, value in summary.pooled.items()}, POOLED)
     )
     log_figures(figures)
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from entailment.metric_names import MAJORITY_ACCURACY
 from entailment.reporting.figures import (
     FAINT,
     FONT,
@@ -83,4 +84,4 @@ def _below(by_name: Mapping[Any, Mapping[Any, Any]]) -> str:
     pooled = by_name[POOLED]
     if np.isnan(pooled["accuracy"]):
         return "every fold failed"
-    return f"pooled accuracy {pooled['accuracy']:.3f}, majority baseline {pooled['majority_accuracy']:.3f}"
+    return f"pooled accuracy {pooled['accuracy']:.3f}, majority baseline {pooled[MAJORITY_ACCURACY]:.3f}"

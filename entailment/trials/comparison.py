@@ -35,7 +35,7 @@ def compared_figures(labels: Sequence[str]) -> list[str]:
 def comparison_columns(labels: Sequence[str]) -> list[str]:
     """The columns of a comparison's table."""
     moments = [column for figure in compared_figures(labels) for column in (figure, f"{figure}_std")]
-    ends = [f"{figure}_ci_{end}" for figure in ("macro_f1", "difference") for end in ("low", "high")]
+    ends = [f"{figure}_{end}" for figure in ("macro_f1", "difference") for end in ("low", "high")]
     return ["variant", "seeds", *moments, *ends[:2], "difference", *ends[2:], "differs", "error"]
 
 
@@ -109,7 +109,7 @@ def _compared(
     )
     for name, row in rows.items():
         low, high = interval(drawn[name], confidence)
-        row |= {"macro_f1_ci_low": float(low), "macro_f1_ci_high": float(high), "error": ""}
+        row |= {"macro_f1_low": float(low), "macro_f1_high": float(high), "error": ""}
         row |= _difference(row, rows[best], interval(drawn[name] - drawn[best], confidence))
     rows[best]["differs"] = BEST
     return rows
@@ -148,8 +148,8 @@ def _difference(row: dict[str, Any], best: dict[str, Any], ends: tuple[Any, Any]
     low, high = map(float, ends)
     return {
         "difference": row["macro_f1"] - best["macro_f1"],
-        "difference_ci_low": low,
-        "difference_ci_high": high,
+        "difference_low": low,
+        "difference_high": high,
         "differs": NO if low <= _ROUNDING and high >= -_ROUNDING else YES,
     }
 
