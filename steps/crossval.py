@@ -11,7 +11,7 @@ from entailment.configuration.model import ModelConfiguration
 from entailment.metric_names import BASELINE, MAJORITY_ACCURACY, POOLED, TEST, in_group
 from entailment.reporting.cross_validation_page import cross_validation_figure, cross_validation_markdown
 from entailment.reporting.figures import confusion_matrix_figure
-from entailment.statistics.metrics import confusion_counts
+from entailment.statistics.confusion import confusion_counts
 from entailment.task import probability_columns
 from entailment.trials.cross_validation import (
     CrossValidation,
