@@ -73,6 +73,7 @@ def compare(
         answers[variant.name] = np.stack([table[columns].to_numpy() for _, table in results])
         histories, ended = ([outcome[name] for outcome, _ in results] for name in ("history", "ended"))
         summary = summarise_variant(true, answers[variant.name], histories, ended, labels, **options)
+        kept = results[0][0]["best_epoch"] if len(results) == 1 else None
         child = finished_child(
             variant.name,
             configured,
@@ -82,6 +83,7 @@ def compare(
             summary.curves,
             summary.ended,
             summary.confusion,
+            kept,
         )
         listed.append(entry | {"run_id": log_child(child), "metrics": summary.metrics})
     table = comparison_table(true, answers, labels, **options)

@@ -93,8 +93,9 @@ def _child(
         return Child(name, configuration, evaluation, tags, {}, failed=outcome["error"])
     classes = len(configuration.task.labels)
     confusion = confusion_counts(answers.labels, answers.probabilities.argmax(axis=1), classes)
-    figures, curves = in_group(metrics, TEST), outcome["history"]
-    return finished_child(name, configuration, evaluation, tags, figures, curves, outcome["ended"], confusion)
+    figures, curves, ended = in_group(metrics, TEST), outcome["history"], outcome["ended"]
+    kept = outcome["best_epoch"]
+    return finished_child(name, configuration, evaluation, tags, figures, curves, ended, confusion, kept)
 
 
 def _title(of: str, metrics: dict[str, float]) -> str:

@@ -1,29 +1,22 @@
 """A comparison of variants: the table in Markdown, and a figure."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from itertools import cycle
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from entailment.reporting.figures import (
-    FAINT,
-    FONT,
-    INK,
-    PANEL,
-    RIGHT,
-    TRAINING,
-    WRONG,
-    heading,
-    new_figure,
-    wrapped,
-    write,
-)
+from entailment.reporting.figures import FAINT, INK, PANEL, WRONG, heading, legend_above, new_figure, write
+from entailment.reporting.fonts import FONT, fitted, text_width
 from entailment.reporting.markdown import markdown_table
 from entailment.trials.comparison import BEST, NO, YES, compared_figures
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
+
+COLORS: Final = ("#2b6cb0", "#dd6b20", "#2f855a", "#805ad5", "#b83280", "#b7791f")
+"""Of the kinds of inputs, in their order."""
 
 
 def comparison_markdown(table: "pd.DataFrame", labels: Sequence[str], confidence: float) -> str:
@@ -53,42 +46,48 @@ def comparison_markdown(table: "pd.DataFrame", labels: Sequence[str], confidence
 def comparison_figure(table: "pd.DataFrame", confidence: float) -> "Figure":
     """Macro-F1 of each variant, ± its deviation over the seeds, with its interval; the best on top.
 
-    `table`: what `comparison_table` gives; `confidence`: the level of its intervals. A dotted line stands at what the
-    majority class gets; a variant that failed stands below the others with its reason.
+    `table`: what `comparison_table` gives; `confidence`: the level of its intervals. Each kind of inputs has
+    a colour. A dotted line stands at what the majority class gets; a variant that failed stands below the others with
+    its reason.
     """
     *variants, baseline = table.to_dict("records")
     done = sorted((row for row in variants if not row["error"]), key=lambda row: -row["macro_f1"])
     rows = done + [row for row in variants if row["error"]]
-    figure = new_figure(9.6, 1.75 + 0.42 * len(rows))
+    names = [fitted(str(row["variant"]), 10.5, inches=4, weight="bold") for row in rows]
+    side = max(text_width(name, 10.5, "bold") for name in names) + 0.4
+    figure = new_figure(side + 6.9, 2.35 + 0.42 * len(rows))
     width, height = figure.get_size_inches()
-    axes = figure.add_axes((2.9 / width, 0.62 / height, (width - 3.3) / width, 1 - 1.55 / height))
-    axes.set(xlim=(0, 1), ylim=(len(rows) - 0.4, -0.6), yticks=[])
-    for y, row in enumerate(rows):
-        (name,) = wrapped(str(row["variant"]), 10.5, inches=2.6, lines=1) or [""]
-        write(axes, -0.02, y, name, 10.5, INK, ha="right")
+    axes = figure.add_axes((side / width, 0.62 / height, 6.5 / width, 1 - 1.75 / height))
+    axes.set(xlim=(0, 1), ylim=(len(rows) - 0.4, -1.1), yticks=[])
+    inputs = dict.fromkeys(str(row["variant"]).partition("_")[0] for row in variants)
+    colors = dict(zip(inputs, cycle(COLORS), strict=False))
+    for y, (name, row) in enumerate(zip(names, rows, strict=True)):
+        weight = "bold" if row["differs"] == BEST else "normal"
+        write(axes, -0.02, y, name, 10.5, INK, ha="right", weight=weight)
         if row["error"]:
-            (reason,) = wrapped(f"failed: {row['error']}", 9.5, inches=width - 3.5, lines=1)
-            write(axes, 0.01, y, reason, 9.5, WRONG)
+            write(axes, 0.01, y, fitted(f"failed: {row['error']}", 9.5, inches=6.4), 9.5, WRONG)
             continue
-        color = RIGHT if row["differs"] == BEST else FAINT if row["differs"] == YES else TRAINING
+        color = colors[str(row["variant"]).partition("_")[0]]
         low, high, mean = row["macro_f1_low"], row["macro_f1_high"], row["macro_f1"]
         axes.plot([low, high], [y, y], color=color, linewidth=2.4, solid_capstyle="round")
-        axes.plot(mean, y, "o", color=color, markersize=8)
+        inside = "white" if row["differs"] == YES else color
+        axes.plot(mean, y, "o", color=color, markerfacecolor=inside, markersize=8, markeredgewidth=1.8)
         write(axes, mean, y - 0.3, _mean_and_deviation(mean, row["macro_f1_std"]), 9, INK, ha="center")
     if not baseline["error"]:
-        axes.plot(
-            [baseline["macro_f1"]] * 2, [len(done) - 0.4, -0.6], ":", color=WRONG, linewidth=1.4, zorder=0
-        )
+        at = baseline["macro_f1"]
+        axes.plot([at, at], [len(done) - 0.4, -1.1], ":", color=FAINT, linewidth=1.6, zorder=0)
+        beside, ha = (at + 0.012, "left") if at < 0.5 else (at - 0.012, "right")
+        write(axes, beside, -0.85, f"{baseline['variant']}: {at:.3f}", 9, FAINT, ha=ha)
+    for name, color in colors.items():
+        axes.plot([], [], "o-", color=color, linewidth=2.4, markersize=8, label=name)
+    legend_above(axes)
     axes.tick_params(labelsize=9, labelfontfamily=FONT, colors=FAINT, labelcolor=INK)
-    dotted = (
-        baseline["variant"] if baseline["error"] else f"{baseline['variant']}, {baseline['macro_f1']:.3f}"
-    )
-    axes.set_xlabel(f"macro-F1 (dotted: {dotted})", fontsize=10, color=FAINT, family=FONT)
+    axes.set_xlabel("macro-F1", fontsize=10, color=FAINT, family=FONT)
     axes.grid(axis="x", color=PANEL)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.spines["bottom"].set_color(FAINT)
     title = f"Macro-F1 of {len(rows)} variants on the test split, {confidence:.0%} intervals"
-    heading(figure, title, "green: the best; blue: not told apart from it; grey: really lower")
+    heading(figure, title, "bold: the best; filled: not told apart from it; hollow: really lower")
     return figure
 
 

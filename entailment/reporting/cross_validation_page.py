@@ -6,19 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from entailment.metric_names import MAJORITY_ACCURACY
-from entailment.reporting.figures import (
-    FAINT,
-    FONT,
-    INK,
-    PANEL,
-    RIGHT,
-    TRAINING,
-    WRONG,
-    heading,
-    new_figure,
-    wrapped,
-    write,
-)
+from entailment.reporting.figures import FAINT, INK, PANEL, RIGHT, TRAINING, WRONG, heading, new_figure, write
+from entailment.reporting.fonts import FONT, fitted
 from entailment.reporting.markdown import markdown_table
 from entailment.trials.cross_validation import DEVIATION, INTERVAL, MEAN, POOLED, fold_figures
 
@@ -62,7 +51,7 @@ def cross_validation_figure(table: "pd.DataFrame", confidence: float) -> "Figure
         write(axes, -0.02, y, POOLED if pooled else f"fold {row['fold']}", 10.5, INK, ha="right")
         if row["error"] or np.isnan(row["macro_f1"]):
             reason = f"failed: {row['error']}" if row["error"] else "every fold failed"
-            write(axes, 0.01, y, wrapped(reason, 9.5, inches=width - 1.8, lines=1)[0], 9.5, WRONG)
+            write(axes, 0.01, y, fitted(reason, 9.5, inches=width - 1.8), 9.5, WRONG)
             continue
         color = RIGHT if pooled else TRAINING
         axes.plot(
