@@ -28,6 +28,7 @@ def comparison(configuration: Configuration, variants: list[Variant], seeds: lis
     compare.with_options(settings=tracked)(
         outcomes,
         predictions,
+        prepared.records,
         variants,
         prepared.source,
         prepared.split_report,

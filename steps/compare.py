@@ -9,17 +9,22 @@ from zenml import step
 from entailment.configuration.evaluation import Evaluation
 from entailment.configuration.model import ModelConfiguration
 from entailment.evaluation.report import most_frequent
-from entailment.reporting.comparison_page import comparison_figure, comparison_markdown
+from entailment.records.manifest import RecordsFolder
+from entailment.reporting.comparison_page import comparison_figure, comparison_markdown, comparison_page
+from entailment.reporting.grids import grid_figures
+from entailment.reporting.interactive_page import ShownModel, facts_of_run, interactive_page
 from entailment.reporting.markdown import table_records
 from entailment.task import probability_columns
-from entailment.trials.comparison import comparison_table
+from entailment.trials.comparison import best_two, comparison_metrics, comparison_table
+from entailment.trials.disagreements import disagreements
 from entailment.trials.variant_summary import summarise_variant
 from entailment.trials.variants import Variant
+from materializers.page import PageMaterializer
 from materializers.report import ReportMaterializer
 from steps.fingerprint import cached_by, fingerprint
 from tracking import runs
 from tracking.children import Child, finished_child, log_child
-from tracking.figures import log_figures
+from tracking.figures import log_figures, log_page
 
 
 def code() -> str:
@@ -29,20 +34,21 @@ def code() -> str:
 
 @step(
     experiment_tracker=True,
-    output_materializers={"comparison": ReportMaterializer},
+    output_materializers={"comparison": ReportMaterializer, "page": PageMaterializer},
     cache_policy=cached_by(code),
 )
 def compare(
     outcomes: list[dict[str, Any]],
     predictions: list[pd.DataFrame],
+    records: RecordsFolder,
     variants: list[Variant],
     source: dict[str, Any],
     split_report: dict[str, Any],
     configuration: ModelConfiguration,
     evaluation: Evaluation,
     encoder_state: dict[str, str],
-) -> Annotated[dict[str, Any], "comparison"]:
-    """Logs a parent run with the table and a child run for each variant; gives their ids and figures."""
+) -> tuple[Annotated[dict[str, Any], "comparison"], Annotated[str, "page"]]:
+    """Logs a parent run with table and page and a child run for each variant; gives ids and figures, and the page."""
     parent = runs.start(configuration, source, encoder_state)["run_id"]
     runs.log_settings(evaluation, "evaluation.")
     labels = configuration.task.labels
@@ -53,7 +59,7 @@ def compare(
         "seed": configuration.seed,
     }
     answers, columns = dict[str, Any](), list(probability_columns(labels))
-    listed = []
+    listed, models = [], []
     true = np.empty(0, np.int64)
     trials = list(zip(outcomes, predictions, strict=True))
     for variant in variants:
@@ -73,12 +79,35 @@ def compare(
         answers[variant.name] = np.stack([table[columns].to_numpy() for _, table in results])
         histories = [outcome["history"] for outcome, _ in results]
         summary = summarise_variant(true, answers[variant.name], histories, labels, **options)
+        kept = [outcome["best_epoch"] + 1 for outcome, _ in results]
+        models.append(ShownModel(variant.name, summary.curves, kept, summary.confusion))
         child = finished_child(
             variant.name, configured, evaluation, tags, summary.metrics, summary.curves, summary.confusion
         )
         listed.append(entry | {"run_id": log_child(child), "metrics": summary.metrics})
     table = comparison_table(true, answers, labels, **options)
+    names = [variant.name for variant in variants]
     markdown = comparison_markdown(table, labels, evaluation.confidence)
     runs.log_comparison(table, markdown, *([entry[name] for entry in listed] for name in ("inputs", "loss")))
-    log_figures({"comparison.png": comparison_figure(table, evaluation.confidence)})
-    return {"parent_run_id": parent, "variants": listed, "table": table_records(table)}
+    runs.log_metrics(comparison_metrics(table, names))
+    log_figures(
+        {"comparison.png": comparison_figure(table, evaluation.confidence)} | grid_figures(models, labels)
+    )
+    given = {model.name: answers[model.name] for model in models}
+    page = interactive_page(
+        comparison_page(
+            table,
+            variants,
+            labels,
+            evaluation.confidence,
+            generated=source["generated"],
+            facts=facts_of_run(source, parent, {outcome["seed"] for outcome in outcomes}),
+            models=models,
+            test_rows=len(true),
+            disagreements=disagreements(records.path, given, best_two(table, names), labels)
+            if given
+            else None,
+        )
+    )
+    log_page(page, "comparison.html")
+    return {"parent_run_id": parent, "variants": listed, "table": table_records(table)}, page
