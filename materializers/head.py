@@ -16,6 +16,7 @@ class HeadMaterializer(FolderMaterializer):
     """Stores the model (`.keras`), the history of its training (JSON) and trained encoders (SavedModel)."""
 
     ASSOCIATED_TYPES: ClassVar[tuple[type[Any], ...]] = (TrainedHead,)
+    SHOWN: ClassVar[str] = f"{_NAME}/training.json"
     ASSOCIATED_ARTIFACT_TYPE: ClassVar[ArtifactType] = ArtifactType.MODEL
 
     def save(self, data: TrainedHead) -> None:
