@@ -36,12 +36,12 @@ def main() -> None:
         _wait_for(address)
         run = f"{address}/#/experiments/1/runs/{arguments.run_id}"
         browser = _browser()
-        _open(browser, f"{run}/model-metrics", "test_macro_f1")
+        _open(browser, f"{run}/model-metrics", "test/macro_f1")
         for element in browser.find_elements(By.XPATH, _ASSISTANT_CLOSE)[:1]:
             element.click()
         search = browser.find_element(By.XPATH, "//input[@placeholder='Search metric charts']")
         search.send_keys("loss|val_|train_a")
-        _shoot(browser, "val_macro_f1", PICTURES / "mlflow_run.png")
+        _shoot(browser, "val/macro_f1", PICTURES / "mlflow_run.png")
         _open(browser, f"{run}/artifacts/confusion_matrix.png", "confusion_matrix.png")
         _shoot(browser, "predictions.parquet", PICTURES / "mlflow_artifacts.png")
         browser.quit()

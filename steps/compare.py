@@ -77,12 +77,19 @@ def compare(
             continue
         true = results[0][1]["true_index"].to_numpy()
         answers[variant.name] = np.stack([table[columns].to_numpy() for _, table in results])
-        histories = [outcome["history"] for outcome, _ in results]
-        summary = summarise_variant(true, answers[variant.name], histories, labels, **options)
-        kept = [outcome["best_epoch"] + 1 for outcome, _ in results]
+        histories, ended = ([outcome[name] for outcome, _ in results] for name in ("history", "ended"))
+        summary = summarise_variant(true, answers[variant.name], histories, ended, labels, **options)
+        kept = [outcome["best_epoch"] for outcome, _ in results]
         models.append(ShownModel(variant.name, summary.curves, kept, summary.confusion))
         child = finished_child(
-            variant.name, configured, evaluation, tags, summary.metrics, summary.curves, summary.confusion
+            variant.name,
+            configured,
+            evaluation,
+            tags,
+            summary.metrics,
+            summary.curves,
+            summary.ended,
+            summary.confusion,
         )
         listed.append(entry | {"run_id": log_child(child), "metrics": summary.metrics})
     table = comparison_table(true, answers, labels, **options)

@@ -1,13 +1,14 @@
 """The last step of the cross-validation: figures of every fold and of all answers pooled, in MLflow."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import pandas as pd
 from zenml import step
 
 from entailment.configuration.evaluation import Evaluation
 from entailment.configuration.model import ModelConfiguration
+from entailment.metric_names import BASELINE, MAJORITY_ACCURACY, POOLED, TEST, in_group
 from entailment.reporting.cross_validation_page import (
     cross_validation_figure,
     cross_validation_markdown,
@@ -19,7 +20,6 @@ from entailment.reporting.interactive_page import ShownModel, facts_of_run, inte
 from entailment.statistics.metrics import confusion_counts
 from entailment.task import probability_columns
 from entailment.trials.cross_validation import (
-    POOLED,
     CrossValidation,
     FoldAnswers,
     cross_validation,
@@ -30,6 +30,8 @@ from steps.fingerprint import cached_by, fingerprint
 from tracking import runs
 from tracking.children import Child, finished_child, log_child
 from tracking.figures import log_figures, log_page
+
+_ALL: Final = "all folds"
 
 
 def code() -> str:
@@ -77,13 +79,13 @@ def crossval(
     listed = []
     for number, (outcome, _) in trials.items():
         metrics = summary.folds[number]
-        child = _child(configuration, evaluation, tags, number, models.get(number), metrics)
+        child = _child(configuration, evaluation, tags, number, outcome, models.get(number), metrics)
         entry = {"error": outcome["error"]} if outcome["error"] else {"metrics": metrics}
         listed.append({"fold": number, "run_id": log_child(child)} | entry)
     runs.log_reports({"fold_report": fold_report})
     _log_pooled(summary, labels, evaluation.confidence)
     runs.log_predictions(_out_of_fold(outcomes, predictions, labels))
-    shown = [ShownModel(POOLED, {}, [], summary.confusion), *models.values()] if models else []
+    shown = [ShownModel(_ALL, {}, [], summary.confusion), *models.values()] if models else []
     log_figures(grid_figures(shown, labels))
     page = interactive_page(
         cross_validation_page(
@@ -107,7 +109,7 @@ def _answers(outcome: dict[str, Any], table: pd.DataFrame, labels: Sequence[str]
 
 def _model(number: int, outcome: dict[str, Any], answers: FoldAnswers, labels: Sequence[str]) -> ShownModel:
     confusion = confusion_counts(answers.labels, answers.probabilities.argmax(axis=1), len(labels))
-    return ShownModel(f"fold {number}", outcome["history"], [outcome["best_epoch"] + 1], confusion)
+    return ShownModel(f"fold {number}", outcome["history"], [outcome["best_epoch"]], confusion)
 
 
 def _child(
@@ -115,34 +117,37 @@ def _child(
     evaluation: Evaluation,
     tags: dict[str, str],
     number: int,
+    outcome: dict[str, Any],
     model: ShownModel | None,
     metrics: dict[str, float] | str,
 ) -> Child:
     tags = tags | {"fold": str(number)}
     if model is None or isinstance(metrics, str):
-        return Child(f"fold {number}", configuration, evaluation, tags, {}, failed=str(metrics))
-    figures = {f"test_{figure}": value for figure, value in metrics.items()}
-    return finished_child(model.name, configuration, evaluation, tags, figures, model.curves, model.confusion)
+        return Child(f"fold {number}", configuration, evaluation, tags, {}, failed=outcome["error"])
+    figures, ended = in_group(metrics, TEST), outcome["ended"]
+    return finished_child(
+        model.name, configuration, evaluation, tags, figures, model.curves, ended, model.confusion
+    )
 
 
 def _title(of: str, metrics: dict[str, float]) -> str:
     figures = f"macro-F1 {metrics['macro_f1']:.2f}, accuracy {metrics['accuracy']:.2f}"
-    return f"{of}: {figures} (baseline {metrics['majority_accuracy']:.2f})"
+    return f"{of}: {figures} (baseline {metrics[MAJORITY_ACCURACY]:.2f})"
 
 
 def _log_pooled(summary: CrossValidation, labels: Sequence[str], confidence: float) -> None:
-    """Means and deviations under `test_`, figures of all answers together under `pooled_`."""
+    """Means and deviations over the folds under `test/`, figures of all answers together under `pooled/`."""
     table = summary.table
     runs.log_table(table, "crossval", cross_validation_markdown(table, labels, confidence))
     figures = {"crossval.png": cross_validation_figure(table, confidence)}
     if summary.pooled:
-        title = _title("all folds", summary.pooled)
+        title = _title(_ALL, summary.pooled)
         figures["confusion_matrix.png"] = confusion_matrix_figure(summary.confusion, labels, title)
         runs.log_reports({"confusion_matrix": {"labels": list(labels), "counts": summary.confusion.tolist()}})
     runs.log_metrics(
-        {f"test_{name}": value for name, value in summary.mean.items()}
-        | {f"test_{name}_std": value for name, value in summary.std.items()}
-        | {f"pooled_{name}": value for name, value in summary.pooled.items()}
+        in_group(summary.mean, TEST)
+        | in_group({f"{name}_std": value for name, value in summary.std.items()}, TEST)
+        | in_group({name.removeprefix(BASELINE): value for name, value in summary.pooled.items()}, POOLED)
     )
     log_figures(figures)
 

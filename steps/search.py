@@ -10,6 +10,7 @@ from zenml import step
 from entailment.configuration.configuration import Configuration
 from entailment.configuration.section import dotted
 from entailment.data.split import UNDIVIDED, fold_rows
+from entailment.metric_names import BASELINE, POOLED
 from entailment.model.end_to_end import Workplace, features_of
 from entailment.model.feature_index import FeatureIndex
 from entailment.records.manifest import RecordsFolder
@@ -73,7 +74,7 @@ def search(
     best = found.best
     table = tuning_table(found.trials, configuration)
     runs.log_table(table, "tuning", tuning_markdown(table))
-    runs.log_metrics({f"best_validation_{tuning.OBJECTIVE}": best.value})
+    runs.log_metrics({POOLED + tuning.OBJECTIVE: best.value})
     return {
         "parent_run_id": parent,
         "study": name,
@@ -94,8 +95,9 @@ def _child(trial: tuning.Trial, tags: dict[str, str]) -> Child:
         trial.configuration.of_model(),
         trial.configuration.evaluation,
         tags | {"trial": str(trial.number), "state": trial.state},
-        {f"validation_{figure}": number for figure, number in trial.metrics.items()},
+        {POOLED + name.removeprefix(BASELINE): figure for name, figure in trial.metrics.items()},
         trial.curves,
+        trial.ended,
         failed=trial.error,
         stopped=trial.state == "pruned",
     )

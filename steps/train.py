@@ -47,4 +47,4 @@ def train(
     head = train_model(*parts, configuration, place, runs.log_epoch)
     usage = features.usage(get_step_context().pipeline_run.name) + known.usage
     runs.log_feature_usage(usage, "train")
-    return head, {**start, "history": head.history, "features": asdict(usage)}
+    return head, {**start, "history": head.history, "ended": head.ended, "features": asdict(usage)}

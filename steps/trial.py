@@ -63,6 +63,7 @@ def trial(
         "train_counts": result.train_counts,
         "best_epoch": result.trained.best_epoch,
         "history": result.trained.history,
+        "ended": result.trained.ended,
     }
     table = prediction_table(result.ids, result.probabilities, config.task.labels)
     rows = np.arange(len(table)) if result.rows is None else result.rows

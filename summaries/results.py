@@ -10,6 +10,7 @@ from typing import Any
 from entailment.configuration.task import Task
 from entailment.data.image_paths import MISSING, OK, UNREADABLE
 from entailment.encoders.feature_store import Usage
+from entailment.metric_names import ACCURACY, MACRO_F1, MACRO_F1_HIGH, MACRO_F1_LOW, MAJORITY_ACCURACY
 from entailment.reporting.search_page import changes
 from entailment.trials.comparison import compared_figures
 from entailment.trials.cross_validation import INTERVAL, POOLED, fold_figures
@@ -44,10 +45,10 @@ def training_summary(result: TrainingResult) -> str:
         ),
         f"Images    {_images_line(result.image_report)}",
         f"Features  {_features_line(result.features)}",
-        f"Test      macro-F1 {metrics['test_macro_f1']:.3f} ({result.confidence:.0%} interval"
-        f" {metrics['test_macro_f1_ci_low']:.3f} to {metrics['test_macro_f1_ci_high']:.3f})",
-        f"          accuracy {metrics['test_accuracy']:.3f}; always answering"
-        f" {max(counts['train'], key=counts['train'].get)} gets {metrics['test_majority_accuracy']:.3f}",
+        f"Test      macro-F1 {metrics[MACRO_F1]:.3f} ({result.confidence:.0%} interval"
+        f" {metrics[MACRO_F1_LOW]:.3f} to {metrics[MACRO_F1_HIGH]:.3f})",
+        f"          accuracy {metrics[ACCURACY]:.3f}; always answering"
+        f" {max(counts['train'], key=counts['train'].get)} gets {metrics[MAJORITY_ACCURACY]:.3f}",
         f"Model     {result.model} version {version}; {_champion_line(result)}",
         f"Next      {_command('ui' + _of(result.model))}",
     ]
@@ -67,8 +68,8 @@ def retraining_summary(result: RetrainingResult | None) -> str:
         f"Data      {source['name']}{state} ({source['rows']} pairs); {result.features_encoded} texts and images"
         " had to be encoded",
         f"Drift     {result.drift['summary']}",
-        f"Test      macro-F1 {metrics['test_macro_f1']:.3f}, accuracy {metrics['test_accuracy']:.3f} (majority"
-        f" {metrics['test_majority_accuracy']:.3f})",
+        f"Test      macro-F1 {metrics[MACRO_F1]:.3f}, accuracy {metrics[ACCURACY]:.3f} (majority"
+        f" {metrics[MAJORITY_ACCURACY]:.3f})",
         *(
             f"{'Met' if reason['passed'] else 'NOT MET':<10}{reason['name']}: {reason['text']}"
             for reason in decision["reasons"]
@@ -121,7 +122,7 @@ def _compared(row: dict[str, Any], names: Sequence[str]) -> list[str]:
     if row["error"]:
         return [row["variant"], *[""] * 6, f"FAILED: {row['error']}"]
     spread = "" if row["macro_f1_std"] is None else f"{row['macro_f1_std']:.3f}"
-    interval = f"{row['macro_f1_ci_low']:.3f} to {row['macro_f1_ci_high']:.3f}"
+    interval = f"{row['macro_f1_low']:.3f} to {row['macro_f1_high']:.3f}"
     accuracy, macro_f1, balanced = (f"{row[name]:.3f}" for name in names[:3])
     classes = " / ".join(f"{row[name]:.2f}".removeprefix("0") for name in names[3:])
     return [row["variant"], accuracy, macro_f1, spread, interval, balanced, classes, row["differs"]]

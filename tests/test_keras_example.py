@@ -183,8 +183,8 @@ def test_training_is_the_example_s_and_its_last_epoch_is_kept() -> None:
     told = plain.fit(given, labels, batch_size=32, epochs=10, verbose=0).history
 
     trained = train_head(*splits, config, EXAMPLE.training, EXAMPLE.seed)
-    assert trained.best_epoch == 9 and len(trained.history["train_loss"]) == 10
-    np.testing.assert_allclose(trained.history["train_loss"], told["loss"], rtol=1e-3, atol=1e-5)
+    assert trained.best_epoch == 10 and len(trained.history["train/loss"]) == 10
+    np.testing.assert_allclose(trained.history["train/loss"], told["loss"], rtol=1e-3, atol=1e-5)
     assert told["loss"][0] > 2 * told["loss"][-1]
     logits = np.asarray(logits_model(trained.model)(features(9, 1)))
     expected = plain.predict({name: features(9, 1)[name] for name in plain.input}, verbose=0)

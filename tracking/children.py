@@ -11,6 +11,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 from entailment.configuration.evaluation import Evaluation
 from entailment.configuration.model import ModelConfiguration
 from entailment.configuration.section import dotted
+from entailment.metric_names import ACCURACY, MACRO_F1, MAJORITY_ACCURACY
 from entailment.reporting.figures import confusion_matrix_figure, training_curves_figure
 from tracking.figures import log_figures
 from tracking.runs import log_curves
@@ -32,6 +33,8 @@ class Child:
     """Final figures."""
     curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
     """By name one value an epoch."""
+    ended: Sequence[float] = ()
+    """When each epoch ended, in seconds since 1970."""
     reports: Mapping[str, Any] = field(default_factory=dict)
     """By file name what is stored as JSON."""
     figures: "Mapping[str, Figure]" = field(default_factory=dict)
@@ -49,15 +52,16 @@ def finished_child(
     tags: Mapping[str, str],
     metrics: Mapping[str, float],
     curves: Mapping[str, Sequence[float]],
+    ended: Sequence[float],
     confusion: "np.ndarray",
 ) -> Child:
     """A trial that came to its end, with its curves and its confusion matrix, int64 [classes, classes], as pictures.
 
-    `metrics`: the figures of the rows that it answered, their names behind `test_`.
+    `metrics`: the figures of the rows that it answered, under `test/` and `baseline/`.
     """
     labels = configuration.task.labels
-    figures = f"macro-F1 {metrics['test_macro_f1']:.2f}, accuracy {metrics['test_accuracy']:.2f}"
-    title = f"{name}: {figures} (baseline {metrics['test_majority_accuracy']:.2f})"
+    figures = f"macro-F1 {metrics[MACRO_F1]:.2f}, accuracy {metrics[ACCURACY]:.2f}"
+    title = f"{name}: {figures} (baseline {metrics[MAJORITY_ACCURACY]:.2f})"
     return Child(
         name,
         configuration,
@@ -65,6 +69,7 @@ def finished_child(
         tags,
         metrics,
         curves,
+        ended,
         {"confusion_matrix.json": {"labels": list(labels), "counts": confusion.tolist()}},
         {
             "confusion_matrix.png": confusion_matrix_figure(confusion, labels, title),
@@ -79,7 +84,7 @@ def log_child(child: Child) -> str:
     failed = {"error": child.failed, MLFLOW_RUN_NOTE: child.failed} if child.failed else {}
     with mlflow.start_run(run_name=child.name, nested=True, tags={**child.tags, **failed}) as run:
         mlflow.log_params(dotted(child.configuration) | dotted(child.evaluation, "evaluation."))
-        log_curves(run.info.run_id, child.curves)
+        log_curves(run.info.run_id, child.curves, child.ended)
         mlflow.log_metrics(dict(child.metrics))
         for name, report in child.reports.items():
             mlflow.log_dict(report, name)

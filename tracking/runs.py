@@ -2,7 +2,6 @@
 
 import json
 import tempfile
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -53,22 +52,25 @@ def start(
 def go_on(course: Mapping[str, Any]) -> str:
     """Makes the active run whole where it is not the one of the training that `course` tells of; its id.
 
-    `course` is what `start` gave, and the training's `history` (by name a value for each epoch).
+    `course` is what `start` gave, and the training's `history` (by name a value for each epoch) and `ended` (when
+    each epoch did).
     """
     run_id = active_run_id()
     if run_id != course["run_id"]:
         _log_start(course)
-        log_curves(run_id, course["history"])
+        log_curves(run_id, course["history"], course["ended"])
     return run_id
 
 
-def log_curves(run_id: str, curves: Mapping[str, Sequence[float]]) -> None:
-    """Logs a value for each epoch under each name, in as few requests as MLflow allows."""
-    now = int(time.time() * 1000)
+def log_curves(run_id: str, curves: Mapping[str, Sequence[float]], ended: Sequence[float]) -> None:
+    """Logs a value for each epoch, from 1, under each name, in as few requests as MLflow allows.
+
+    `ended`: when each epoch did, in seconds since 1970.
+    """
     points = [
-        Metric(name, float(value), now, epoch)
+        Metric(name, float(value), int(ended[number] * 1000), number + 1)
         for name, values in curves.items()
-        for epoch, value in enumerate(values)
+        for number, value in enumerate(values)
     ]
     for first in range(0, len(points), _METRICS_AT_ONCE):
         mlflow.MlflowClient().log_batch(run_id, metrics=points[first : first + _METRICS_AT_ONCE])

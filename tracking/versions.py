@@ -9,6 +9,14 @@ from typing import TYPE_CHECKING, Any
 from mlflow import MlflowClient
 
 from entailment.files import bytes_of_folder
+from entailment.metric_names import (
+    ACCURACY,
+    MACRO_F1,
+    MACRO_F1_HIGH,
+    MACRO_F1_LOW,
+    MAJORITY_ACCURACY,
+    figure_of,
+)
 from tracking.registry import OURS, catch_up, one_at_a_time, rollback_target
 from tracking.stored_files import (
     folder_of_model,
@@ -128,21 +136,17 @@ def _described(
     version: "ModelVersion", aliases: dict[str, list[str]], client: MlflowClient
 ) -> RegisteredVersion:
     tags = version.tags
-
-    def figure(name: str) -> float | None:
-        return float(tags[name]) if name in tags else None
-
     return RegisteredVersion(
         version=int(version.version),
         aliases=aliases.get(str(version.version), []),
         registered=version.creation_timestamp / 1000,
         dataset=tags.get("dataset", ""),
         generated=tags.get("data.generated") == "true",
-        macro_f1=figure("test_macro_f1"),
-        macro_f1_low=figure("test_macro_f1_ci_low"),
-        macro_f1_high=figure("test_macro_f1_ci_high"),
-        accuracy=figure("test_accuracy"),
-        majority_accuracy=figure("test_majority_accuracy"),
+        macro_f1=figure_of(tags, MACRO_F1),
+        macro_f1_low=figure_of(tags, MACRO_F1_LOW),
+        macro_f1_high=figure_of(tags, MACRO_F1_HIGH),
+        accuracy=figure_of(tags, ACCURACY),
+        majority_accuracy=figure_of(tags, MAJORITY_ACCURACY),
         run_id=version.run_id,
         bytes=_bytes(folder_of_model(client, logged_model_of(version)))
         + _bytes(folder_of_run(client, version.run_id)),

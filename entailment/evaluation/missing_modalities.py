@@ -26,12 +26,12 @@ COLUMNS: Final = (
     "rows",
     "accuracy",
     "macro_f1",
-    "macro_f1_ci_low",
-    "macro_f1_ci_high",
+    "macro_f1_low",
+    "macro_f1_high",
     "majority_accuracy",
     "difference",
-    "difference_ci_low",
-    "difference_ci_high",
+    "difference_low",
+    "difference_high",
 )
 
 
@@ -88,7 +88,7 @@ def missing_modalities_table(
         )
         row = {"missing": name, "rows": len(labels)}
         row |= {figure: float(scores(counts)[figure]) for figure in ("accuracy", "macro_f1")}
-        row |= {"macro_f1_ci_low": float(low), "macro_f1_ci_high": float(high)}
+        row |= {"macro_f1_low": float(low), "macro_f1_high": float(high)}
         row["majority_accuracy"] = float((labels == majority).mean())
         if name != NOTHING_MISSING:
             difference = paired_bootstrap(
@@ -99,7 +99,7 @@ def missing_modalities_table(
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def missing_metrics(table: "pd.DataFrame", prefix: str) -> dict[str, float]:
-    """By `<prefix>macro_f1_<absence>` the macro-F1 of each row but the first."""
+def missing_metrics(table: "pd.DataFrame") -> dict[str, float]:
+    """By `macro_f1_<absence>` the macro-F1 of each row but the first."""
     figures = zip(table["missing"], table["macro_f1"], strict=True)
-    return {f"{prefix}macro_f1_{name}": float(value) for name, value in figures if name != NOTHING_MISSING}
+    return {f"macro_f1_{name}": float(value) for name, value in figures if name != NOTHING_MISSING}

@@ -9,6 +9,7 @@ from entailment.configuration.evaluation import Evaluation
 from entailment.evaluation.missing_modalities import missing_metrics, missing_modalities_table
 from entailment.evaluation.samples import Sample, confident_errors, samples
 from entailment.evaluation.slices import evaluated_pairs, slice_table
+from entailment.metric_names import TEST, in_group
 from entailment.model.feature_index import IndexedFeatures
 from entailment.model.features import Featurizer
 from entailment.model.head import logits_model, temperature_of
@@ -46,7 +47,7 @@ class EvaluatedSplit:
 
     def final_metrics(self) -> dict[str, float]:
         """Every figure of the test split by the name that it is logged under."""
-        return self.metrics.as_dict("test_") | missing_metrics(self.missing_modalities, "test_")
+        return self.metrics.as_dict(TEST) | in_group(missing_metrics(self.missing_modalities), TEST)
 
 
 def evaluate_split(

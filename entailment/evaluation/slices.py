@@ -107,7 +107,7 @@ _WHAT: Final = MappingProxyType(
 
 def slice_columns(labels: Sequence[str]) -> list[str]:
     """The columns of a slice table."""
-    intervals = ["macro_f1_ci_low", "macro_f1_ci_high"]
+    intervals = ["macro_f1_low", "macro_f1_high"]
     figures = ["accuracy", "macro_f1", *intervals, "majority_accuracy", "what"]
     return ["slice", "rows", *(f"rows_{label}" for label in labels), *figures]
 
@@ -161,7 +161,7 @@ def slice_table(
             drawn = scores(resampled_counts(counts, bootstrap_samples, seed))["macro_f1"]
             low, high = interval(drawn, confidence)
             row |= {name: float(scores(counts)[name]) for name in ("accuracy", "macro_f1")}
-            row |= {"macro_f1_ci_low": float(low), "macro_f1_ci_high": float(high)}
+            row |= {"macro_f1_low": float(low), "macro_f1_high": float(high)}
             row["majority_accuracy"] = float(counts[majority].sum() / counts.sum())
         rows.append(row)
     return pd.DataFrame(rows, columns=slice_columns(labels))

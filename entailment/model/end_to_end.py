@@ -201,4 +201,4 @@ def _train(
         role: encoder.save(Path(tempfile.mkdtemp(prefix=f"{role}-", dir=tuned)))
         for role, encoder in network.encoders.items()
     }
-    return TrainedHead(model, course.best_epoch, course.history, modules)
+    return TrainedHead(model, course.best_epoch, course.history, course.ended, modules)

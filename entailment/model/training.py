@@ -2,6 +2,7 @@
 
 import math
 import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,11 +14,12 @@ from entailment.configuration.training import Training
 from entailment.errors import DataError, EntailmentError
 from entailment.files import check_format, read_json, write_json
 from entailment.losses import LOSSES, LossFunction, LossSettings
+from entailment.metric_names import TRAIN, TRAIN_LOSS, VALIDATION, VALIDATION_MACRO_F1, VALIDATION_NLL
 from entailment.model.adam import Adam
 from entailment.model.features import SplitFeatures
 from entailment.model.head import build_head, load_head, logits_model, set_temperature
 from entailment.progress import progress_bar
-from entailment.statistics.calibration import fit_temperature
+from entailment.statistics.calibration import fit_temperature, negative_log_likelihood, softmax
 from entailment.statistics.metrics import macro_f1
 
 if TYPE_CHECKING:
@@ -26,15 +28,16 @@ if TYPE_CHECKING:
 
 _ROWS_AT_ONCE: Final = 256
 """Rows that a head answers together."""
-_RECORD: Final = "training.json"
-_FORMAT: Final = 1
-"""Of a trained head's files."""
+RECORD: Final = "training.json"
+"""The file of a trained head that says how it was trained."""
+_FORMAT: Final = 2
+"""Of a trained head's files; format 1 counted epochs from 0."""
 
 Step = Callable[..., "tuple[tf.Tensor, tf.Tensor]"]
 """Called with the parts of a batch: trains on it and gives the sum of the losses and the number of right answers."""
 
 EpochSink = Callable[[int, Mapping[str, float]], None]
-"""Called after each epoch with its number (from 0) and its figures."""
+"""Called after each epoch with its number (from 1) and its figures."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +47,12 @@ class TrainedHead:
     model: Any
     """A keras.Model; typed Any, because this class is inspected where Keras must not be imported."""
     best_epoch: int
-    """The epoch, from 0, whose weights were kept."""
+    """The epoch, from 1, whose weights were kept."""
     history: dict[str, list[float]] = field(default_factory=dict)
-    """By name one figure an epoch: train_loss, val_loss, train_accuracy, val_accuracy, val_macro_f1."""
+    """By name one figure an epoch: train/loss, train/accuracy, val/loss (of the loss that is trained with), val/nll
+    (mean negative log-likelihood, the same for every loss), val/accuracy, val/macro_f1."""
+    ended: list[float] = field(default_factory=list)
+    """When each epoch ended, in seconds since 1970; empty in a head that was loaded."""
     modules: dict[str, Path] = field(default_factory=dict)
     """By kind of input the folders of the encoders that were trained with it: its features are theirs."""
 
@@ -102,7 +108,7 @@ def train_head(
     order = np.random.default_rng(seed)
     course.run(step, lambda: batches(train, config.batch_size, order), len(train.labels))
     set_temperature(model, fit_temperature(course.restore(), validation.labels))
-    return TrainedHead(model, course.best_epoch, course.history)
+    return TrainedHead(model, course.best_epoch, course.history, course.ended)
 
 
 def configured_loss(config: Training, labels: "np.ndarray", classes: int) -> LossFunction:
@@ -138,6 +144,7 @@ class Course:
         self._classes = len(validation.classes)
         self._loss, self._config, self._on_epoch = loss, config, on_epoch
         self.history: dict[str, list[float]] = {}
+        self.ended: list[float] = []
         self.best_epoch = 0
         self._best = -1.0
         self._best_weights: list[np.ndarray] = []
@@ -150,13 +157,13 @@ class Course:
         """
         epoch, goes_on = 0, True
         while goes_on:
+            epoch += 1
             summed, right = 0.0, 0
             for number, batch in enumerate(batches(), start=1):
                 losses, hits = step(*batch)
                 summed, right = summed + float(losses), right + int(hits)
-                check_finite({"train_loss": summed}, f"epoch {epoch + 1}, step {number}")
+                check_finite({TRAIN_LOSS: summed}, f"epoch {epoch}, step {number}")
             goes_on = self._goes_on(epoch, summed / rows, right / rows)
-            epoch += 1
 
     def _goes_on(self, epoch: int, loss: float, accuracy: float) -> bool:
         """Ends an epoch with these figures of the training rows; False: stop here."""
@@ -165,24 +172,26 @@ class Course:
         logits = self._answer()
         predicted = logits.argmax(axis=1)
         figures = {
-            "train_loss": float(loss),
-            "train_accuracy": float(accuracy),
-            "val_loss": float(np.mean(self._loss(self._labels, logits))),
-            "val_accuracy": float((predicted == self._labels).mean()),
-            "val_macro_f1": macro_f1(self._labels, predicted, self._classes),
+            TRAIN_LOSS: float(loss),
+            TRAIN + "accuracy": float(accuracy),
+            VALIDATION + "loss": float(np.mean(self._loss(self._labels, logits))),
+            VALIDATION_NLL: negative_log_likelihood(self._labels, softmax(logits)),
+            VALIDATION + "accuracy": float((predicted == self._labels).mean()),
+            VALIDATION_MACRO_F1: macro_f1(self._labels, predicted, self._classes),
         }
-        check_finite(figures, f"epoch {epoch + 1}")
+        check_finite(figures, f"epoch {epoch}")
+        self.ended.append(time.time())
         for name, value in figures.items():
             self.history.setdefault(name, []).append(value)
-        if self._config.keep == "last" or figures["val_macro_f1"] > self._best:
-            self._best, self.best_epoch = figures["val_macro_f1"], epoch
+        if self._config.keep == "last" or figures[VALIDATION_MACRO_F1] > self._best:
+            self._best, self.best_epoch = figures[VALIDATION_MACRO_F1], epoch
             self._best_weights = [weight.numpy() for weight in self._weights]
-        told = {"loss": f"{figures['train_loss']:.3f}", "val_f1": f"{figures['val_macro_f1']:.3f}"}
+        told = {"loss": f"{figures[TRAIN_LOSS]:.3f}", "val_f1": f"{figures[VALIDATION_MACRO_F1]:.3f}"}
         self._bar.set_postfix(told, refresh=False)
         self._bar.update()
         self._on_epoch(epoch, figures)
         patience = self._config.patience
-        return epoch + 1 < self._config.epochs and not (patience and epoch - self.best_epoch >= patience)
+        return epoch < self._config.epochs and not (patience and epoch - self.best_epoch >= patience)
 
     def restore(self) -> "np.ndarray":
         """Brings the kept epoch's weights back; what they answer on the validation rows."""
@@ -244,18 +253,20 @@ def save_trained(trained: TrainedHead, folder: Path) -> None:
         shutil.move(module, folder / role)
     trained.model.save(folder / "head.keras")
     facts = {"format": _FORMAT, "best_epoch": trained.best_epoch, "history": trained.history}
-    write_json(folder / _RECORD, facts)
+    write_json(folder / RECORD, facts)
 
 
 def load_trained(folder: Path) -> TrainedHead:
     """Reads what `save_trained` wrote. Raises DataError when it cannot be read."""
     try:
-        record = read_json(folder / _RECORD)
+        record = read_json(folder / RECORD)
     except (OSError, ValueError) as error:
-        raise DataError(f"{folder / _RECORD} cannot be read: {error}. Train again.") from None
-    check_format(folder / _RECORD, record.get("format", 1), _FORMAT)
+        raise DataError(f"{folder / RECORD} cannot be read: {error}. Train again.") from None
+    check_format(folder / RECORD, record.get("format", 1), _FORMAT)
     modules = {path.name: path for path in sorted(folder.iterdir()) if path.is_dir()}
-    return TrainedHead(load_head(folder / "head.keras"), record["best_epoch"], record["history"], modules)
+    model = load_head(folder / "head.keras")
+    best = record["best_epoch"] + (record.get("format", 1) == 1)
+    return TrainedHead(model, best, record["history"], modules=modules)
 
 
 def check_finite(figures: Mapping[str, float], when: str) -> None:

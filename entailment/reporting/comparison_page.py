@@ -49,11 +49,11 @@ def comparison_markdown(table: "pd.DataFrame", labels: Sequence[str], confidence
             lines.append([row["variant"], *[""] * (len(header) - 2), f"failed: {row['error']}"])
             continue
         cells = {name: _mean_and_deviation(row[name], row[f"{name}_std"]) for name in figures}
-        ends = f"{row['difference_ci_low']:+.3f} to {row['difference_ci_high']:+.3f}"
+        ends = f"{row['difference_low']:+.3f} to {row['difference_high']:+.3f}"
         lines.append(
             [
                 *(row["variant"], str(row["seeds"]), cells["accuracy"], cells["macro_f1"]),
-                f"{row['macro_f1_ci_low']:.3f} to {row['macro_f1_ci_high']:.3f}",
+                f"{row['macro_f1_low']:.3f} to {row['macro_f1_high']:.3f}",
                 *(cells[name] for name in figures[2:]),
                 "" if row["differs"] == BEST else f"{row['difference']:+.3f} ({ends})",
                 row["differs"],
@@ -83,7 +83,7 @@ def comparison_figure(table: "pd.DataFrame", confidence: float) -> "Figure":
             write(axes, 0.01, y, reason, 9.5, WRONG)
             continue
         color = RIGHT if row["differs"] == BEST else FAINT if row["differs"] == YES else TRAINING
-        low, high, mean = row["macro_f1_ci_low"], row["macro_f1_ci_high"], row["macro_f1"]
+        low, high, mean = row["macro_f1_low"], row["macro_f1_high"], row["macro_f1"]
         axes.plot([low, high], [y, y], color=color, linewidth=2.4, solid_capstyle="round")
         axes.plot(mean, y, "o", color=color, markersize=8)
         write(axes, mean, y - 0.3, _mean_and_deviation(mean, row["macro_f1_std"]), 9, INK, ha="center")
@@ -208,7 +208,7 @@ def _cells(row: Mapping[Any, Any], variant: Variant | None, labels: Sequence[str
 
 
 def _interval(row: Mapping[Any, Any], name: str) -> tuple[float, float]:
-    return row[f"{name}_ci_low"], row[f"{name}_ci_high"]
+    return row[f"{name}_low"], row[f"{name}_high"]
 
 
 def _notes(table: "pd.DataFrame", confidence: float) -> str:

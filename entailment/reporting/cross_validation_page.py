@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from entailment.metric_names import MAJORITY_ACCURACY
 from entailment.reporting.figures import (
     FAINT,
     FONT,
@@ -90,7 +91,7 @@ def _verdict(table: "pd.DataFrame", confidence: float) -> list[str]:
         f"All answers together: macro-F1 {pooled['macro_f1']:.3f} ({confidence:.0%} interval {low:.3f} to"
         f" {high:.3f}).",
         f"Accuracy is {pooled['accuracy']:.3f}; always answering the most frequent class gets"
-        f" {pooled['majority_accuracy']:.3f}.",
+        f" {pooled[MAJORITY_ACCURACY]:.3f}.",
         f"The folds lie between {each.min():.3f} and {each.max():.3f} in macro-F1.",
     ]
 
@@ -150,4 +151,4 @@ def _below(by_name: Mapping[Any, Mapping[Any, Any]]) -> str:
     pooled = by_name[POOLED]
     if np.isnan(pooled["accuracy"]):
         return "every fold failed"
-    return f"pooled accuracy {pooled['accuracy']:.3f}, majority baseline {pooled['majority_accuracy']:.3f}"
+    return f"pooled accuracy {pooled['accuracy']:.3f}, majority baseline {pooled[MAJORITY_ACCURACY]:.3f}"

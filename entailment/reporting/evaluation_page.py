@@ -49,7 +49,7 @@ def slices_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
         figures = ["too few rows", "", "", ""] if row["rows"] else ["no rows", "", "", ""]
         if row["macro_f1"] is not None:
             figures = [f"{row[name]:.3f}" for name in ("accuracy", "majority_accuracy", "macro_f1")]
-            figures.append(f"{row['macro_f1_ci_low']:.3f} to {row['macro_f1_ci_high']:.3f}")
+            figures.append(f"{row['macro_f1_low']:.3f} to {row['macro_f1_high']:.3f}")
         lines.append([row["slice"], row["what"], f"{row['rows']:,}", by_class, *figures])
     return markdown_table(header, lines)
 
@@ -59,12 +59,12 @@ def missing_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     header = ["missing", "rows", "accuracy", "majority", "macro-F1", "interval", "difference", "its interval"]
     lines = []
     for row in rows:
-        ends = f"{row['macro_f1_ci_low']:.3f} to {row['macro_f1_ci_high']:.3f}"
+        ends = f"{row['macro_f1_low']:.3f} to {row['macro_f1_high']:.3f}"
         lost = ["", ""]
         if row["difference"] is not None:
             lost = [
                 f"{row['difference']:+.3f}",
-                f"{row['difference_ci_low']:+.3f} to {row['difference_ci_high']:+.3f}",
+                f"{row['difference_low']:+.3f} to {row['difference_high']:+.3f}",
             ]
         figures = [f"{row[name]:.3f}" for name in ("accuracy", "majority_accuracy", "macro_f1")]
         lines.append([row["missing"].replace("_", " "), f"{row['rows']:,}", *figures, ends, *lost])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from entailment import metric_names
 from entailment.evaluation.samples import Sample
 from entailment.files import written_aside
 
@@ -119,14 +120,14 @@ def samples_figure(rows: Sequence[Sample]) -> "Figure":
 def training_curves_figure(history: Mapping[str, Sequence[float]]) -> "Figure":
     """One panel for each measure, over the epochs: training, and validation with its best epoch marked.
 
-    `history`: a value for each epoch under each name, such as `train_loss`, `val_loss`, `val_macro_f1`
-    (`val_` for validation). The best loss is the smallest, the best of anything else the largest; what is not
+    `history`: a value for each epoch under each name, such as `train/loss`, `val/loss`, `val/macro_f1`
+    (`val/` for validation). The best loss is the smallest, the best of anything else the largest; what is not
     finite is left out. Raises ValueError if there is nothing to draw.
     """
     panels: dict[str, list[str]] = {}
     for name, values in history.items():
         if len(values):
-            panels.setdefault(name.removeprefix("train_").removeprefix("val_"), []).append(name)
+            panels.setdefault(name.partition("/")[2], []).append(name)
     if not panels:
         raise ValueError("history must hold at least one epoch of one measure. Received: none")
     width = 4.6 * len(panels)
@@ -135,7 +136,7 @@ def training_curves_figure(history: Mapping[str, Sequence[float]]) -> "Figure":
         left = (4.6 * index + 0.65) / width
         axes = figure.add_axes((left, 0.14, 3.7 / width, 0.69))
         for name in names:
-            _curve(axes, measure, history[name], validation=name.startswith("val_"))
+            _curve(axes, measure, history[name], validation=name.startswith(metric_names.VALIDATION))
         _curve_frame(axes, measure, max(len(history[name]) for name in names))
     return figure
 

@@ -14,12 +14,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from numpy.typing import NDArray
 
+from entailment.metric_names import VALIDATION_MACRO_F1, VALIDATION_NLL
 from entailment.trials.disagreements import Disagreements, DisputedRow
 
 if TYPE_CHECKING:
     import numpy as np
 
-CURVES: Final = {"val_loss": "validation loss", "val_macro_f1": "validation macro-F1"}
+CURVES: Final = {
+    VALIDATION_NLL: "validation: negative log-likelihood, smaller is better",
+    VALIDATION_MACRO_F1: "validation: macro-F1, larger is better",
+}
 """The curves that are drawn, by their names in a history, with their titles."""
 COLORS: Final = (
     *(

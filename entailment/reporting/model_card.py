@@ -15,6 +15,7 @@ from entailment.configuration.model import ModelConfiguration
 from entailment.configuration.section import dotted
 from entailment.files import read_json
 from entailment.inputs import kind_named
+from entailment.metric_names import ACCURACY, MACRO_F1, MAJORITY_ACCURACY, TEST
 from entailment.reporting.evaluation_page import missing_markdown, slices_markdown
 from entailment.reporting.markdown import markdown_table
 from entailment.task import LABELS, SPLITS, kinds_of
@@ -155,16 +156,16 @@ def _figures(report: Mapping[str, Any], split_report: Mapping[str, Any], confide
     metrics, train = report["metrics"], split_report["counts"]["train"]
     majority = max(train, key=lambda label: train[label])
     rows = [
-        ["macro-F1", *_with_interval(metrics, "test_macro_f1")],
-        ["accuracy", *_with_interval(metrics, "test_accuracy")],
+        ["macro-F1", *_with_interval(metrics, MACRO_F1)],
+        ["accuracy", *_with_interval(metrics, ACCURACY)],
         [
             f"accuracy of always answering {majority} (baseline)",
-            f"{metrics['test_majority_accuracy']:.3f}",
+            f"{metrics[MAJORITY_ACCURACY]:.3f}",
             "",
         ],
-        ["balanced accuracy", f"{metrics['test_balanced_accuracy']:.3f}", ""],
+        ["balanced accuracy", f"{metrics[TEST + 'balanced_accuracy']:.3f}", ""],
     ]
-    for name, key in (("macro ROC-AUC", "test_roc_auc"), ("macro PR-AUC", "test_pr_auc")):
+    for name, key in (("macro ROC-AUC", TEST + "roc_auc"), ("macro PR-AUC", TEST + "pr_auc")):
         rows.append([name, f"{metrics[key]:.3f}" if key in metrics else "not defined here", ""])
     by_class = []
     for label, entry in report["classes"].items():
@@ -184,15 +185,15 @@ def _figures(report: Mapping[str, Any], split_report: Mapping[str, Any], confide
 
 
 def _with_interval(figures: Mapping[str, Any], name: str) -> tuple[str, str]:
-    return f"{figures[name]:.3f}", f"({figures[f'{name}_ci_low']:.3f} to {figures[f'{name}_ci_high']:.3f})"
+    return f"{figures[name]:.3f}", f"({figures[f'{name}_low']:.3f} to {figures[f'{name}_high']:.3f})"
 
 
 def _against_baseline(metrics: Mapping[str, float]) -> str:
     """Whether its accuracy says anything, in words."""
-    baseline = metrics["test_majority_accuracy"]
-    if metrics["test_accuracy_ci_low"] > baseline:
+    baseline = metrics[MAJORITY_ACCURACY]
+    if metrics[f"{ACCURACY}_low"] > baseline:
         return "Its accuracy is above that of always giving the most frequent answer."
-    if metrics["test_accuracy_ci_high"] < baseline:
+    if metrics[f"{ACCURACY}_high"] < baseline:
         return (
             "**Its accuracy is below that of always giving the most frequent answer**; judge it by macro-F1."
         )

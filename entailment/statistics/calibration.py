@@ -66,6 +66,16 @@ def expected_calibration_error(true: NDArray[Any], probabilities: NDArray[Any]) 
     return float(np.abs(confidence - accuracy).sum() / rows.sum())
 
 
+def negative_log_likelihood(true: NDArray[Any], probabilities: NDArray[Any]) -> float:
+    """Mean of -log of the probability that each row's class was given.
+
+    `true`: class indices, int [n]; `probabilities`: float [n, classes].
+    """
+    of_the_label = np.asarray(probabilities, np.float64)[np.arange(len(true)), true]
+    # Probabilities are float32: one below this reads as 0, whose logarithm is no number.
+    return float(-np.log(np.maximum(of_the_label, np.finfo(np.float32).tiny)).mean())
+
+
 def calibration_report(
     true: NDArray[Any], before: NDArray[Any], after: NDArray[Any], temperature: float
 ) -> dict[str, Any]:
@@ -79,7 +89,7 @@ def calibration_report(
     return {"temperature": float(temperature)} | {
         name: {
             "ece": expected_calibration_error(true, probabilities),
-            "negative_log_likelihood": _negative_log_likelihood(true, probabilities),
+            "negative_log_likelihood": negative_log_likelihood(true, probabilities),
             "bins": _bins(true, probabilities),
         }
         for name, probabilities in sides.items()
@@ -115,9 +125,3 @@ def _binned(
     index = np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
     rows, sums, hits = (np.bincount(index, of, BINS) for of in (np.ones(len(true)), confidence, right))
     return rows.astype(np.int64), sums.astype(np.float64), hits.astype(np.float64)
-
-
-def _negative_log_likelihood(true: NDArray[Any], probabilities: NDArray[Any]) -> float:
-    of_the_label = np.asarray(probabilities, np.float64)[np.arange(len(true)), true]
-    # Probabilities are float32: one below this reads as 0, whose logarithm is no number.
-    return float(-np.log(np.maximum(of_the_label, np.finfo(np.float32).tiny)).mean())

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from entailment.errors import DataError
+from entailment.metric_names import BASELINE, in_group
 from entailment.statistics.calibration import expected_calibration_error
 from entailment.task import in_snake_case
 
@@ -27,14 +28,16 @@ class Metrics:
 
     accuracy: float
     macro_f1: float
-    macro_f1_ci_low: float
-    macro_f1_ci_high: float
+    macro_f1_low: float
+    macro_f1_high: float
     balanced_accuracy: float
     majority_accuracy: float
+    """Of always answering the majority class; so is the next."""
+    majority_macro_f1: float
     f1: Mapping[str, float]
     """By class, its name in snake case."""
-    accuracy_ci_low: float
-    accuracy_ci_high: float
+    accuracy_low: float
+    accuracy_high: float
     ece: float
     """Expected calibration error (`entailment.statistics.calibration`)."""
     roc_auc: float | None
@@ -42,13 +45,14 @@ class Metrics:
     pr_auc: float | None
     """Mean area under their precision-recall curves (average precision), likewise."""
 
-    def as_dict(self, prefix: str = "") -> dict[str, float]:
-        """The figures by name, each name behind `prefix` (such as `test_`), without those that are None."""
+    def as_dict(self, group: str = "") -> dict[str, float]:
+        """The figures by name without those that are None, in `group` (such as `test/`); a baseline's in its own."""
         figures: dict[str, float] = {}
         for name, value in asdict(self).items():
+            name = BASELINE + name if name.startswith("majority") else name
             by_class = {f"f1_{label}": f1 for label, f1 in value.items()} if name == "f1" else {name: value}
-            figures |= {prefix + figure: number for figure, number in by_class.items() if number is not None}
-        return figures
+            figures |= {figure: number for figure, number in by_class.items() if number is not None}
+        return in_group(figures, group)
 
 
 def evaluate(
@@ -85,13 +89,14 @@ def evaluate(
     return Metrics(
         accuracy=float(figures["accuracy"]),
         macro_f1=float(figures["macro_f1"]),
-        macro_f1_ci_low=float(macro_f1_low),
-        macro_f1_ci_high=float(macro_f1_high),
+        macro_f1_low=float(macro_f1_low),
+        macro_f1_high=float(macro_f1_high),
         balanced_accuracy=float(figures["balanced_accuracy"]),
         majority_accuracy=float((true == majority).mean()),
+        majority_macro_f1=macro_f1(true, np.full_like(true, majority), classes),
         f1={in_snake_case(name): float(f1) for name, f1 in zip(labels, figures["f1"], strict=True)},
-        accuracy_ci_low=float(accuracy_low),
-        accuracy_ci_high=float(accuracy_high),
+        accuracy_low=float(accuracy_low),
+        accuracy_high=float(accuracy_high),
         ece=expected_calibration_error(true, probabilities),
         roc_auc=roc_auc,
         pr_auc=pr_auc,
@@ -135,8 +140,8 @@ def classification_report(
 ) -> dict[str, dict[str, float | int | None]]:
     """What is measured of each class, by its name; ready for JSON.
 
-    Precision, recall and f1, the support (rows of the class, int), an interval for each of the three (`_ci_low`,
-    `_ci_high`; the resamples are those of `evaluate`), roc_auc and pr_auc (None where the class does not occur, or
+    Precision, recall and f1, the support (rows of the class, int), an interval for each of the three (`_low`,
+    `_high`; the resamples are those of `evaluate`), roc_auc and pr_auc (None where the class does not occur, or
     nothing else does). A ratio without a denominator is 0, also in a resample. Arguments and errors are those of
     `evaluate`.
     """
@@ -153,7 +158,7 @@ def classification_report(
         entry: dict[str, float | int | None] = {name: float(figures[name][index]) for name in names}
         entry["support"] = int(counts[index].sum())
         for name, (low, high) in intervals.items():
-            entry |= {f"{name}_ci_low": float(low[index]), f"{name}_ci_high": float(high[index])}
+            entry |= {f"{name}_low": float(low[index]), f"{name}_high": float(high[index])}
         report[label] = entry | areas.get(label, {"roc_auc": None, "pr_auc": None})
     return report
 

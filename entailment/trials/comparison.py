@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from entailment.errors import DataError
+from entailment.metric_names import BASELINE, BEST_VARIANT, VARIANTS
 from entailment.statistics.metrics import confusion_counts, interval, scores
 from entailment.statistics.paired_bootstrap import resampled_macro_f1
 from entailment.task import in_snake_case
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 BEST, YES, NO = "best", "yes", "no: interval holds 0"
 _ALWAYS: Final = "always "
 """How the name of the majority baseline begins."""
-_INTERVAL: Final = ("macro_f1_ci_low", "macro_f1_ci_high")
+_OF_BEST: Final = ("accuracy", "macro_f1", "macro_f1_low", "macro_f1_high")
 _ROUNDING: Final = 1e-9
 """Means of equal figures over different numbers of seeds differ by less than this."""
 
@@ -38,7 +39,7 @@ def compared_figures(labels: Sequence[str]) -> list[str]:
 def comparison_columns(labels: Sequence[str]) -> list[str]:
     """The columns of a comparison's table."""
     moments = [column for figure in compared_figures(labels) for column in (figure, f"{figure}_std")]
-    ends = [f"{figure}_ci_{end}" for figure in ("macro_f1", "difference") for end in ("low", "high")]
+    ends = [f"{figure}_{end}" for figure in ("macro_f1", "difference") for end in ("low", "high")]
     return ["variant", "seeds", *moments, *ends[:2], "difference", *ends[2:], "differs", "error"]
 
 
@@ -107,17 +108,17 @@ def comparison_metrics(table: "pd.DataFrame", variants: Sequence[str]) -> dict[s
     """
     of_variants = table["variant"].isin(variants)
     figures: dict[str, float] = {
-        "variants/compared": int(of_variants.sum()),
-        "variants/failed": int((of_variants & (table["error"] != "")).sum()),
-        "variants/not_told_apart": int((of_variants & (table["differs"] == NO)).sum()),
+        f"{VARIANTS}compared": int(of_variants.sum()),
+        f"{VARIANTS}failed": int((of_variants & (table["error"] != "")).sum()),
+        f"{VARIANTS}not_told_apart": int((of_variants & (table["differs"] == NO)).sum()),
     }
     rows = {str(row["variant"]): row for row in table.to_dict("records") if not row["error"]}
     for name in best_two(table, variants)[:1]:
-        figures |= {f"best/{figure}": rows[name][figure] for figure in ("accuracy", "macro_f1", *_INTERVAL)}
+        figures |= {f"{BEST_VARIANT}{figure}": rows[name][figure] for figure in _OF_BEST}
     for name, row in rows.items():
         if name not in variants:
             of = "majority" if name.startswith(_ALWAYS) else in_snake_case(name)
-            figures |= {f"baseline/{of}_{figure}": row[figure] for figure in ("accuracy", "macro_f1")}
+            figures |= {f"{BASELINE}{of}_{figure}": row[figure] for figure in ("accuracy", "macro_f1")}
     return figures
 
 
@@ -141,7 +142,7 @@ def _compared(
     )
     for name, row in rows.items():
         low, high = interval(drawn[name], confidence)
-        row |= {"macro_f1_ci_low": float(low), "macro_f1_ci_high": float(high), "error": ""}
+        row |= {"macro_f1_low": float(low), "macro_f1_high": float(high), "error": ""}
         row |= _difference(row, rows[best], interval(drawn[name] - drawn[best], confidence))
     rows[best]["differs"] = BEST
     return rows
@@ -180,8 +181,8 @@ def _difference(row: dict[str, Any], best: dict[str, Any], ends: tuple[Any, Any]
     low, high = map(float, ends)
     return {
         "difference": row["macro_f1"] - best["macro_f1"],
-        "difference_ci_low": low,
-        "difference_ci_high": high,
+        "difference_low": low,
+        "difference_high": high,
         "differs": NO if low <= _ROUNDING and high >= -_ROUNDING else YES,
     }
 

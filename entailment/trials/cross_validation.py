@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from entailment.metric_names import MAJORITY_ACCURACY
 from entailment.statistics.metrics import confusion_counts, evaluate
 from entailment.task import in_snake_case
 
 if TYPE_CHECKING:
     import pandas as pd
 
-INTERVAL: Final = ("macro_f1_ci_low", "macro_f1_ci_high")
+INTERVAL: Final = ("macro_f1_low", "macro_f1_high")
 MEAN, DEVIATION, POOLED = "mean", "std", "pooled"
 
 
@@ -57,7 +58,7 @@ class CrossValidation:
 def fold_figures(labels: Sequence[str]) -> list[str]:
     """What the table shows of a fold, between the columns `fold` and `rows` and INTERVAL and `error`."""
     by_class = (f"f1_{in_snake_case(label)}" for label in labels)
-    return ["macro_f1", "accuracy", "majority_accuracy", "balanced_accuracy", *by_class]
+    return ["macro_f1", "accuracy", MAJORITY_ACCURACY, "balanced_accuracy", *by_class]
 
 
 def cross_validation(

@@ -9,6 +9,7 @@ goes on where it ended.
 import hashlib
 import json
 import logging
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,6 +21,7 @@ from entailment.configuration.loading import with_values
 from entailment.configuration.section import dotted
 from entailment.data.split import FoldRows
 from entailment.errors import EntailmentError, reason
+from entailment.metric_names import VALIDATION_MACRO_F1
 from entailment.model.end_to_end import Workplace
 from entailment.model.features import SplitFeatures
 from entailment.task import KINDS
@@ -60,6 +62,7 @@ class Trial:
     metrics: dict[str, float] = field(default_factory=dict)
     """What the objective gave; empty unless complete, or when read from an earlier search."""
     curves: dict[str, list[float]] = field(default_factory=dict)
+    ended: list[float] = field(default_factory=list)
     """By name one value an epoch, the mean over the folds; empty when read from an earlier search."""
     error: str = ""
     """Why it failed."""
@@ -204,12 +207,12 @@ def _tried(
 
     def on_epoch(fold: int, epoch: int, figures: Mapping[str, float]) -> None:
         course.add(fold, figures)
-        trial.report(figures["val_macro_f1"], fold * epochs + epoch)
+        trial.report(figures[VALIDATION_MACRO_F1], fold * epochs + epoch - 1)
         if trial.should_prune():
             raise optuna.TrialPruned
 
     def ended(state: State, **what: Any) -> Trial:
-        return Trial(trial.number, state, configuration, curves=course.curves(), **what)
+        return Trial(trial.number, state, configuration, curves=course.curves(), ended=course.ended(), **what)
 
     try:
         metrics = dict(objective(configuration, on_epoch))
@@ -234,15 +237,22 @@ class _Course:
 
     def __init__(self) -> None:
         self._histories: list[dict[str, list[float]]] = []
+        self._ended: list[list[float]] = []
 
     def add(self, fold: int, figures: Mapping[str, float]) -> None:
         if fold == len(self._histories):
             self._histories.append({})
+            self._ended.append([])
+        self._ended[fold].append(time.time())
         for name, value in figures.items():
             self._histories[fold].setdefault(name, []).append(float(value))
 
     def curves(self) -> dict[str, list[float]]:
         return mean_curves(self._histories) if self._histories else {}
+
+    def ended(self) -> list[float]:
+        """When each epoch ended, in seconds since 1970: of the fold that trained longest."""
+        return max(self._ended, key=len, default=[])
 
 
 def _kept(trial: "optuna.trial.FrozenTrial", start: Configuration) -> Trial:

@@ -7,6 +7,7 @@ from itertools import zip_longest
 import numpy as np
 from numpy.typing import NDArray
 
+from entailment.metric_names import TEST
 from entailment.statistics.metrics import confusion_counts, evaluate
 
 
@@ -15,9 +16,11 @@ class VariantSummary:
     """Figures, curves and the confusion matrix of a variant that was trained with one or more seeds."""
 
     metrics: dict[str, float]
-    """As `Metrics.as_dict("test_")`; with several seeds their means, and standard deviations under `_std`."""
+    """As `Metrics.as_dict(TEST)`; with several seeds their means, and standard deviations under `_std`."""
     curves: dict[str, list[float]]
     """By name one value an epoch: the mean over the seeds that were still training."""
+    ended: list[float]
+    """When each of their epochs ended, in seconds since 1970: those of the seed that trained longest."""
     confusion: NDArray[np.int64]
     """Rows are the true class; summed over the seeds."""
 
@@ -26,6 +29,7 @@ def summarise_variant(
     labels: NDArray[np.int64],
     probabilities: NDArray[np.float32],
     histories: Sequence[Mapping[str, Sequence[float]]],
+    ended: Sequence[Sequence[float]],
     names: Sequence[str],
     *,
     majority: int,
@@ -39,6 +43,7 @@ def summarise_variant(
         labels: true classes of the test rows, int [n].
         probabilities: float [seeds, n, classes].
         histories: for each seed by name one value an epoch.
+        ended: for each seed when each epoch ended, in seconds since 1970.
         names: the classes' names.
         majority: the most frequent class of the training rows.
         bootstrap_samples: resamples behind each interval.
@@ -54,7 +59,7 @@ def summarise_variant(
             bootstrap_samples=bootstrap_samples,
             confidence=confidence,
             seed=seed,
-        ).as_dict("test_")
+        ).as_dict(TEST)
         for answers in probabilities
     ]
     metrics = {name: float(np.mean([figures[name] for figures in each])) for name in each[0]}
@@ -63,7 +68,8 @@ def summarise_variant(
             f"{name}_std": float(np.std([figures[name] for figures in each], ddof=1)) for name in each[0]
         }
     counts = [confusion_counts(labels, answers.argmax(axis=1), len(names)) for answers in probabilities]
-    return VariantSummary(metrics, mean_curves(histories), np.sum(counts, axis=0))
+    times = max(map(list, ended), key=len)
+    return VariantSummary(metrics, mean_curves(histories), times, np.sum(counts, axis=0))
 
 
 def mean_curves(histories: Sequence[Mapping[str, Sequence[float]]]) -> dict[str, list[float]]:

@@ -70,7 +70,7 @@ def telling_head():
     for name in ("text_projection", "logits"):
         model.get_layer(name).set_weights([np.eye(3, dtype=np.float32), np.zeros(3, np.float32)])
     set_temperature(model, 2.0)
-    return TrainedHead(model, 0, {"train_loss": [1.0, 0.5], "val_macro_f1": [0.3, 0.4]})
+    return TrainedHead(model, 0, {"train/loss": [1.0, 0.5], "val/macro_f1": [0.3, 0.4]})
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["images", "texts"])
@@ -123,7 +123,7 @@ def test_slices_know_urls_texts_and_which_images_the_model_saw(judged):
 def test_a_head_of_texts_alone_has_nothing_to_miss(judged):
     *_, evaluated = judged
     assert len(evaluated.missing_modalities) == 0
-    assert evaluated.final_metrics() == evaluated.metrics.as_dict("test_")
+    assert evaluated.final_metrics() == evaluated.metrics.as_dict("test/")
 
 
 def test_missing_modalities_are_judged_on_the_same_rows(judged):
@@ -133,13 +133,13 @@ def test_missing_modalities_are_judged_on_the_same_rows(judged):
         vectors = np.random.default_rng(seed).normal(size=(len(labels), 3)).astype(np.float32)
         features.inputs |= {name: vectors, f"{name}_present": np.ones((len(labels), 1), np.float32)}
     head = build_head({name: column.shape[1] for name, column in features.inputs.items()}, Head(), 3)
-    evaluated = evaluate_split(records, TrainedHead(head, 0, {"val_loss": [1.0]}), features, *rest)
+    evaluated = evaluate_split(records, TrainedHead(head, 0, {"val/loss": [1.0]}), features, *rest)
     table = evaluated.missing_modalities.set_index("missing")
     assert table.loc["nothing_missing", "macro_f1"] == evaluated.metrics.macro_f1
     assert (table["rows"] == len(labels)).all()
     metrics = evaluated.final_metrics()
     for name in ("texts_missing", "images_missing", "image_1_missing", "image_2_missing"):
-        assert metrics[f"test_macro_f1_{name}"] == table.loc[name, "macro_f1"]
+        assert metrics[f"test/macro_f1_{name}"] == table.loc[name, "macro_f1"]
 
 
 def shown(figure):

@@ -99,7 +99,7 @@ def test_figures_are_those_of_the_rows_inside():
     assert short["accuracy"] == np.mean(true[:25] == predicted[:25])
     assert short["macro_f1"] == macro_f1(true[:25], predicted[:25], 3)
     assert short["majority_accuracy"] == np.mean(true[:25] == 2)
-    assert short["macro_f1_ci_low"] < short["macro_f1"] < short["macro_f1_ci_high"]
+    assert short["macro_f1_low"] < short["macro_f1"] < short["macro_f1_high"]
     by_class = short[["rows_Contradictory", "rows_Implies", "rows_NoEntailment"]].tolist()
     assert by_class == np.bincount(true[:25], minlength=3).tolist()
     assert whole["macro_f1"] == macro_f1(true, predicted, 3)

@@ -84,7 +84,7 @@ def records(tmp_path):
 
 def head(tmp_path):
     widths = {"text": 4, "text_present": 1}
-    return TrainedHead(build_head(widths, Head(projection_units=4), 3), 1, {"train_loss": [0.5, 0.25]})
+    return TrainedHead(build_head(widths, Head(projection_units=4), 3), 1, {"train/loss": [0.5, 0.25]})
 
 
 def head_with_encoder(tmp_path):

@@ -134,7 +134,7 @@ def test_what_is_asked_for_moves_and_its_features_are_those_of_training(
     validation, train = (featurizer.split(records, split) for split in ("validation", "train"))
     logits = predict(logits_model(trained.model), validation)
     loss = np.mean(configured_loss(config.training, train.labels, 3)(validation.labels, logits))
-    assert loss == pytest.approx(trained.history["val_loss"][trained.best_epoch], abs=1e-4)
+    assert loss == pytest.approx(trained.history["val/loss"][trained.best_epoch - 1], abs=1e-4)
     assert temperature_of(trained.model) > 0
 
 
@@ -145,7 +145,7 @@ def test_it_repeats_itself_to_the_bit(records, modules, tmp_path):
     for role in ("text", "image"):
         first, again = (load_module(run.modules[role]).variables for run in runs)
         assert all((a == b).numpy().all() for a, b in zip(first, again, strict=True))
-    assert runs[0].history["train_loss"][0] != runs[0].history["train_loss"][1]
+    assert runs[0].history["train/loss"][0] != runs[0].history["train/loss"][1]
 
 
 def test_saved_packed_and_loaded_it_answers_the_same(records, modules, tmp_path):
@@ -181,7 +181,7 @@ def load_frozen(trained):
 def test_a_step_too_large_is_named(records, modules, tmp_path):
     config = configured(modules, "text", **{TEXT: "all", "training.encoder_learning_rate": 1e30})
     with pytest.raises(
-        EntailmentError, match=r"stopped in epoch 1, step \d: train_loss is .*encoder_learning_rate"
+        EntailmentError, match=r"stopped in epoch 1, step \d: train/loss is .*encoder_learning_rate"
     ):
         trained_with(records, config, tmp_path)
 

@@ -37,11 +37,11 @@ def test_it_learns_and_reports_every_epoch():
     trained = train_head(
         TRAIN, VALIDATION, HEAD, config, 1, lambda epoch, figures: seen.append((epoch, figures))
     )
-    assert [epoch for epoch, _ in seen] == list(range(30))
-    names = {"train_loss", "val_loss", "train_accuracy", "val_accuracy", "val_macro_f1"}
+    assert [epoch for epoch, _ in seen] == list(range(1, 31))
+    names = {"train/loss", "val/loss", "val/nll", "train/accuracy", "val/accuracy", "val/macro_f1"}
     assert all(set(figures) == names for _, figures in seen)
-    assert max(trained.history["val_macro_f1"]) > 0.7
-    assert trained.history["train_loss"][-1] < trained.history["train_loss"][0]
+    assert max(trained.history["val/macro_f1"]) > 0.7
+    assert trained.history["train/loss"][-1] < trained.history["train/loss"][0]
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -55,27 +55,27 @@ def test_the_same_seed_gives_the_same_bits(loss):
 
 def test_the_best_epoch_is_kept_and_patience_ends_it():
     trained = train_head(TRAIN, VALIDATION, HEAD, Training(epochs=60, patience=3), 1)
-    scores = trained.history["val_macro_f1"]
+    scores = trained.history["val/macro_f1"]
     assert len(scores) < 60
-    assert trained.best_epoch == int(np.argmax(scores)) == len(scores) - 1 - 3
+    assert trained.best_epoch == int(np.argmax(scores)) + 1 == len(scores) - 3
     answers = predict(trained.model, VALIDATION).argmax(axis=1)
     assert np.mean(answers == VALIDATION.labels) == pytest.approx(
-        trained.history["val_accuracy"][trained.best_epoch]
+        trained.history["val/accuracy"][trained.best_epoch - 1]
     )
 
 
 def test_the_last_epoch_is_kept_when_that_is_asked_for():
     trained = train_head(TRAIN, VALIDATION, HEAD, Training(epochs=12, keep="last", patience=3), 1)
-    assert len(trained.history["val_loss"]) == 12 and trained.best_epoch == 11
+    assert len(trained.history["val/loss"]) == 12 and trained.best_epoch == 12
     accuracy = (predict(trained.model, VALIDATION).argmax(axis=1) == VALIDATION.labels).mean()
-    assert accuracy == pytest.approx(trained.history["val_accuracy"][-1])
+    assert accuracy == pytest.approx(trained.history["val/accuracy"][-1])
 
 
 def test_a_loss_that_is_no_number_stops_and_is_named():
     broken = SplitFeatures(
         {**TRAIN.inputs, "text_1": TRAIN.inputs["text_1"] * np.nan}, TRAIN.labels, TRAIN.ids
     )
-    with pytest.raises(EntailmentError, match="stopped in epoch 1, step 1: train_loss is nan"):
+    with pytest.raises(EntailmentError, match="stopped in epoch 1, step 1: train/loss is nan"):
         train_head(broken, VALIDATION, HEAD, Training(epochs=2), 1)
 
 
@@ -111,4 +111,4 @@ def test_a_loss_that_is_added_is_trained_with(monkeypatch):
         for loss in ("halves", "cross_entropy")
     )
     # Adam's steps do not depend on the scale of the loss, nearly.
-    assert half["train_loss"][0] == pytest.approx(whole["train_loss"][0] / 2, rel=1e-2)
+    assert half["train/loss"][0] == pytest.approx(whole["train/loss"][0] / 2, rel=1e-2)

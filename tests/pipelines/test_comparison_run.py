@@ -53,8 +53,8 @@ def test_a_child_for_each_variant_stands_alone(first, workspace, client):
         assert (run.data.tags["inputs"], run.data.tags["loss"]) == ("text", variant["loss"])
         assert {"dataset", "dataset.sha256", "encoder.text", "data.generated"} <= set(run.data.tags)
         assert {name: run.data.metrics[name] for name in variant["metrics"]} == variant["metrics"]
-        assert {"test_macro_f1", "test_majority_accuracy"} <= set(variant["metrics"])
-        assert [p.step for p in client.get_metric_history(variant["run_id"], "val_loss")] == [0, 1, 2]
+        assert {"test/macro_f1", "baseline/majority_accuracy"} <= set(variant["metrics"])
+        assert [p.step for p in client.get_metric_history(variant["run_id"], "val/loss")] == [1, 2, 3]
         assert run.info.status == "FINISHED"
 
 
@@ -63,7 +63,7 @@ def test_the_parent_holds_the_table(first, client):
     assert {"comparison.csv", "comparison.md", "comparison.png", "comparison.html"} <= files
     assert {"confusion_matrices.png", "training_curves.png"} <= files
     metrics = client.get_run(first["parent_run_id"]).data.metrics
-    best = max(variant["metrics"]["test_macro_f1"] for variant in first["variants"])
+    best = max(variant["metrics"]["test/macro_f1"] for variant in first["variants"])
     assert metrics["best/macro_f1"] == pytest.approx(best)
     assert metrics["variants/compared"] == len(LOSSES) and metrics["variants/failed"] == 0
     page = Path(client.download_artifacts(first["parent_run_id"], "comparison.html")).read_text()
@@ -73,7 +73,7 @@ def test_the_parent_holds_the_table(first, client):
     by_name = table.set_index("variant")
     for variant in first["variants"]:
         row = by_name.loc[f"text_{variant['loss']}"]
-        assert row["macro_f1"] == pytest.approx(variant["metrics"]["test_macro_f1"])
+        assert row["macro_f1"] == pytest.approx(variant["metrics"]["test/macro_f1"])
         assert row["seeds"] == 1
 
 
@@ -105,7 +105,7 @@ def test_one_more_seed_trains_that_seed_alone(first, workspace):
         done.stdout + done.stderr
     )
     for variant in workspace.result(*two_seeds)["variants"]:
-        assert {"test_macro_f1", "test_macro_f1_std"} <= set(variant["metrics"])
+        assert {"test/macro_f1", "test/macro_f1_std"} <= set(variant["metrics"])
 
 
 def test_a_variant_that_fails_loses_no_other(first, workspace, client):
@@ -113,7 +113,7 @@ def test_a_variant_that_fails_loses_no_other(first, workspace, client):
     assert done.returncode == 1
     result = json.loads(done.stdout.splitlines()[-1])
     by_loss = {variant["loss"]: variant for variant in result["variants"]}
-    assert "train_loss is inf" in by_loss["weighted"]["error"] and "metrics" not in by_loss["weighted"]
+    assert "train/loss is inf" in by_loss["weighted"]["error"] and "metrics" not in by_loss["weighted"]
     assert "metrics" in by_loss["focal"] and "metrics" in by_loss["cross_entropy"]
     failed = client.get_run(by_loss["weighted"]["run_id"])
     assert failed.info.status == "FAILED" and "inf" in failed.data.tags["error"]

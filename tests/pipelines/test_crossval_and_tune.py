@@ -13,6 +13,7 @@ from entailment.configuration.split import Split
 from entailment.configuration.task import Task
 from entailment.data.pairs import read_pairs
 from entailment.data.split import split_pairs
+from entailment.metric_names import TEST, in_group
 from entailment.task import ID, LABELS, PAIR_COLUMNS, probability_columns
 from tests.encoders.random_modules import write_random_modules
 from tests.pipelines.workspace import Workspace, logged_settings
@@ -61,14 +62,18 @@ def test_cross_validation_judges_every_row_once(workspace, client):
     first = workspace.result(*CROSSVAL)
     parent = client.get_run(first["parent_run_id"])
     for figures in (*first["folds"], first["mean"]):
-        assert {"accuracy", "macro_f1", "majority_accuracy", "balanced_accuracy", "f1_implies"} <= set(
-            figures
-        )
+        assert {
+            "accuracy",
+            "macro_f1",
+            "baseline/majority_accuracy",
+            "balanced_accuracy",
+            "f1_implies",
+        } <= set(figures)
         assert not any(name.startswith("test_") for name in figures)
     assert len(first["folds"]) == 2
     expected = sum(figures["macro_f1"] for figures in first["folds"]) / 2
-    assert first["mean"]["macro_f1"] == pytest.approx(expected) == parent.data.metrics["test_macro_f1"]
-    assert {"test_macro_f1_std", "pooled_macro_f1", "pooled_macro_f1_ci_low"} <= set(parent.data.metrics)
+    assert first["mean"]["macro_f1"] == pytest.approx(expected) == parent.data.metrics["test/macro_f1"]
+    assert {"test/macro_f1_std", "pooled/macro_f1", "pooled/macro_f1_low"} <= set(parent.data.metrics)
 
     made = children(client, parent.info.run_id)
     configuration = load_configuration(workspace.folder / "small.yaml", overrides={"training.epochs": 2})
@@ -77,8 +82,8 @@ def test_cross_validation_judges_every_row_once(workspace, client):
         tags = {"fold": str(number), "folds": "2", "inputs": "multimodal", "loss": "cross_entropy"}
         assert tags.items() <= run.data.tags.items()
         assert {"dataset", "dataset.sha256", "encoder.text", "data.generated"} <= set(run.data.tags)
-        assert {name: run.data.metrics[f"test_{name}"] for name in figures} == figures
-        assert len(client.get_metric_history(run.info.run_id, "val_macro_f1")) == 2
+        assert {name: run.data.metrics[name] for name in in_group(figures, TEST)} == in_group(figures, TEST)
+        assert len(client.get_metric_history(run.info.run_id, "val/macro_f1")) == 2
 
     files = {item.path for item in client.list_artifacts(parent.info.run_id)}
     assert {"crossval.csv", "crossval.md", "crossval.png", "crossval.html", "confusion_matrix.png"} <= files
@@ -89,7 +94,7 @@ def test_cross_validation_judges_every_row_once(workspace, client):
     assert answers[list(ID)].equals(pairs[list(ID)])
     assert answers["true_label"].tolist() == pairs["label"].tolist()
     right = (answers["label"] == answers["true_label"]).sum()
-    assert right / len(answers) == pytest.approx(parent.data.metrics["pooled_accuracy"])
+    assert right / len(answers) == pytest.approx(parent.data.metrics["pooled/accuracy"])
     confusion = json.loads(
         Path(client.download_artifacts(parent.info.run_id, "confusion_matrix.json")).read_text()
     )
@@ -106,7 +111,7 @@ def test_a_failing_fold_is_told_and_ends_with_1(workspace, client):
     done = workspace.run(*FAILING, "--json")
     assert done.returncode == 1
     result = json.loads(done.stdout.splitlines()[-1])
-    assert all("train_loss is inf" in fold["error"] for fold in result["folds"]) and result["mean"] == {}
+    assert all("train/loss is inf" in fold["error"] for fold in result["folds"]) and result["mean"] == {}
     made = children(client, result["parent_run_id"])
     assert [run.info.status for run in made] == ["FAILED", "FAILED"] and "inf" in made[0].data.tags["error"]
 
@@ -122,10 +127,10 @@ def test_a_search_is_resumed_and_never_reads_the_test_split(workspace, client):
             logged_settings(load_configuration(output))
         )
         assert run.data.tags["state"] == "complete" and "dataset.sha256" in run.data.tags
-        assert {"validation_macro_f1", "validation_majority_accuracy"} <= set(run.data.metrics)
-    values = [run.data.metrics["validation_macro_f1"] for run in made]
+        assert {"pooled/macro_f1", "pooled/majority_accuracy"} <= set(run.data.metrics)
+    values = [run.data.metrics["pooled/macro_f1"] for run in made]
     assert first["best"]["value"] == max(values) and first["start"] == values[0]
-    assert not {"test_macro_f1", "test_accuracy"} & set(made[0].data.metrics)
+    assert not {"test/macro_f1", "test/accuracy"} & set(made[0].data.metrics)
     best = load_configuration(output)
     assert dotted(best)["training.learning_rate"] == first["best"]["configuration"]["training.learning_rate"]
     assert client.search_registered_models() == []

@@ -56,7 +56,7 @@ def trained(workspace):
 def test_figures_files_and_registry_speak_of_the_five(trained, client):
     run = client.get_run(trained["run_id"])
     assert client.get_experiment(run.info.experiment_id).name == "stances"
-    assert {f"test_f1_{name}" for name in NAMES} <= set(trained["metrics"])
+    assert {f"test/f1_{name}" for name in NAMES} <= set(trained["metrics"])
 
     def fetched(name):
         return Path(client.download_artifacts(trained["run_id"], name))
@@ -113,7 +113,7 @@ def test_a_data_set_of_them_grows_is_retrained_on_and_its_champion_moved(trained
     assert retrained.returncode == 0, retrained.stderr
     assert "was trained on pairs.csv, and this is stances" in retrained.stderr
     told = json.loads(retrained.stdout)
-    assert {f"test_f1_{name}" for name in NAMES} <= set(told["metrics"])
+    assert {f"test/f1_{name}" for name in NAMES} <= set(told["metrics"])
     assert told["decision"]["champion_version"] == trained["model_version"]
     moved = workspace.run("promote", told["model_version"])
     assert moved.returncode == 0, moved.stderr

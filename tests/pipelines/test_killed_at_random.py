@@ -64,7 +64,7 @@ def statuses(home):
 
 def judged_by_nobody(home):
     """Runs that count as finished and have no figures."""
-    judged = "select 1 from latest_metrics where run_uuid = runs.run_uuid and key = 'test_accuracy'"
+    judged = "select 1 from latest_metrics where run_uuid = runs.run_uuid and key = 'test/accuracy'"
     with sqlite3.connect(home / "mlflow.db") as database:
         query = f"select run_uuid from runs where status = 'FINISHED' and not exists ({judged})"
         return database.execute(query).fetchall()

@@ -107,8 +107,8 @@ def trained(workspace):
 
 def test_a_third_kind_is_learned_from_and_its_absence_is_judged(trained):
     metrics = trained["metrics"]
-    assert metrics["test_macro_f1"] > metrics["test_macro_f1_numbers_missing"] + 0.1
-    assert {"test_macro_f1_numbers_1_missing", "test_macro_f1_texts_missing"} <= set(metrics)
+    assert metrics["test/macro_f1"] > metrics["test/macro_f1_numbers_missing"] + 0.1
+    assert {"test/macro_f1_numbers_1_missing", "test/macro_f1_texts_missing"} <= set(metrics)
 
 
 def test_the_registered_model_takes_it_anywhere(trained, workspace, tmp_path):
@@ -129,13 +129,13 @@ def test_the_registered_model_takes_it_anywhere(trained, workspace, tmp_path):
 
 def test_it_can_be_all_that_a_model_sees_and_is_cached_as_others_are(trained, workspace):
     alone = workspace.result("--inputs", "numbers", "--epochs", "30")
-    assert alone["metrics"]["test_macro_f1"] > 0.5
+    assert alone["metrics"]["test/macro_f1"] > 0.5
     assert workspace.steps_run("--inputs", "numbers", "--epochs", "30") == set()
 
 
 def test_texts_and_it_need_no_images(workspace, tmp_path):
     alone = workspace.result("--dataset", str(workspace.folder / "pairs.csv"), "--set", "dataset.images=null")
-    assert "test_macro_f1_numbers_missing" in alone["metrics"]
+    assert "test/macro_f1_numbers_missing" in alone["metrics"]
 
 
 def test_wrong_values_and_half_a_pair_of_columns_are_named(workspace, tmp_path):

@@ -51,4 +51,4 @@ print(json.dumps([float(abs(answers[names] - expected[names]).max().max()), open
     compared = workspace.run("compare", *TRAINED, "--loss", "focal", "--json")
     assert compared.returncode == 0, compared.stderr
     (variant,) = json.loads(compared.stdout)["variants"]
-    assert pd.notna(variant["metrics"]["test_macro_f1"])
+    assert pd.notna(variant["metrics"]["test/macro_f1"])

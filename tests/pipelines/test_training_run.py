@@ -21,12 +21,12 @@ from tests.pipelines.workspace import PROJECT, STEPS, Workspace, logged_settings
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 METRICS = {
-    *("test_accuracy", "test_macro_f1", "test_macro_f1_ci_low", "test_macro_f1_ci_high"),
-    *("test_balanced_accuracy", "test_majority_accuracy"),
-    *("test_f1_contradictory", "test_f1_implies", "test_f1_no_entailment"),
-    *("test_accuracy_ci_low", "test_accuracy_ci_high", "test_ece", "test_roc_auc", "test_pr_auc"),
-    *("test_macro_f1_texts_missing", "test_macro_f1_images_missing"),
-    *("test_macro_f1_image_1_missing", "test_macro_f1_image_2_missing"),
+    *("test/accuracy", "test/macro_f1", "test/macro_f1_low", "test/macro_f1_high"),
+    *("test/balanced_accuracy", "baseline/majority_accuracy", "baseline/majority_macro_f1"),
+    *("test/f1_contradictory", "test/f1_implies", "test/f1_no_entailment"),
+    *("test/accuracy_low", "test/accuracy_high", "test/ece", "test/roc_auc", "test/pr_auc"),
+    *("test/macro_f1_texts_missing", "test/macro_f1_images_missing"),
+    *("test/macro_f1_image_1_missing", "test/macro_f1_image_2_missing"),
 }
 TRACKED = {"train", "evaluate", "register"}
 
@@ -70,8 +70,8 @@ def test_the_run_holds_configuration_tags_curves_and_files(first, client, worksp
     assert tags["encoder.text"] == configuration.encoders.text.encoder
     assert tags["encoder.image"] == configuration.encoders.image.encoder
     assert tags["data.generated"] == "false"
-    for curve in ("train_loss", "val_loss", "train_accuracy", "val_accuracy", "val_macro_f1"):
-        assert [point.step for point in client.get_metric_history(first["run_id"], curve)] == [0, 1, 2]
+    for curve in ("train/loss", "val/loss", "val/nll", "train/accuracy", "val/accuracy", "val/macro_f1"):
+        assert [point.step for point in client.get_metric_history(first["run_id"], curve)] == [1, 2, 3]
     assert {
         *("confusion_matrix.png", "confusion_matrix.json", "classification_report.json"),
         *("predictions.parquet", "samples.png", "model.png", "training_curves.png"),
@@ -88,7 +88,7 @@ def test_predictions_and_confusion_agree_with_the_metrics(first, client, workspa
     pairs = pd.read_csv(workspace.folder / "data" / "pairs.csv", dtype=str)
     assert len(table) == 20 and set(table["id_1"]) <= set(pairs["id_1"])
     accuracy = (table["label"] == table["true_label"]).mean()
-    assert accuracy == pytest.approx(first["metrics"]["test_accuracy"])
+    assert accuracy == pytest.approx(first["metrics"]["test/accuracy"])
     confusion = json.loads(
         Path(client.download_artifacts(first["run_id"], "confusion_matrix.json")).read_text()
     )
@@ -103,7 +103,7 @@ def test_the_first_version_is_champion_and_tagged(first, client):
     version = client.get_model_version_by_alias("multimodal-entailment", "champion")
     assert str(version.version) == first["model_version"] == "1"
     assert version.run_id == first["run_id"]
-    assert float(version.tags["test_macro_f1"]) == pytest.approx(first["metrics"]["test_macro_f1"], abs=1e-6)
+    assert float(version.tags["test/macro_f1"]) == pytest.approx(first["metrics"]["test/macro_f1"], abs=1e-6)
     assert {"dataset.sha256", "pairs.train.sha256", "pairs.validation.sha256", "pairs.test.sha256"} <= set(
         version.tags
     )
@@ -113,7 +113,7 @@ def test_the_version_carries_its_card(first, client):
     version = client.get_model_version_by_alias("multimodal-entailment", "champion")
     card = Path(client.download_artifacts(first["run_id"], "model_card.md")).read_text()
     assert card.startswith(version.description[:4000])
-    assert f"{first['metrics']['test_macro_f1']:.3f}" in card and first["run_id"] in card
+    assert f"{first['metrics']['test/macro_f1']:.3f}" in card and first["run_id"] in card
     location = client.get_model_version_download_uri("multimodal-entailment", version.version)
     packed = Path(urlsplit(location).path)
     assert [path.name for path in packed.rglob("model_card.md")] == ["model_card.md"]
@@ -299,7 +299,7 @@ def test_the_example_s_preset_runs_with_random_weights(first, workspace, client)
     assert params["images.size"] == "128" and params["training.epochs"] == "10"
     assert params["encoders.text.encode"] == "pair" and params["head.pair_features"] == "False"
     assert params["training.keep"] == "last"
-    assert len(client.get_metric_history(result["run_id"], "val_macro_f1")) == 10
+    assert len(client.get_metric_history(result["run_id"], "val/macro_f1")) == 10
     (module,) = (workspace.home / "encoders" / "modules").glob("keras-ResNet50V2-*/")
     described = json.loads((module / "module.json").read_text())
     version = client.get_model_version("multimodal-entailment", str(result["model_version"]))
@@ -344,7 +344,7 @@ def test_a_changed_evaluation_key_makes_a_whole_new_run_while_the_ui_is_open(fir
     run = client.get_run(changed["run_id"])
     assert run.data.params["evaluation.sample_rows"] == "3"
     # `train` was cached: the run has its curves all the same.
-    for curve in ("train_loss", "val_macro_f1"):
+    for curve in ("train/loss", "val/macro_f1"):
         points = [
             [(point.step, point.value) for point in client.get_metric_history(one["run_id"], curve)]
             for one in (first, changed)

@@ -134,7 +134,7 @@ def test_a_killed_run_is_ended_by_the_next_one(first, workspace, client):
         return client.search_runs([experiment], "attributes.status = 'RUNNING'")
 
     deadline = time.monotonic() + 200
-    while not (going() and "train_loss" in going()[0].data.metrics):
+    while not (going() and "train/loss" in going()[0].data.metrics):
         assert run.poll() is None and time.monotonic() < deadline
         time.sleep(0.1)
     killed = going()[0].info

@@ -218,9 +218,9 @@ def test_counts_of_another_shape_are_an_error():
 
 def test_training_curves_have_a_panel_for_each_measure_and_mark_the_best():
     history = {
-        "train_loss": [1.0, 0.5, 0.2],
-        "val_loss": [0.9, 0.6, 0.7],
-        "val_macro_f1": [0.3, 0.4, 0.35],
+        "train/loss": [1.0, 0.5, 0.2],
+        "val/loss": [0.9, 0.6, 0.7],
+        "val/macro_f1": [0.3, 0.4, 0.35],
     }
     figure = training_curves_figure(history)
     pixels(figure)
@@ -228,17 +228,17 @@ def test_training_curves_have_a_panel_for_each_measure_and_mark_the_best():
     legends = [[text.get_text() for text in axes.get_legend().texts] for axes in figure.axes]
     assert legends == [["training", "validation (best 0.600, epoch 2)"], ["validation (best 0.400, epoch 2)"]]
     drawn = [line.get_ydata().tolist() for line in figure.axes[0].lines]
-    assert history["train_loss"] in drawn and history["val_loss"] in drawn
+    assert history["train/loss"] in drawn and history["val/loss"] in drawn
 
 
 def test_training_curves_bear_one_epoch_and_values_that_are_not_finite():
-    pixels(training_curves_figure({"train_loss": [0.5]}))
-    figure = training_curves_figure({"val_loss": [float("nan"), 2.0, float("inf")], "val_x": [float("nan")]})
+    pixels(training_curves_figure({"train/loss": [0.5]}))
+    figure = training_curves_figure({"val/loss": [float("nan"), 2.0, float("inf")], "val_x": [float("nan")]})
     pixels(figure)
     assert figure.axes[0].get_legend().texts[0].get_text() == "validation (best 2.000, epoch 2)"
 
 
-@pytest.mark.parametrize("history", [{}, {"train_loss": []}])
+@pytest.mark.parametrize("history", [{}, {"train/loss": []}])
 def test_an_empty_history_is_an_error(history):
     with pytest.raises(ValueError, match="at least one epoch"):
         training_curves_figure(history)
@@ -287,7 +287,7 @@ def test_a_sentence_is_drawn_and_shortened():
         lambda: sentence_figure("Nothing to show."),
         lambda: confusion_matrix_figure(COUNTS, LABELS, "title"),
         lambda: samples_figure([sample(predicted="Implies", probability=0.5)]),
-        lambda: training_curves_figure({"train_loss": [3.0, 2.0], "val_loss": [3.0, 4.0]}),
+        lambda: training_curves_figure({"train/loss": [3.0, 2.0], "val/loss": [3.0, 4.0]}),
     ],
 )
 def test_saved_bytes_are_the_same_each_time_and_carry_no_date(draw, tmp_path):

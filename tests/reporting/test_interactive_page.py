@@ -73,7 +73,7 @@ def test_the_verdict_is_said_in_sentences():
         "failed": 0,
         "not_told_apart": 0,
     }
-    assert figures["best/macro_f1_ci_low"] < figures["best/macro_f1"] < figures["best/macro_f1_ci_high"]
+    assert figures["best/macro_f1_low"] < figures["best/macro_f1"] < figures["best/macro_f1_high"]
     assert figures["baseline/majority_accuracy"] == pytest.approx(0.66)
     said, _ = verdict(0.05)
     assert said[1].startswith("It is really worse than always NoEntailment")

@@ -43,7 +43,7 @@ def report(true=None, right=0.8):
         features, predicted, lambda lacking: np.full(len(true), 2), majority=2, **RESAMPLING
     )
     return {
-        "metrics": evaluate(true, probabilities, LABELS, majority=2, **RESAMPLING).as_dict("test_"),
+        "metrics": evaluate(true, probabilities, LABELS, majority=2, **RESAMPLING).as_dict("test/"),
         "classes": classification_report(true, probabilities, LABELS, **RESAMPLING),
         "slices": table_records(slice_table(pairs, true, predicted, labels=LABELS, majority=2, **RESAMPLING)),
         "missing_modalities": table_records(missing),
@@ -119,11 +119,11 @@ def test_figures_stand_beside_their_intervals_and_the_baseline():
     text = chapter(card(report=facts), "Figures on the test split")
     metrics = facts["metrics"]
     for name in ("macro_f1", "accuracy"):
-        low, high = (metrics[f"test_{name}_ci_{end}"] for end in ("low", "high"))
-        assert f"{metrics[f'test_{name}']:.3f} | ({low:.3f} to {high:.3f})" in text
+        low, high = (metrics[f"test/{name}_{end}"] for end in ("low", "high"))
+        assert f"{metrics[f'test/{name}']:.3f} | ({low:.3f} to {high:.3f})" in text
     assert "always answering NoEntailment (baseline) | 0.700" in text and "95% interval" in text
     implies = facts["classes"]["Implies"]
-    assert f"| Implies | 21 | {implies['precision']:.3f} ({implies['precision_ci_low']:.3f} to" in text
+    assert f"| Implies | 21 | {implies['precision']:.3f} ({implies['precision_low']:.3f} to" in text
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def going(workspace, step):
 
 
 def epochs_logged(workspace):
-    return rows(workspace.home / "mlflow.db", "select count(*) from metrics where key = 'train_loss'")[0][0]
+    return rows(workspace.home / "mlflow.db", "select count(*) from metrics where key = 'train/loss'")[0][0]
 
 
 def skipped(workspace):
@@ -157,7 +157,7 @@ def the_champion_has_moved(workspace):
     client = MlflowClient(workspace.tracking_uri)
     run = client.get_run(client.get_model_version("multimodal-entailment", "2").run_id)
     assert run.info.status == "FINISHED" and run.data.tags["dataset.version"] == "2"
-    history = client.get_metric_history(run.info.run_id, "train_loss")
+    history = client.get_metric_history(run.info.run_id, "train/loss")
     assert [point.step for point in history] == list(range(60))
     assert ("nightly",) in zenml_rows(workspace, "select name from tag")
     listed = schedule(workspace, "--list")["schedules"][0]

@@ -30,15 +30,16 @@ from entailment.task import LABELS
 NAMES = {
     "accuracy",
     "macro_f1",
-    "macro_f1_ci_low",
-    "macro_f1_ci_high",
+    "macro_f1_low",
+    "macro_f1_high",
     "balanced_accuracy",
-    "majority_accuracy",
+    "baseline/majority_accuracy",
+    "baseline/majority_macro_f1",
     "f1_contradictory",
     "f1_implies",
     "f1_no_entailment",
-    "accuracy_ci_low",
-    "accuracy_ci_high",
+    "accuracy_low",
+    "accuracy_high",
     "ece",
     "roc_auc",
     "pr_auc",
@@ -74,7 +75,7 @@ def test_figures_equal_scikit_learn(pairs):
     assert got.majority_accuracy == pytest.approx(np.mean(true == 2), abs=1e-12)
     occurring = [np.mean(predicted[true == label] == label) for label in np.unique(true)]
     assert got.balanced_accuracy == pytest.approx(np.mean(occurring), abs=1e-12)
-    assert 0 <= got.macro_f1_ci_low <= got.macro_f1_ci_high <= 1
+    assert 0 <= got.macro_f1_low <= got.macro_f1_high <= 1
 
 
 @settings(deadline=None)
@@ -91,7 +92,7 @@ def test_report_and_counts_equal_scikit_learn(pairs):
         assert list(figures)[:4] == ["precision", "recall", "f1", "support"]
         assert list(figures.values())[:4] == pytest.approx(expected, abs=1e-12)
         for name in ("precision", "recall", "f1"):
-            assert 0 <= figures[f"{name}_ci_low"] <= figures[f"{name}_ci_high"] <= 1
+            assert 0 <= figures[f"{name}_low"] <= figures[f"{name}_high"] <= 1
     assert json.loads(json.dumps(report)) == report
 
 
@@ -109,11 +110,12 @@ def test_rows_of_the_counts_are_the_true_class():
 def test_names_are_those_of_the_contract():
     figures = evaluate(np.array([0, 1, 2]), sure([0, 1, 2]), LABELS, **OPTIONS)
     assert set(figures.as_dict()) == NAMES
-    assert list(figures.as_dict())[:9] == [
-        *("accuracy", "macro_f1", "macro_f1_ci_low", "macro_f1_ci_high", "balanced_accuracy"),
-        *("majority_accuracy", "f1_contradictory", "f1_implies", "f1_no_entailment"),
+    assert list(figures.as_dict())[:10] == [
+        *("accuracy", "macro_f1", "macro_f1_low", "macro_f1_high", "balanced_accuracy"),
+        *("baseline/majority_accuracy", "baseline/majority_macro_f1"),
+        *("f1_contradictory", "f1_implies", "f1_no_entailment"),
     ]
-    assert set(figures.as_dict("test_")) == {f"test_{name}" for name in NAMES}
+    assert set(figures.as_dict("test/")) == {name if "/" in name else f"test/{name}" for name in NAMES}
     assert all(type(value) is float for value in figures.as_dict().values())
 
 
@@ -132,7 +134,7 @@ def test_majority_is_the_given_class_and_not_the_most_frequent_here():
 
 def test_perfect_answers_have_an_interval_without_width():
     figures = evaluate(np.array([0, 1, 2] * 40), sure([0, 1, 2] * 40), LABELS, **OPTIONS)
-    assert (figures.macro_f1_ci_low, figures.macro_f1, figures.macro_f1_ci_high) == (1.0, 1.0, 1.0)
+    assert (figures.macro_f1_low, figures.macro_f1, figures.macro_f1_high) == (1.0, 1.0, 1.0)
 
 
 def test_interval_is_that_of_resampled_rows():
@@ -141,7 +143,7 @@ def test_interval_is_that_of_resampled_rows():
     generator = np.random.default_rng(1)
     rows = generator.integers(0, 140, (3_000, 140))
     values = [macro_f1(true[row], predicted[row], 3) for row in rows]
-    assert [got.macro_f1_ci_low, got.macro_f1_ci_high] == pytest.approx(
+    assert [got.macro_f1_low, got.macro_f1_high] == pytest.approx(
         np.quantile(values, [0.025, 0.975]), abs=0.015
     )
 
@@ -157,12 +159,12 @@ def test_intervals_of_the_classes_are_those_of_resampled_rows():
         for t, p in zip(true[rows], predicted[rows], strict=True)
     ]
     accuracy, *by_class = zip(*drawn, strict=True)
-    assert [figures.accuracy_ci_low, figures.accuracy_ci_high] == pytest.approx(
+    assert [figures.accuracy_low, figures.accuracy_high] == pytest.approx(
         np.quantile(accuracy, [0.05, 0.95]), abs=0.01
     )
     for name, values in zip(("precision", "recall", "f1"), by_class, strict=True):
         wanted = np.quantile(values, [0.05, 0.95], axis=0)
-        got = [[entry[f"{name}_ci_{end}"] for entry in report.values()] for end in ("low", "high")]
+        got = [[entry[f"{name}_{end}"] for entry in report.values()] for end in ("low", "high")]
         np.testing.assert_allclose(got, wanted, atol=0.03)
 
 
@@ -171,9 +173,9 @@ def test_every_interval_comes_from_the_same_draw():
     drawn = scores(resampled_counts(confusion_counts(true, predicted, 3), 500, 42))
     figures = evaluate(true, sure(predicted), LABELS, **OPTIONS)
     report = classification_report(true, sure(predicted), LABELS, **RESAMPLING)
-    assert figures.macro_f1_ci_low == np.quantile(drawn["macro_f1"], 0.025)
-    assert figures.accuracy_ci_high == np.quantile(drawn["accuracy"], 0.975)
-    assert report["Implies"]["recall_ci_low"] == np.quantile(drawn["recall"][:, 1], 0.025)
+    assert figures.macro_f1_low == np.quantile(drawn["macro_f1"], 0.025)
+    assert figures.accuracy_high == np.quantile(drawn["accuracy"], 0.975)
+    assert report["Implies"]["recall_low"] == np.quantile(drawn["recall"][:, 1], 0.025)
 
 
 def test_areas_equal_scikit_learn():
@@ -217,7 +219,7 @@ def test_interval_covers_the_true_value_about_as_often_as_it_says():
     for start in range(0, 100_000, 500):
         part = slice(start, start + 500)
         got = evaluate(true[part], sure(predicted[part]), LABELS, **OPTIONS | {"confidence": 0.9})
-        inside += got.macro_f1_ci_low <= population <= got.macro_f1_ci_high
+        inside += got.macro_f1_low <= population <= got.macro_f1_high
     assert 0.82 <= inside / 200 <= 0.97
 
 
@@ -225,7 +227,7 @@ def test_interval_narrows_with_rows_and_widens_with_confidence():
     def width(rows, confidence):
         true, predicted = imbalanced(rows)
         got = evaluate(true, sure(predicted), LABELS, **OPTIONS | {"confidence": confidence})
-        return got.macro_f1_ci_high - got.macro_f1_ci_low
+        return got.macro_f1_high - got.macro_f1_low
 
     assert width(20_000, 0.95) < 0.25 * width(200, 0.95)
     assert width(200, 0.5) < width(200, 0.9) < width(200, 0.99)
@@ -290,6 +292,6 @@ def test_wrong_arguments_are_named(true, probabilities, options, message):
 
 
 def test_metrics_cannot_be_changed():
-    figures = Metrics(*[0.5] * 12)
+    figures = Metrics(*[0.5] * 13)
     with pytest.raises(AttributeError):
         figures.accuracy = 1.0

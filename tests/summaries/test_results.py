@@ -5,14 +5,15 @@ from types import SimpleNamespace
 import pytest
 
 from entailment.encoders.feature_store import Usage
+from entailment.metric_names import MAJORITY_ACCURACY, TEST, in_group
 from entailment.task import LABELS
 from summaries.results import comparison_summary, cross_validation_summary, schedules_table, training_summary
 
 
 def test_a_failed_variant_and_fold_say_why_beside_the_others():
-    figures = dict.fromkeys(("accuracy", "macro_f1", "balanced_accuracy", "majority_accuracy"), 0.5)
+    figures = dict.fromkeys(("accuracy", "macro_f1", "balanced_accuracy", MAJORITY_ACCURACY), 0.5)
     figures |= dict.fromkeys(("f1_contradictory", "f1_implies", "f1_no_entailment"), 0.25)
-    figures |= {"macro_f1_std": None, "macro_f1_ci_low": 0.4, "macro_f1_ci_high": 0.6, "error": ""}
+    figures |= {"macro_f1_std": None, "macro_f1_low": 0.4, "macro_f1_high": 0.6, "error": ""}
     fine = figures | {"variant": "text_focal", "differs": "best", "fold": "1", "rows": 20.0}
     failed = {"variant": "text_weighted", "fold": "2", "error": "loss is inf"}
     pooled = fine | {"fold": "pooled"}
@@ -57,7 +58,7 @@ def test_schedules_and_their_runs_are_two_tables():
 
 
 def test_a_training_says_which_classes_have_no_test_row_and_that_images_were_not_used():
-    figures = {"macro_f1": 0.5, "macro_f1_ci_low": 0.4, "macro_f1_ci_high": 0.6, "accuracy": 0.7}
+    figures = {"macro_f1": 0.5, "macro_f1_low": 0.4, "macro_f1_high": 0.6, "accuracy": 0.7}
     counts = {"train": dict.fromkeys(LABELS, 9), "validation": dict.fromkeys(LABELS, 1)}
     result = SimpleNamespace(
         cached=[],
@@ -66,7 +67,7 @@ def test_a_training_says_which_classes_have_no_test_row_and_that_images_were_not
         image_report=None,
         split_report={"counts": counts | {"test": dict(zip(LABELS, (4, 0, 4), strict=True))}},
         features=Usage(),
-        metrics={f"test_{name}": value for name, value in (figures | {"majority_accuracy": 0.5}).items()},
+        metrics=in_group(figures | {MAJORITY_ACCURACY: 0.5}, TEST),
         model="multimodal-entailment",
         model_version="1",
         champion="",
@@ -87,8 +88,8 @@ def test_tables_fit_into_80_columns(labels):
     figures = dict.fromkeys((*compared_figures(labels), *fold_figures(labels)), 0.12345)
     figures |= {
         "macro_f1_std": 0.1,
-        "macro_f1_ci_low": 0.4,
-        "macro_f1_ci_high": 0.6,
+        "macro_f1_low": 0.4,
+        "macro_f1_high": 0.6,
         "error": "",
         "rows": 1000.0,
     }
@@ -98,7 +99,7 @@ def test_tables_fit_into_80_columns(labels):
     table = [
         figures | {"variant": name, "fold": name, "differs": "no: interval holds 0"} for name in variants
     ]
-    table += [{"variant": "image_focal", "fold": "3", "error": "seed 42: " + "train_loss is nan. " * 9}]
+    table += [{"variant": "image_focal", "fold": "3", "error": "seed 42: " + "train/loss is nan. " * 9}]
     table += [figures | {"variant": "always neutral", "fold": "pooled", "differs": "yes"}]
     source = {"name": "mine", "rows": 60, "generated": True}
     common = {"steps": 5, "cached": 0, "source": source, "parent_run_id": "a" * 32, "confidence": 0.95}

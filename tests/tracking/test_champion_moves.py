@@ -201,10 +201,20 @@ def test_a_champion_by_rollback_is_gone_back_to_when_its_first_move_is_forgotten
 def test_an_epoch_is_logged_once(store):
     with mlflow.start_run() as run:
         for epoch in (0, 1, 0, 1, 2):
-            runs.log_epoch(epoch, {"train_loss": 1.0 / (epoch + 1), "lr": 0.1})
-    for name in ("train_loss", "lr"):
+            runs.log_epoch(epoch, {"train/loss": 1.0 / (epoch + 1), "lr": 0.1})
+    for name in ("train/loss", "lr"):
         history = store.get_metric_history(run.info.run_id, name)
         assert [point.step for point in history] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "names", [("test/macro_f1", "test/macro_f1_low"), ("test_macro_f1", "test_macro_f1_ci_low")]
+)
+def test_figures_are_read_under_the_names_of_older_versions_too(client, names):
+    for name, value in zip(names, ("0.75", "0.5"), strict=True):
+        client.set_model_version_tag(MODEL, "1", name, value)
+    found = versions.registered_versions(MODEL)[-1]
+    assert (found.version, found.macro_f1, found.macro_f1_low, found.accuracy) == (1, 0.75, 0.5, None)
 
 
 def test_a_version_is_known_by_its_data(client):
@@ -344,7 +354,7 @@ def test_versions_that_nobody_needs_are_pruned_with_their_files(client, monkeypa
     for version in "32":
         registry.promote(MODEL, version, "looked at it")
     runs_of = {str(one.version): one.run_id for one in client.search_model_versions(f"name='{MODEL}'")}
-    client.set_model_version_tag(MODEL, "1", "test_macro_f1", "0.5")
+    client.set_model_version_tag(MODEL, "1", "test/macro_f1", "0.5")
     client.log_text(runs_of["1"], "x" * 1000, "page.md")
     files = Path(client.get_run(runs_of["1"]).info.artifact_uri.removeprefix("file://"))
     *_, oldest = versions.registered_versions(MODEL)

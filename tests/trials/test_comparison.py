@@ -76,7 +76,7 @@ def test_what_differs_is_said_in_words(table):
     }
     assert rows["difference"]["good"] == 0
     assert rows["difference"]["poor"] == pytest.approx(rows["macro_f1"]["poor"] - rows["macro_f1"]["good"])
-    assert rows["difference_ci_high"]["poor"] < 0 < rows["difference_ci_high"]["fair"]
+    assert rows["difference_high"]["poor"] < 0 < rows["difference_high"]["fair"]
 
 
 def test_a_failed_variant_keeps_its_reason_and_has_no_figures(table):
@@ -136,7 +136,7 @@ def test_pairing_sees_what_separate_intervals_do_not():
         labels, {"base": sure(base[None]), "better": sure(better[None])}, NAMES, **OPTIONS
     )
     first, second = table.iloc[0], table.iloc[1]
-    assert first["macro_f1_ci_high"] > second["macro_f1_ci_low"]
+    assert first["macro_f1_high"] > second["macro_f1_low"]
     assert first["differs"] == YES and second["differs"] == BEST
 
 
@@ -240,7 +240,7 @@ def test_the_picture_shows_the_best_on_top_intervals_and_the_baseline(table):
     bars = [
         line.get_xdata() for line in axes.lines if line.get_linestyle() == "-" and len(line.get_xdata()) == 2
     ]
-    assert list(bars[0]) == [rows["macro_f1_ci_low"]["good"], rows["macro_f1_ci_high"]["good"]]
+    assert list(bars[0]) == [rows["macro_f1_low"]["good"], rows["macro_f1_high"]["good"]]
     (dotted,) = [line for line in axes.lines if line.get_linestyle() == ":"]
     assert set(dotted.get_xdata()) == {rows["macro_f1"]["always NoEntailment"]}
     written = [text.get_text() for text in axes.texts]

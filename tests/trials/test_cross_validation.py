@@ -43,15 +43,15 @@ def test_mean_deviation_and_pooled_are_what_they_say():
     )
     assert summary.pooled["macro_f1"] == pytest.approx(f1_score(labels, predicted, average="macro"))
     assert summary.confusion.sum() == len(labels)
-    assert summary.pooled["macro_f1_ci_low"] < summary.pooled["macro_f1"] < summary.pooled["macro_f1_ci_high"]
-    assert summary.mean["majority_accuracy"] == pytest.approx(1 / 3)
+    assert summary.pooled["macro_f1_low"] < summary.pooled["macro_f1"] < summary.pooled["macro_f1_high"]
+    assert summary.mean["baseline/majority_accuracy"] == pytest.approx(1 / 3)
 
 
 def test_the_baseline_is_the_training_rows_majority():
     skewed = FoldAnswers(np.array([0, 0, 1]), np.eye(3, dtype=np.float32), (1, 5, 2))
-    assert cross_validation({1: skewed}, LABELS, **OPTIONS).folds[1]["majority_accuracy"] == pytest.approx(
-        1 / 3
-    )
+    assert cross_validation({1: skewed}, LABELS, **OPTIONS).folds[1][
+        "baseline/majority_accuracy"
+    ] == pytest.approx(1 / 3)
 
 
 def test_the_table_has_a_row_for_each_fold_and_three_below():

@@ -35,8 +35,8 @@ def objective(configuration, on_epoch):
     distance = abs(np.log10(configuration.training.learning_rate / 0.003))
     value = float(1 - distance / 4 - abs(configuration.head.dropout - 0.2))
     for epoch in range(6):
-        on_epoch(0, epoch, {"val_macro_f1": value, "val_loss": epoch})
-    on_epoch(1, 0, {"val_macro_f1": value, "val_loss": 1})
+        on_epoch(0, epoch + 1, {"val/macro_f1": value, "val/loss": epoch})
+    on_epoch(1, 1, {"val/macro_f1": value, "val/loss": 1})
     return {"macro_f1": value, "accuracy": value}
 
 
@@ -59,14 +59,14 @@ def test_the_start_is_tried_first_and_the_best_is_found(long):
     assert found.best.value > found.trials[0].value
     assert [trial.number for trial in seen] == list(range(20))
     assert seen[0].metrics["accuracy"] == seen[0].value
-    assert seen[0].curves["val_loss"] == [0.5, 1, 2, 3, 4, 5]
+    assert seen[0].curves["val/loss"] == [0.5, 1, 2, 3, 4, 5]
 
 
 def test_hopeless_trials_are_stopped_early(long):
     found, seen = long
     pruned = [trial for trial in seen if trial.state == "pruned"]
     assert pruned and all(trial.value is None and trial.number >= 5 for trial in pruned)
-    assert all(trial.curves["val_loss"] == [0, 1, 2, 3, 4, 5] for trial in pruned)
+    assert all(trial.curves["val/loss"] == [0, 1, 2, 3, 4, 5] for trial in pruned)
     assert [trial.state for trial in found.trials] == [trial.state for trial in seen]
 
 
@@ -202,8 +202,8 @@ def test_a_configuration_is_judged_on_the_folds_alone_and_repeats_to_the_bit():
     folds = fold_rows(features.labels, 2, 1)
     epochs = []
     first = judged_on_folds(features, folds, configuration, NOWHERE, lambda *epoch: epochs.append(epoch))
-    assert [(fold, epoch) for fold, epoch, _ in epochs] == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert [(fold, epoch) for fold, epoch, _ in epochs] == [(0, 1), (0, 2), (1, 1), (1, 2)]
     assert judged_on_folds(features, folds, configuration, NOWHERE, lambda *epoch: None) == first
     # Both folds have 60 rows, so accuracy over all is the mean of that of the epochs kept.
-    kept = [max((e for e in epochs if e[0] == fold), key=lambda e: e[2]["val_macro_f1"]) for fold in (0, 1)]
-    assert first["accuracy"] == pytest.approx(np.mean([figures["val_accuracy"] for _, _, figures in kept]))
+    kept = [max((e for e in epochs if e[0] == fold), key=lambda e: e[2]["val/macro_f1"]) for fold in (0, 1)]
+    assert first["accuracy"] == pytest.approx(np.mean([figures["val/accuracy"] for _, _, figures in kept]))
