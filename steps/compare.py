@@ -1,5 +1,6 @@
 """The last step of the comparison: figures of every variant, side by side in MLflow."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -93,14 +94,9 @@ def compare(
         )
         listed.append(entry | {"run_id": log_child(child), "metrics": summary.metrics})
     table = comparison_table(true, answers, labels, **options)
-    names = [variant.name for variant in variants]
-    markdown = comparison_markdown(table, labels, evaluation.confidence)
-    runs.log_comparison(table, markdown, *([entry[name] for entry in listed] for name in ("inputs", "loss")))
-    runs.log_metrics(comparison_metrics(table, names))
-    log_figures(
-        {"comparison.png": comparison_figure(table, evaluation.confidence)} | grid_figures(models, labels)
-    )
+    _log_parent(table, listed, models, labels, evaluation.confidence)
     given = {model.name: answers[model.name] for model in models}
+    best = best_two(table, [variant.name for variant in variants])
     page = interactive_page(
         comparison_page(
             table,
@@ -111,10 +107,23 @@ def compare(
             facts=facts_of_run(source, parent, {outcome["seed"] for outcome in outcomes}),
             models=models,
             test_rows=len(true),
-            disagreements=disagreements(records.path, given, best_two(table, names), labels)
-            if given
-            else None,
+            disagreements=disagreements(records.path, given, best, labels),
         )
     )
     log_page(page, "comparison.html")
     return {"parent_run_id": parent, "variants": listed, "table": table_records(table)}, page
+
+
+def _log_parent(
+    table: pd.DataFrame,
+    variants: list[dict[str, Any]],
+    models: list[ShownModel],
+    labels: Sequence[str],
+    confidence: float,
+) -> None:
+    """The table, what it comes to as metrics, and pictures of all variants."""
+    inputs, losses = ([variant[name] for variant in variants] for name in ("inputs", "loss"))
+    runs.log_comparison(table, comparison_markdown(table, labels, confidence), inputs, losses)
+    names = [Variant(*each).name for each in zip(inputs, losses, strict=True)]
+    runs.log_metrics(comparison_metrics(table, names))
+    log_figures({"comparison.png": comparison_figure(table, confidence)} | grid_figures(models, labels))

@@ -147,7 +147,7 @@ def comparison_page(
     facts: Mapping[str, str],
     models: Sequence[ShownModel],
     test_rows: int,
-    disagreements: Disagreements | None,
+    disagreements: Disagreements,
 ) -> Page:
     """What the interactive page shows of a comparison.
 
@@ -160,7 +160,7 @@ def comparison_page(
         facts: what else is said of the run, by name.
         models: the variants that gave answers.
         test_rows: how many there are.
-        disagreements: what the variants answer differently; None where no variant gave answers.
+        disagreements: what the variants answer differently.
     """
     by_name = {variant.name: variant for variant in variants}
     seeds = int(table["seeds"].max())

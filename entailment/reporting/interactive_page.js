@@ -171,10 +171,13 @@ function verdictOf(row, name) {
   return make("span", { class: right ? "right" : "wrong" }, `${right ? "✓" : "✗"} ${answer} ${share.toFixed(2)}`);
 }
 
+// Where no row has an image, none is missed.
+const withImages = (data.disagreements?.rows ?? []).some((row) => row.posts.some((one) => one.image));
+
 function post({ id, text, image }) {
   const picture = image
     ? make("img", { src: image, alt: "", loading: "lazy" }) : make("span", { class: "none" }, "no image");
-  return make("div", { class: "post" }, picture,
+  return make("div", { class: "post" }, ...(withImages ? [picture] : []),
     make("p", {}, make("small", {}, id), text || make("span", { class: "hint" }, "(no text)")));
 }
 

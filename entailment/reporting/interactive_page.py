@@ -103,6 +103,7 @@ class Page:
     """Shown first where two are compared."""
     test_rows: int = 0
     disagreements: Disagreements | None = None
+    """None where each row was answered by one model alone."""
 
 
 def facts_of_run(source: Mapping[str, Any], run_id: str, seeds: Iterable[int]) -> dict[str, str]:

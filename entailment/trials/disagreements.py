@@ -47,7 +47,7 @@ def disagreements(
         records: a folder of records.
         probabilities: by variant those of all test rows, float [seeds, n, classes]; a variant's answer is the class
             with the largest mean over the seeds.
-        best_two: names of the best two variants; one where there is only one.
+        best_two: names of the best two variants; fewer where fewer gave answers.
         labels: the classes' names.
 
     Raises:

@@ -162,7 +162,7 @@ class TestInABrowser:
     def test_pages_with_less_on_them_are_made_as_well(self, opened, page, tmp_path):
         """Of one variant, of a comparison in which all failed, and of folds."""
         alone = replace(page, best_two=page.best_two[:1], disagreements=Disagreements([], 0, {}))
-        failed = replace(page, best_two=(), disagreements=None, models=[])
+        failed = replace(page, best_two=(), disagreements=Disagreements([], 0, {}), models=[])
         folds = cross_validated(lost="train_loss is inf")
         for number, less in enumerate((alone, failed, folds)):
             path = tmp_path / f"{number}.html"

@@ -65,4 +65,7 @@ def test_where_all_agree_or_one_is_alone_there_is_nothing_to_show(records):
     alike = {"a": GIVEN["best"], "b": GIVEN["best"]}
     assert disagreements(records, alike, ("a", "b"), LABELS).by_pair == {("a", "b"): 0}
     alone = disagreements(records, {"a": GIVEN["best"]}, ("a",), LABELS)
-    assert (alone.rows, alone.total, alone.by_pair) == ([], 0, {})
+    nothing = ([], 0, {})
+    assert (alone.rows, alone.total, alone.by_pair) == nothing
+    none = disagreements(records, {}, (), LABELS)
+    assert (none.rows, none.total, none.by_pair) == nothing
