@@ -77,14 +77,14 @@ def _matrix(axes: "Axes", model: ShownModel, labels: Sequence[str], side: float)
     support = model.confusion.sum(axis=1)
     shares = model.confusion / np.maximum(support, 1)[:, None]
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    size = min(11.0, 30 / len(labels))
+    size = min(11.0, 24 * side / len(labels))
     for (row, column), share in np.ndenumerate(shares):
         count = f"{model.confusion[row, column]:,}"
         write(axes, column, row, count, size, "white" if share > 0.65 else INK, ha="center")
     size = min(8.0, 80 / len(labels))
     for positions, room in ((axes.set_xticks, side / len(labels)), (axes.set_yticks, 1.0)):
         names = [(wrapped(label, size, inches=room, lines=1) or [""])[0] for label in labels]
-        positions(range(len(labels)), names, fontsize=size, color=FAINT, family=FONT)
+        positions(range(len(labels)), names, fontsize=size, color=FAINT, family=FONT, parse_math=False)
     (name,) = wrapped(model.name, 9.5, inches=side + 0.9, lines=1) or [""]
     axes.set_title(name, fontsize=9.5, color=INK, family=FONT, loc="right", parse_math=False)
     axes.tick_params(length=0)

@@ -159,7 +159,9 @@ function matrix({ name, counts }) {
 function fillMatrices() {
   byId("matrices").hidden = !data.matrices.length;
   byId("summed").textContent = data.summed ? ` ${data.summed}` : "";
-  document.querySelector("#matrices .grid").append(...data.matrices.map(matrix));
+  const grid = document.querySelector("#matrices .grid");
+  grid.style.setProperty("--width", `${5 + 3.4 * data.labels.length}rem`);
+  grid.append(...data.matrices.map(matrix));
 }
 
 // ---- the rows on which they disagree

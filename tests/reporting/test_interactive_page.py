@@ -9,7 +9,9 @@ import pytest
 
 from entailment.reporting.comparison_page import comparison_verdict
 from entailment.reporting.cross_validation_page import cross_validation_page
-from entailment.reporting.interactive_page import interactive_page
+from entailment.reporting.figures import save_figure
+from entailment.reporting.grids import grid_figures
+from entailment.reporting.interactive_page import CURVES, interactive_page
 from entailment.task import LABELS
 from entailment.trials.comparison import comparison_metrics, comparison_table
 from entailment.trials.cross_validation import FoldAnswers, cross_validation
@@ -98,7 +100,23 @@ def test_a_cross_validation_has_a_page_too():
     assert "always answering the most frequent class gets 0.333" in page.verdict[1]
     assert [cell.text for cell in page.table[1]] == ["2", "failed: train_loss is inf"]
     assert cross_validated(lost="train_loss is inf").verdict == ["Every fold failed."]
-    assert "GENERATED" in interactive_page(page)
+
+
+def test_pictures_hold_every_model_with_the_epochs_that_were_kept(page, tmp_path):
+    dollars = ["a $ b", "c $ d", "e"]
+    figures = grid_figures(page.models, dollars)
+    assert list(figures) == ["confusion_matrices.png", "training_curves.png"]
+    shown = [[int(text.get_text()) for text in axes.texts] for axes in figures["confusion_matrices.png"].axes]
+    assert shown == [model.confusion.ravel().tolist() for model in page.models]
+    for axes, name in zip(figures["training_curves.png"].axes, CURVES, strict=True):
+        lines, rings = axes.lines[::2], axes.lines[1::2]
+        assert [list(line.get_ydata()) for line in lines] == [
+            list(model.curves[name]) for model in page.models
+        ]
+        assert all(list(ring.get_xdata()) == [9] for ring in rings)
+    for name, figure in figures.items():
+        save_figure(figure, tmp_path / name)
+    assert grid_figures([], dollars) == {}
 
 
 # ---- in a browser
@@ -170,6 +188,7 @@ class TestInABrowser:
             opened.get(path.as_uri())
             assert opened.get_log("browser") == []
             assert opened.execute_script("return document.getElementById('disagreements').hidden")
+            assert opened.find_element("id", "generated").is_displayed() == less.generated
             assert len(first_column(opened)) == len(less.table)
 
     def test_a_click_on_a_column_sorts_by_it(self, opened, page):
