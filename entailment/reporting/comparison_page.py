@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _EXPLAINED: Final = {
     "macro-F1": "The mean of the F1 of the classes: a rare class counts as much as a frequent one. 1 is best.",
-    "interval": "Where macro-F1 might lie on other rows of the same kind, by bootstrap over the test rows.",
+    "interval": "Where macro-F1 may lie on all rows of the same source, judged by the test rows.",
     "accuracy": "The share of right answers. Where one class is frequent, always answering it is rewarded.",
     "balanced accuracy": "The mean over the classes of the share of their rows that were answered right.",
     "F1 of a class": "The harmonic mean of precision and recall of the class.",

@@ -6,7 +6,7 @@ from entailment.evaluation.samples import Sample
 from entailment.losses import LOSSES
 from entailment.reporting.comparison_page import comparison_page
 from entailment.reporting.interactive_page import CURVES, Page, ShownModel
-from entailment.statistics.metrics import confusion_counts
+from entailment.statistics.confusion import confusion_counts
 from entailment.task import LABELS
 from entailment.trials.comparison import best_two, comparison_table
 from entailment.trials.disagreements import Disagreements, DisputedRow
