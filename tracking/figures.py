@@ -1,4 +1,4 @@
-"""Figures as files of a run."""
+"""Figures and pages as files of a run."""
 
 import tempfile
 from collections.abc import Mapping
@@ -23,3 +23,8 @@ def log_figures(figures: "Mapping[str, Figure]") -> None:
             save_figure(figure, Path(scratch) / name)
         if figures:
             mlflow.log_artifacts(scratch)
+
+
+def log_page(page: str, name: str) -> None:
+    """Logs an HTML page to the active run under a file name."""
+    mlflow.log_text(page, name)

@@ -1,15 +1,18 @@
-"""A comparison of variants: the table in Markdown, and a figure."""
+"""A comparison of variants: the table in Markdown, a figure, and what the interactive page shows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import cycle
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from entailment.reporting.figures import FAINT, INK, PANEL, WRONG, heading, legend_above, new_figure, write
 from entailment.reporting.fonts import FONT, fitted, text_width
+from entailment.reporting.interactive_page import Cell, Page, ShownModel
 from entailment.reporting.markdown import markdown_table
-from entailment.trials.comparison import BEST, NO, YES, compared_figures
+from entailment.trials.comparison import BEST, NO, YES, best_two, compared_figures
+from entailment.trials.disagreements import Disagreements
+from entailment.trials.variants import Variant
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,6 +20,14 @@ if TYPE_CHECKING:
 
 COLORS: Final = ("#2b6cb0", "#dd6b20", "#2f855a", "#805ad5", "#b83280", "#b7791f")
 """Of the kinds of inputs, in their order."""
+_EXPLAINED: Final = {
+    "macro-F1": "The mean of the F1 of the classes: a rare class counts as much as a frequent one. 1 is best.",
+    "interval": "Where macro-F1 may lie on all rows of the same source, judged by the test rows.",
+    "accuracy": "The share of right answers. Where one class is frequent, always answering it is rewarded.",
+    "balanced accuracy": "The mean over the classes of the share of their rows that were answered right.",
+    "F1 of a class": "The harmonic mean of precision and recall of the class.",
+    "always ...": "A baseline: what the class that most training rows have would get as the only answer.",
+}
 
 
 def comparison_markdown(table: "pd.DataFrame", labels: Sequence[str], confidence: float) -> str:
@@ -89,6 +100,113 @@ def comparison_figure(table: "pd.DataFrame", confidence: float) -> "Figure":
     title = f"Macro-F1 of {len(rows)} variants on the test split, {confidence:.0%} intervals"
     heading(figure, title, "bold: the best; filled: not told apart from it; hollow: really lower")
     return figure
+
+
+def comparison_verdict(table: "pd.DataFrame", variants: Sequence[str], confidence: float) -> list[str]:
+    """Which variant is best, and whether it is really better than the next and than each baseline, in sentences.
+
+    `table`: what `comparison_table` gives; its rows that are none of `variants` are baselines.
+    """
+    rows = {str(row["variant"]): row for row in table.to_dict("records")}
+    chosen = best_two(table, variants)
+    if not chosen:
+        return ["Every variant failed: there is nothing to compare."]
+    best, (low, high) = rows[chosen[0]], _interval(rows[chosen[0]], "macro_f1")
+    said = [
+        f"{chosen[0]} is best: macro-F1 {best['macro_f1']:.3f} ({confidence:.0%} interval {low:.3f} to {high:.3f})."
+    ]
+    said += [_lead(name, rows[name], confidence, "the next, ") for name in chosen[1:]]
+    alike = [name for name in variants if rows[name]["differs"] == NO and name not in chosen]
+    if alike:
+        said.append(f"The same is true of {', '.join(alike)}: not told apart from the best.")
+    said += [_lead(name, row, confidence) for name, row in rows.items() if name not in variants]
+    return said
+
+
+def _lead(name: str, other: Mapping[Any, Any], confidence: float, which: str = "") -> str:
+    """What the best is worth against another row of the table."""
+    low, high = _interval(other, "difference")
+    compared, lead = f"{which}{name} ({other['macro_f1']:.3f})", -other["difference"]
+    ends = f"({confidence:.0%} interval {-high:+.3f} to {-low:+.3f})"
+    if other["differs"] == NO:
+        return f"It is not shown to be better than {compared}: its lead of {lead:.3f} may be chance {ends}."
+    if lead < 0:
+        return f"It is really worse than {compared}: it is {-lead:.3f} behind {ends}."
+    return f"It is really better than {compared}: its lead is {lead:.3f} {ends}."
+
+
+def comparison_page(
+    table: "pd.DataFrame",
+    variants: Sequence[Variant],
+    labels: Sequence[str],
+    confidence: float,
+    *,
+    generated: bool,
+    facts: Mapping[str, str],
+    models: Sequence[ShownModel],
+    test_rows: int,
+    disagreements: Disagreements,
+) -> Page:
+    """What the interactive page shows of a comparison.
+
+    Args:
+        table: what `comparison_table` gives.
+        variants: those that were compared.
+        labels: the classes' names.
+        confidence: the level of the intervals.
+        generated: whether the data are.
+        facts: what else is said of the run, by name.
+        models: the variants that gave answers.
+        test_rows: how many there are.
+        disagreements: what the variants answer differently.
+    """
+    by_name = {variant.name: variant for variant in variants}
+    seeds = int(table["seeds"].max())
+    columns = ["variant", "macro-F1", f"{confidence:.0%} interval", "difference from the best"]
+    columns += ["differs from the best", "accuracy", "balanced accuracy"]
+    columns += [*(f"F1 {label}" for label in labels), "inputs", "loss"]
+    return Page(
+        title=f"Comparison of {len(variants)} variants",
+        generated=generated,
+        verdict=comparison_verdict(table, list(by_name), confidence),
+        facts=facts,
+        labels=labels,
+        columns=columns,
+        table=[_cells(row, by_name.get(row["variant"]), labels) for row in table.to_dict("records")],
+        explained=_EXPLAINED | {"differs from the best": _notes(table, confidence)},
+        models=models,
+        sorted_by="macro-F1",
+        summed=f"Sums over {seeds} seeds." if seeds > 1 else "",
+        best_two=best_two(table, list(by_name)),
+        test_rows=test_rows,
+        disagreements=disagreements,
+    )
+
+
+def _cells(row: Mapping[Any, Any], variant: Variant | None, labels: Sequence[str]) -> list[Cell]:
+    name = Cell(row["variant"], row["variant"])
+    if row["error"]:
+        return [name, Cell(f"failed: {row['error']}")]
+    figures = {
+        name: Cell(_mean_and_deviation(row[name], row[f"{name}_std"]), row[name])
+        for name in compared_figures(labels)
+    }
+    low, high = _interval(row, "macro_f1")
+    ends = "{:+.3f} to {:+.3f}".format(*_interval(row, "difference"))
+    best = row["differs"] == BEST
+    return [
+        name,
+        figures.pop("macro_f1"),
+        Cell(f"{low:.3f} to {high:.3f}", low, (low, high)),
+        Cell("", 0.0) if best else Cell(f"{row['difference']:+.3f}", row["difference"], below=ends),
+        Cell(row["differs"], row["differs"]),
+        *figures.values(),
+        *(Cell(shown, shown) for shown in ((variant.inputs, variant.loss) if variant else ("", ""))),
+    ]
+
+
+def _interval(row: Mapping[Any, Any], name: str) -> tuple[float, float]:
+    return row[f"{name}_low"], row[f"{name}_high"]
 
 
 def _notes(table: "pd.DataFrame", confidence: float) -> str:
