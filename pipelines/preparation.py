@@ -33,6 +33,7 @@ class Prepared:
 
     source: Any
     image_report: Any
+    examples: Any
     splits: Any
     split_report: Any
     records: Any
@@ -88,7 +89,7 @@ def prepare(
     missing = config.images.missing if "image" in kinds_of(config.inputs) else "mask"
     found, images, encoders, champion = look(model, only_new, list(tags))
     pairs, source = ingest(found, config.ingest, config.task.of_rows(), config.inputs)
-    resolved, image_report = resolve_image_paths(
+    resolved, image_report, examples = resolve_image_paths(
         pairs,
         source,
         config.inputs,
@@ -100,4 +101,6 @@ def prepare(
     splits, split_report = divide(resolved) if divide else split(resolved, config.split, labels, config.seed)
     records = write_tfrecords(splits, model.of_records(), images)
     features = encode(records, model.of_features(), encoders)
-    return Prepared(source, image_report, splits, split_report, records, features, encoders, champion)
+    return Prepared(
+        source, image_report, examples, splits, split_report, records, features, encoders, champion
+    )

@@ -31,7 +31,7 @@ def retraining(configuration: Configuration, force: bool = False) -> None:
     )
     head, course = train.with_options(settings=tracked)(
         records,
-        splits,
+        prepared.examples,
         features,
         source,
         prepared.image_report,
@@ -41,7 +41,7 @@ def retraining(configuration: Configuration, force: bool = False) -> None:
         after=drifted,
     )
     evaluated = evaluate.with_options(settings=tracked)(
-        records, features, head, splits, report, course, model, config.evaluation
+        records, features, head, splits, prepared.examples, report, course, model, config.evaluation
     )
     decision = judge.with_options(settings=tracked)(
         records, features, head, splits, report, source, champion, config, after=evaluated

@@ -17,7 +17,7 @@ def training(configuration: Configuration) -> None:
     source, report = prepared.source, prepared.split_report
     head, course = train.with_options(settings=tracked)(
         prepared.records,
-        prepared.splits,
+        prepared.examples,
         prepared.features,
         source,
         prepared.image_report,
@@ -26,7 +26,15 @@ def training(configuration: Configuration) -> None:
         prepared.encoders,
     )
     evaluated = evaluate.with_options(settings=tracked)(
-        prepared.records, prepared.features, head, prepared.splits, report, course, model, config.evaluation
+        prepared.records,
+        prepared.features,
+        head,
+        prepared.splits,
+        prepared.examples,
+        report,
+        course,
+        model,
+        config.evaluation,
     )
     register(
         head, prepared.splits, report, source, prepared.image_report, evaluated, model, config.evaluation

@@ -36,6 +36,7 @@ def evaluate(
     features: FeatureIndex,
     head: TrainedHead,
     splits: pd.DataFrame,
+    examples: pd.DataFrame,
     split_report: dict[str, Any],
     course: dict[str, Any],
     configuration: ModelConfiguration,
@@ -45,7 +46,7 @@ def evaluate(
     places = workspace()
     run_id = runs.go_on(course)
     if run_id != course["run_id"]:
-        log_raw_pairs(splits, configuration)
+        log_raw_pairs(examples, split_report, configuration)
     runs.log_settings(evaluation, "evaluation.")
     known = features_of(features, configuration, places.encoders, places.features, head)
     evaluated = evaluate_split(

@@ -1,5 +1,8 @@
 """What is logged of an evaluation and of a drift report: figures, tables, pages and pictures."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import mlflow
 import pandas as pd
 
@@ -31,9 +34,11 @@ def log_evaluation(evaluated: EvaluatedSplit, head: TrainedHead, configuration: 
     log_predictions(evaluated.predictions)
 
 
-def log_raw_pairs(pairs: pd.DataFrame, configuration: ModelConfiguration) -> None:
+def log_raw_pairs(
+    examples: pd.DataFrame, split_report: Mapping[str, Any], configuration: ModelConfiguration
+) -> None:
     """Logs a picture of some pairs as they come."""
-    log_figures({"raw_pairs.png": raw_pairs_figure(pairs, configuration)})
+    log_figures({"raw_pairs.png": raw_pairs_figure(examples, split_report["counts"], configuration)})
 
 
 def log_drift(report: DriftReport) -> None:

@@ -80,14 +80,11 @@ def confident_errors(
     return samples(records, probabilities, wrong[surest].tolist(), labels)
 
 
-def raw_samples(
-    pairs: "pd.DataFrame", labels: Sequence[str], count: int, seed: int, config: Images
-) -> list[Sample]:
-    """At most `count` pairs drawn at random, in the order of the table, with their images as they are.
+def raw_samples(pairs: "pd.DataFrame", labels: Sequence[str], config: Images) -> list[Sample]:
+    """All of some pairs, with their images as they are.
 
     `pairs`: with paths of their images, as `resolve_image_paths` gives them.
     """
-    shown = pairs.sample(min(count, len(pairs)), random_state=seed).sort_index()
     return [
         Sample(
             (row["id_1"], row["id_2"]),
@@ -96,7 +93,7 @@ def raw_samples(
             predicted=None,
             probability=None,
         )
-        for row in shown.to_dict("records")
+        for row in pairs.to_dict("records")
     ]
 
 

@@ -1,6 +1,7 @@
 """What is shown of the pairs before anything is trained on them."""
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from entailment.configuration.model import ModelConfiguration
 from entailment.evaluation.samples import raw_samples
@@ -10,16 +11,18 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-PAIRS_SHOWN: Final = 6
 
+def raw_pairs_figure(
+    examples: "pd.DataFrame", counts: Mapping[str, Mapping[str, int]], config: ModelConfiguration
+) -> "Figure":
+    """Some pairs of a table, and how many there are of each class.
 
-def raw_pairs_figure(pairs: "pd.DataFrame", config: ModelConfiguration) -> "Figure":
-    """Some pairs at random, the same for the same seed, and how many there are of each class.
-
-    `pairs`: with paths of their images, as `resolve_image_paths` gives them.
+    `examples`: what `entailment.data.pairs.example_pairs` draws, with paths of their images; `counts`: rows by split
+    and label.
     """
-    labels, total = config.task.labels, len(pairs)
-    rows = raw_samples(pairs, labels, PAIRS_SHOWN, config.seed, config.images)
-    counts = pairs["label_index"].value_counts().reindex(range(len(labels)), fill_value=0)
-    shares = [f"{name} {count:,} ({count / total:.1%})" for name, count in zip(labels, counts, strict=True)]
+    labels = config.task.labels
+    rows = raw_samples(examples, labels, config.images)
+    by_class = {name: sum(split[name] for split in counts.values()) for name in labels}
+    total = sum(by_class.values())
+    shares = [f"{name} {count:,} ({count / total:.1%})" for name, count in by_class.items()]
     return samples_figure(rows, f"{len(rows)} of {total:,} pairs, at random", " · ".join(shares))
