@@ -30,10 +30,18 @@ def retraining(configuration: Configuration, force: bool = False) -> None:
         records, features, splits, source, champion, config, prepared.encoders
     )
     head, course = train.with_options(settings=tracked)(
-        records, features, source, prepared.image_report, report, model, prepared.encoders, after=drifted
+        records,
+        prepared.examples,
+        features,
+        source,
+        prepared.image_report,
+        report,
+        model,
+        prepared.encoders,
+        after=drifted,
     )
     evaluated = evaluate.with_options(settings=tracked)(
-        records, features, head, splits, report, course, model, config.evaluation
+        records, features, head, splits, prepared.examples, report, course, model, config.evaluation
     )
     decision = judge.with_options(settings=tracked)(
         records, features, head, splits, report, source, champion, config, after=evaluated

@@ -9,12 +9,13 @@ from typing import Any, Final
 
 from zenml.client import Client
 from zenml.enums import ExecutionStatus
+from zenml.exceptions import SettingsResolvingError, StackValidationError, StepInterfaceError
 
 from entailment.configuration.configuration import Configuration
 from entailment.configuration.loading import RunConfiguration, as_yaml, with_values
 from entailment.data.versions import fetch_versions, find_version
 from entailment.encoders.feature_store import Usage
-from entailment.errors import EntailmentError
+from entailment.errors import ConfigurationError, EntailmentError
 from entailment.files import locked, written_aside
 from entailment.reporting.description import dataset_title, title
 from entailment.task import kinds_of
@@ -327,7 +328,10 @@ def _run(pipeline: Any, what: str, use_cache: bool, run: RunConfiguration, *para
     options = {"run_name": f"{named} {{date}}-{{time}}"} | run.options
     options["enable_cache"] = use_cache and run.options.get("enable_cache", True)
     configured = pipeline.with_options(**options)
-    return FinishedRun(configured(run.configuration, *parameters))
+    try:
+        return FinishedRun(configured(run.configuration, *parameters))
+    except (StackValidationError, StepInterfaceError, SettingsResolvingError) as error:
+        raise ConfigurationError(f"ZenML does not take what the configuration tells it: {error}") from None
 
 
 def _model(run: RunConfiguration) -> str:

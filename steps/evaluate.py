@@ -19,7 +19,7 @@ from entailment.workspace import workspace
 from materializers.report import ReportMaterializer
 from steps.fingerprint import cached_by, fingerprint
 from tracking import runs
-from tracking.reports import log_evaluation
+from tracking.reports import log_evaluation, log_raw_pairs
 
 _FURTHER: Final = (
     "Curves by epoch are under Model metrics. Under Artifacts: `confusion_matrix.png`, `slices.md`, `model_card.md`,"
@@ -42,6 +42,7 @@ def evaluate(
     features: FeatureIndex,
     head: TrainedHead,
     splits: pd.DataFrame,
+    examples: pd.DataFrame,
     split_report: dict[str, Any],
     course: dict[str, Any],
     configuration: ModelConfiguration,
@@ -50,6 +51,8 @@ def evaluate(
     """Computes and logs figures, predictions and pictures of the test split; also what `train` did, if cached."""
     places = workspace()
     run_id = runs.go_on(course)
+    if run_id != course["run_id"]:
+        log_raw_pairs(examples, split_report, configuration)
     runs.log_settings(evaluation, "evaluation.")
     known = features_of(features, configuration, places.encoders, places.features, head)
     evaluated = evaluate_split(
@@ -61,7 +64,7 @@ def evaluate(
         configuration.seed,
         splits,
     )
-    log_evaluation(evaluated, head, splits)
+    log_evaluation(evaluated, head, configuration, splits)
     metrics, counts = evaluated.final_metrics(), split_report["counts"]
     runs.log_description(description(course["tags"], metrics, evaluation.confidence, counts, _FURTHER))
     runs.log_feature_usage(known.usage, "evaluate")

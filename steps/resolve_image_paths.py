@@ -11,6 +11,7 @@ from entailment.configuration.images import MissingImages
 from entailment.configuration.task import Inputs
 from entailment.data.image_hashes import images_hash
 from entailment.data.image_paths import resolve_image_paths as resolve
+from entailment.data.pairs import example_pairs
 from entailment.errors import ImageError
 from entailment.task import KINDS, MULTIMODAL, PAIR_COLUMNS, columns_of, kinds_of
 from entailment.workspace import workspace
@@ -27,7 +28,11 @@ def code() -> str:
 
 
 @step(
-    output_materializers={"resolved": PairsMaterializer, "image_report": ReportMaterializer},
+    output_materializers={
+        "resolved": PairsMaterializer,
+        "image_report": ReportMaterializer,
+        "examples": PairsMaterializer,
+    },
     cache_policy=cached_by(code),
 )
 def resolve_image_paths(
@@ -38,8 +43,15 @@ def resolve_image_paths(
     max_pixels: int,
     max_decoded_bytes: int,
     found_images: dict[str, str],
-) -> tuple[Annotated[pd.DataFrame, "resolved"], Annotated[dict[str, Any], "image_report"]]:
-    """Adds path, status and reason of each image; `found_images` makes a changed folder run anew."""
+) -> tuple[
+    Annotated[pd.DataFrame, "resolved"],
+    Annotated[dict[str, Any], "image_report"],
+    Annotated[pd.DataFrame, "examples"],
+]:
+    """Adds path, status and reason of each image, and takes examples to be shown.
+
+    `found_images` makes a changed folder run anew.
+    """
     seen = "image" in kinds_of(inputs)
     folder = Path(source["images"]) if source["images"] and seen else None
     resolved, report = resolve(
@@ -55,4 +67,4 @@ def resolve_image_paths(
             " --images FOLDER (files named <id>.<ext>), or train on texts alone with --inputs text."
         )
     content = images_hash(pairs, folder, workspace().image_hashes) if folder else ""
-    return resolved, report.as_dict() | {"sha256": content}
+    return resolved, report.as_dict() | {"sha256": content}, example_pairs(resolved)

@@ -6,7 +6,7 @@ from entailment.configuration.section import Count, Fraction, Section, Share
 class Promotion(Section):
     """When a retrained model takes the champion's place."""
 
-    confidence: Fraction = 0.90
+    confidence: Fraction = 0.80
     min_rows: Count = 100
     max_loss: Share = 0.05
     min_slice_rows: Count = 30

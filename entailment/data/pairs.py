@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+EXAMPLES = 6
+"""Pairs that are shown of a table."""
 _SHOWN = 5
 _LONGEST_SHOWN = 40
 """Characters of a value."""
@@ -127,6 +129,11 @@ def read_pairs(
     if repeats:
         _check_repeats(file, frame, judged.columns.drop(list(ID)).tolist())
     return frame
+
+
+def example_pairs(pairs: "pd.DataFrame") -> "pd.DataFrame":
+    """EXAMPLES rows drawn at random, in the order of the table: the same ones for the same table."""
+    return pairs.sample(min(EXAMPLES, len(pairs)), random_state=0).sort_index().reset_index(drop=True)
 
 
 def content_hash(frame: "pd.DataFrame") -> str:

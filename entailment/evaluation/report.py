@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from entailment.configuration.evaluation import Evaluation
 from entailment.evaluation.missing_modalities import missing_metrics, missing_modalities_table
-from entailment.evaluation.samples import Sample, confident_errors, samples
+from entailment.evaluation.samples import Sample, confident_errors, rows_to_show, samples
 from entailment.evaluation.slices import evaluated_pairs, slice_table
 from entailment.metric_names import TEST, in_group
 from entailment.model.feature_index import IndexedFeatures
@@ -16,7 +16,8 @@ from entailment.model.head import logits_model, temperature_of
 from entailment.model.training import TrainedHead, predict
 from entailment.records.index import read_index
 from entailment.statistics.calibration import calibration_report, softmax
-from entailment.statistics.metrics import Metrics, classification_report, confusion_counts, evaluate
+from entailment.statistics.confusion import confusion_counts
+from entailment.statistics.metrics import Metrics, classification_report, evaluate
 from entailment.task import LABEL, probability_columns
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class EvaluatedSplit:
     predictions: "pd.DataFrame"
     """What `prediction_table` gives of the test rows, and `true_label`."""
     samples: list[Sample]
-    """The first rows."""
+    """Of each class the first right and the first wrong answers."""
     confident_errors: list[Sample]
     """Wrong answers, the surest first."""
 
@@ -76,12 +77,14 @@ def evaluate_split(
     metrics = evaluate(labels, probabilities, names, majority=majority, **resampling)
     confusion = confusion_counts(labels, predicted, len(names))
     uncalibrated = softmax(predict(logits_model(head.model), features))
-    calibration = calibration_report(labels, uncalibrated, probabilities, temperature_of(head.model))
+    calibration = calibration_report(
+        labels, uncalibrated, probabilities, temperature_of(head.model), config.confidence
+    )
     pairs = evaluated_pairs(read_index(records, "test"), splits)
     return EvaluatedSplit(
         metrics,
         {"labels": list(names), "counts": confusion.tolist()},
-        classification_report(labels, probabilities, names, **resampling),
+        classification_report(labels, probabilities, names, config.confidence),
         calibration,
         slice_table(pairs, labels, predicted, names, majority=majority, **resampling),
         missing_modalities_table(
@@ -92,7 +95,7 @@ def evaluate_split(
             **resampling,
         ),
         prediction_table(features.ids, probabilities, names).assign(true_label=[names[i] for i in labels]),
-        samples(records, probabilities, range(config.sample_rows), names),
+        samples(records, probabilities, rows_to_show(labels, predicted, config.sample_rows), names),
         confident_errors(records, labels, probabilities, names),
     )
 

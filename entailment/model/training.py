@@ -19,8 +19,8 @@ from entailment.model.adam import Adam
 from entailment.model.features import SplitFeatures
 from entailment.model.head import build_head, load_head, logits_model, set_temperature
 from entailment.progress import progress_bar
-from entailment.statistics.calibration import fit_temperature, negative_log_likelihood, softmax
-from entailment.statistics.metrics import macro_f1
+from entailment.statistics.calibration import helpful_temperature, negative_log_likelihood, softmax
+from entailment.statistics.confusion import macro_f1
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 _ROWS_AT_ONCE: Final = 256
 """Rows that a head answers together."""
-_RECORD: Final = "training.json"
+RECORD: Final = "training.json"
+"""The file of a trained head that says how it was trained."""
 _FORMAT: Final = 2
 """Of a trained head's files; format 1 counted epochs from 0."""
 
@@ -106,7 +107,7 @@ def train_head(
     course = Course(lambda: predict(answer, validation), validation, trained.weights, loss, config, on_epoch)
     order = np.random.default_rng(seed)
     course.run(step, lambda: batches(train, config.batch_size, order), len(train.labels))
-    set_temperature(model, fit_temperature(course.restore(), validation.labels))
+    set_temperature(model, helpful_temperature(course.restore(), validation.labels))
     return TrainedHead(model, course.best_epoch, course.history, course.ended)
 
 
@@ -252,16 +253,16 @@ def save_trained(trained: TrainedHead, folder: Path) -> None:
         shutil.move(module, folder / role)
     trained.model.save(folder / "head.keras")
     facts = {"format": _FORMAT, "best_epoch": trained.best_epoch, "history": trained.history}
-    write_json(folder / _RECORD, facts)
+    write_json(folder / RECORD, facts)
 
 
 def load_trained(folder: Path) -> TrainedHead:
     """Reads what `save_trained` wrote. Raises DataError when it cannot be read."""
     try:
-        record = read_json(folder / _RECORD)
+        record = read_json(folder / RECORD)
     except (OSError, ValueError) as error:
-        raise DataError(f"{folder / _RECORD} cannot be read: {error}. Train again.") from None
-    check_format(folder / _RECORD, record.get("format", 1), _FORMAT)
+        raise DataError(f"{folder / RECORD} cannot be read: {error}. Train again.") from None
+    check_format(folder / RECORD, record.get("format", 1), _FORMAT)
     modules = {path.name: path for path in sorted(folder.iterdir()) if path.is_dir()}
     model = load_head(folder / "head.keras")
     best = record["best_epoch"] + (record.get("format", 1) == 1)

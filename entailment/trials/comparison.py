@@ -1,8 +1,7 @@
 """Variants of a model against each other on the same rows: which differences are real.
 
-Every variant is trained with several seeds; its figures are means over them. Intervals are percentile bootstrap
-intervals over rows, and a difference is paired: both sides are resampled together (Efron and Tibshirani, An
-Introduction to the Bootstrap, 1993, chapters 8 and 13).
+Every variant is trained with several seeds; its figures are means over them. Intervals are over rows, and a
+difference is paired (`entailment.statistics.intervals`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,16 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from entailment.errors import DataError
-from entailment.statistics.metrics import confusion_counts, interval, scores
-from entailment.statistics.paired_bootstrap import resampled_macro_f1
+from entailment.metric_names import BASELINE, BEST_VARIANT, VARIANTS
+from entailment.statistics.confusion import confusion_counts, scores
+from entailment.statistics.intervals import macro_f1_interval, paired_differences
 from entailment.task import in_snake_case
 
 if TYPE_CHECKING:
     import pandas as pd
 
 BEST, YES, NO = "best", "yes", "no: interval holds 0"
-_ROUNDING: Final = 1e-9
-"""Means of equal figures over different numbers of seeds differ by less than this."""
+_ALWAYS: Final = "always "
+"""How the name of the majority baseline begins."""
+_OF_BEST: Final = ("accuracy", "macro_f1", "macro_f1_low", "macro_f1_high")
 
 
 def compared_figures(labels: Sequence[str]) -> list[str]:
@@ -56,7 +57,7 @@ def comparison_table(
         variants: by name the probabilities, float [seeds, n, classes], or a text: why the variant failed.
         labels: the classes' names.
         majority: the most frequent class of the training rows.
-        bootstrap_samples: resamples of the rows; the same ones for all variants.
+        bootstrap_samples: resamples of the rows.
         confidence: level of the intervals.
         seed: of the resamples.
 
@@ -73,29 +74,57 @@ def comparison_table(
     import pandas as pd
 
     true = np.asarray(true)
+    resampling = {"bootstrap_samples": bootstrap_samples, "confidence": confidence, "seed": seed}
     answers = {
         name: _answers(name, true, probabilities, len(labels))
         for name, probabilities in variants.items()
         if not isinstance(probabilities, str)
     }
     failed = {name: reason for name, reason in variants.items() if isinstance(reason, str)}
-    baseline = f"always {labels[majority]}"
+    baseline = f"{_ALWAYS}{labels[majority]}"
     if answers:
         answers[baseline] = np.full((1, len(true)), majority)
-        rows = _compared(true, answers, labels, bootstrap_samples, confidence, seed)
+        rows = _compared(true, answers, labels, resampling)
     else:
         rows, failed = {}, failed | {baseline: "no variant gave answers to compare with"}
     rows |= {name: {"variant": name, "seeds": 0, "differs": "", "error": why} for name, why in failed.items()}
     return pd.DataFrame([rows[name] for name in (*variants, baseline)], columns=comparison_columns(labels))
 
 
+def best_two(table: "pd.DataFrame", variants: Sequence[str]) -> list[str]:
+    """Names of the two of `variants` with the largest macro-F1, the best first; fewer where fewer gave answers."""
+    given = table[table["variant"].isin(variants) & (table["error"] == "")]
+    # In the order of the table where they are equal, so that the first is the one that is called the best.
+    names: list[str] = given.sort_values("macro_f1", ascending=False, kind="stable")["variant"].tolist()
+    return names[:2]
+
+
+def comparison_metrics(table: "pd.DataFrame", variants: Sequence[str]) -> dict[str, float]:
+    """What a comparison comes to, as metrics: the best variant, the baselines, and how many variants there are.
+
+    `table`: what `comparison_table` gives; its rows that are none of `variants` are baselines.
+    """
+    of_variants = table["variant"].isin(variants)
+    figures: dict[str, float] = {
+        f"{VARIANTS}compared": int(of_variants.sum()),
+        f"{VARIANTS}failed": int((of_variants & (table["error"] != "")).sum()),
+        f"{VARIANTS}not_told_apart": int((of_variants & (table["differs"] == NO)).sum()),
+    }
+    rows = {str(row["variant"]): row for row in table.to_dict("records") if not row["error"]}
+    for name in best_two(table, variants)[:1]:
+        figures |= {f"{BEST_VARIANT}{figure}": rows[name][figure] for figure in _OF_BEST}
+    for name, row in rows.items():
+        if name not in variants:
+            of = "majority" if name.startswith(_ALWAYS) else in_snake_case(name)
+            figures |= {f"{BASELINE}{of}_{figure}": row[figure] for figure in ("accuracy", "macro_f1")}
+    return figures
+
+
 def _compared(
     true: NDArray[Any],
     answers: Mapping[str, NDArray[np.int64]],
     labels: Sequence[str],
-    samples: int,
-    confidence: float,
-    seed: int,
+    resampling: Mapping[str, Any],
 ) -> dict[str, dict[str, Any]]:
     """The rows of the table for variants that gave answers, int [seeds, n]; the last one is the baseline."""
     rows: dict[str, dict[str, Any]] = {
@@ -103,15 +132,11 @@ def _compared(
         for name, runs in answers.items()
     }
     best = max(list(rows)[:-1], key=lambda name: rows[name]["macro_f1"])
-    drawn = _mean_over_seeds(
-        resampled_macro_f1(true, np.concatenate(list(answers.values())), len(labels), samples, seed),
-        {name: len(runs) for name, runs in answers.items()},
-    )
     for name, row in rows.items():
-        low, high = interval(drawn[name], confidence)
-        row |= {"macro_f1_low": float(low), "macro_f1_high": float(high), "error": ""}
-        row |= _difference(row, rows[best], interval(drawn[name] - drawn[best], confidence))
-    rows[best]["differs"] = BEST
+        ends = macro_f1_interval(true, answers[name], len(labels), **resampling)
+        row |= dict(zip(("macro_f1_low", "macro_f1_high"), ends, strict=True)) | {"error": ""}
+        row |= _difference(true, answers[name], answers[best], len(labels), resampling)
+    rows[best] |= dict.fromkeys(("difference", "difference_low", "difference_high"), 0.0) | {"differs": BEST}
     return rows
 
 
@@ -144,17 +169,18 @@ def _moments(true: NDArray[Any], runs: NDArray[np.int64], labels: Sequence[str])
     return moments
 
 
-def _difference(row: dict[str, Any], best: dict[str, Any], ends: tuple[Any, Any]) -> dict[str, Any]:
-    low, high = map(float, ends)
+def _difference(
+    true: NDArray[Any],
+    own: NDArray[np.int64],
+    best: NDArray[np.int64],
+    classes: int,
+    resampling: Mapping[str, Any],
+) -> dict[str, Any]:
+    differences = paired_differences(true, own, best, classes, **resampling)
+    difference, low, high = map(float, differences["macro_f1"])
     return {
-        "difference": row["macro_f1"] - best["macro_f1"],
+        "difference": difference,
         "difference_low": low,
         "difference_high": high,
-        "differs": NO if low <= _ROUNDING and high >= -_ROUNDING else YES,
+        "differs": NO if low <= 0 <= high else YES,
     }
-
-
-def _mean_over_seeds(drawn: NDArray[np.float64], seeds: Mapping[str, int]) -> dict[str, NDArray[np.float64]]:
-    """For each variant the mean of its columns: it has as many as seeds, in the order of `seeds`."""
-    ends = np.cumsum(list(seeds.values()))[:-1]
-    return {name: part.mean(axis=1) for name, part in zip(seeds, np.split(drawn, ends, axis=1), strict=True)}

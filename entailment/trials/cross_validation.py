@@ -3,7 +3,7 @@
 Every row is answered once, by the model that was not trained on it; pooled figures are those of all these answers
 together. Folds share most of their training rows, so the deviation over them understates how much another sample of
 pairs would change the mean (Bengio and Grandvalet, No unbiased estimator of the variance of k-fold cross-validation,
-2004); the pooled bootstrap interval is over rows.
+2004); the pooled interval is over rows.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from entailment.metric_names import MAJORITY_ACCURACY
-from entailment.statistics.metrics import confusion_counts, evaluate
+from entailment.statistics.confusion import confusion_counts
+from entailment.statistics.metrics import evaluate
 from entailment.task import in_snake_case
 
 if TYPE_CHECKING:

@@ -53,7 +53,7 @@ def refused(done, code, *words):
     ("arguments", "words"),
     [
         (["--set", "training.epoch=3"], ["no key 'training.epoch'", "Did you mean 'training.epochs'?"]),
-        (["--epochs", "0"], ["training.epochs", "must be at least 1"]),
+        (["--epochs", "0"], ["--epochs: must be at least 1"]),
         (["--loss", "hinge"], ["'hinge' is not one of 'cross_entropy'"]),
         (["--config", "absent.yaml"], ["absent.yaml", "--config FILE"]),
         (["--stack", "nobodys"], ["there is no ZenML stack 'nobodys'"]),
