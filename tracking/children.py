@@ -64,7 +64,7 @@ def finished_child(
     """
     labels = configuration.task.labels
     figures = f"macro-F1 {metrics[MACRO_F1]:.2f}, accuracy {metrics[ACCURACY]:.2f}"
-    title = f"{name}: {figures} (baseline {metrics[MAJORITY_ACCURACY]:.2f})"
+    heading = f"{name}: {figures} (baseline {metrics[MAJORITY_ACCURACY]:.2f})"
     return Child(
         name,
         configuration,
@@ -75,7 +75,7 @@ def finished_child(
         ended,
         {"confusion_matrix.json": {"labels": list(labels), "counts": confusion.tolist()}},
         {
-            "confusion_matrix.png": confusion_matrix_figure(confusion, labels, title),
+            "confusion_matrix.png": confusion_matrix_figure(confusion, labels, heading),
             "training_curves.png": training_curves_figure(curves, kept),
         },
     )
