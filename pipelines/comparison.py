@@ -29,6 +29,8 @@ def comparison(configuration: Configuration, variants: list[Variant], seeds: lis
         outcomes,
         predictions,
         variants,
+        prepared.records,
+        prepared.splits,
         prepared.source,
         prepared.split_report,
         config.of_model(),

@@ -31,6 +31,8 @@ class Prepared:
     """Artifacts of the first six steps."""
 
     source: Any
+    pairs: Any
+    """As they came, before the images were looked for."""
     image_report: Any
     splits: Any
     split_report: Any
@@ -94,4 +96,4 @@ def prepare(
     splits, split_report = divide(resolved) if divide else split(resolved, config.split, labels, config.seed)
     records = write_tfrecords(splits, model.of_records(), images)
     features = encode(records, model.of_features(), encoders)
-    return Prepared(source, image_report, splits, split_report, records, features, encoders, champion)
+    return Prepared(source, pairs, image_report, splits, split_report, records, features, encoders, champion)

@@ -9,9 +9,11 @@ from zenml import step
 from entailment.configuration.evaluation import Evaluation
 from entailment.configuration.model import ModelConfiguration
 from entailment.evaluation.report import most_frequent
+from entailment.evaluation.words_baseline import answers_of_words
+from entailment.records.manifest import RecordsFolder
 from entailment.reporting.comparison_page import comparison_figure, comparison_markdown
 from entailment.reporting.markdown import table_records
-from entailment.task import probability_columns
+from entailment.task import kinds_of, probability_columns
 from entailment.trials.comparison import comparison_table
 from entailment.trials.variant_summary import summarise_variant
 from entailment.trials.variants import Variant
@@ -36,6 +38,8 @@ def compare(
     outcomes: list[dict[str, Any]],
     predictions: list[pd.DataFrame],
     variants: list[Variant],
+    records: RecordsFolder,
+    splits: pd.DataFrame,
     source: dict[str, Any],
     split_report: dict[str, Any],
     configuration: ModelConfiguration,
@@ -51,6 +55,7 @@ def compare(
         "bootstrap_samples": evaluation.bootstrap_samples,
         "confidence": evaluation.confidence,
         "seed": configuration.seed,
+        "words": answers_of_words(records.path, splits, kinds_of(configuration.inputs), configuration.seed),
     }
     answers, columns = dict[str, Any](), list(probability_columns(labels))
     listed = []

@@ -32,17 +32,21 @@ class Sample:
 
 
 def samples(
-    records: Path, probabilities: "np.ndarray", rows: Sequence[int], labels: Sequence[str]
+    records: Path,
+    probabilities: "np.ndarray",
+    rows: Sequence[int],
+    labels: Sequence[str],
+    split: str = "test",
 ) -> list[Sample]:
-    """Some test rows, by number, in the order of `rows`; numbers that are too large are left out.
+    """Some rows of a split, by number, in the order of `rows`; numbers that are too large are left out.
 
-    `probabilities`: float [n, classes] of all test rows; `labels`: the classes' names.
+    `probabilities`: float [n, classes] of all its rows; `labels`: the classes' names.
     """
     import numpy as np
 
     shown = [row for row in rows if row < len(probabilities)]
     in_order = sorted(shown)
-    found = dict(zip(in_order, read_rows(records, "test", np.array(in_order, np.int64)), strict=True))
+    found = dict(zip(in_order, read_rows(records, split, np.array(in_order, np.int64)), strict=True))
     return [_sample(found[row], probabilities[row], labels) for row in shown]
 
 

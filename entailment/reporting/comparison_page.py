@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from entailment.evaluation.words_baseline import WORDS_ALONE
 from entailment.reporting.figures import (
     FAINT,
     FONT,
@@ -53,10 +54,13 @@ def comparison_markdown(table: "pd.DataFrame", labels: Sequence[str], confidence
 def comparison_figure(table: "pd.DataFrame", confidence: float) -> "Figure":
     """Macro-F1 of each variant, ± its deviation over the seeds, with its interval; the best on top.
 
-    `table`: what `comparison_table` gives; `confidence`: the level of its intervals. A dotted line stands at what the
-    majority class gets; a variant that failed stands below the others with its reason.
+    `table`: what `comparison_table` gives; `confidence`: the level of its intervals. A dotted line stands at what
+    each baseline gets; a variant that failed stands below the others with its reason.
     """
-    *variants, baseline = table.to_dict("records")
+    *variants, majority = table.to_dict("records")
+    baselines = [majority]
+    if variants[-1]["variant"] == WORDS_ALONE:
+        baselines.insert(0, variants.pop())
     done = sorted((row for row in variants if not row["error"]), key=lambda row: -row["macro_f1"])
     rows = done + [row for row in variants if row["error"]]
     figure = new_figure(9.6, 1.75 + 0.42 * len(rows))
@@ -75,13 +79,14 @@ def comparison_figure(table: "pd.DataFrame", confidence: float) -> "Figure":
         axes.plot([low, high], [y, y], color=color, linewidth=2.4, solid_capstyle="round")
         axes.plot(mean, y, "o", color=color, markersize=8)
         write(axes, mean, y - 0.3, _mean_and_deviation(mean, row["macro_f1_std"]), 9, INK, ha="center")
-    if not baseline["error"]:
-        axes.plot(
-            [baseline["macro_f1"]] * 2, [len(done) - 0.4, -0.6], ":", color=WRONG, linewidth=1.4, zorder=0
-        )
+    for row, color in zip(reversed(baselines), (WRONG, FAINT), strict=False):
+        if not row["error"]:
+            axes.plot(
+                [row["macro_f1"]] * 2, [len(done) - 0.4, -0.6], ":", color=color, linewidth=1.4, zorder=0
+            )
     axes.tick_params(labelsize=9, labelfontfamily=FONT, colors=FAINT, labelcolor=INK)
-    dotted = (
-        baseline["variant"] if baseline["error"] else f"{baseline['variant']}, {baseline['macro_f1']:.3f}"
+    dotted = "; ".join(
+        row["variant"] if row["error"] else f"{row['variant']}, {row['macro_f1']:.3f}" for row in baselines
     )
     axes.set_xlabel(f"macro-F1 (dotted: {dotted})", fontsize=10, color=FAINT, family=FONT)
     axes.grid(axis="x", color=PANEL)
@@ -98,7 +103,9 @@ def _notes(table: "pd.DataFrame", confidence: float) -> str:
         "Figures are of the test split: means over the seeds ± their standard deviation. A difference from the best"
         f" is called real when its {confidence:.0%} paired bootstrap interval over the test rows leaves 0 out."
         f" Each of the {compared} is judged by itself: where nothing differs, about {1 - confidence:.0%} of them look"
-        " real by chance. The best was chosen on these same rows, which flatters it.\n"
+        " real by chance. The best was chosen on these same rows, which flatters it; a baseline is never"
+        f" called the best. `{WORDS_ALONE}` is TF-IDF and logistic regression on both texts, learned from the same"
+        " training rows.\n"
     )
 
 

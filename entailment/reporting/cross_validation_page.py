@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from entailment.metric_names import MAJORITY_ACCURACY
+from entailment.evaluation.samples import Sample
+from entailment.metric_names import MAJORITY_ACCURACY, WORDS_MACRO_F1
 from entailment.reporting.figures import (
     FAINT,
     FONT,
@@ -16,6 +17,7 @@ from entailment.reporting.figures import (
     WRONG,
     heading,
     new_figure,
+    samples_figure,
     wrapped,
     write,
 )
@@ -29,8 +31,8 @@ if TYPE_CHECKING:
 
 def cross_validation_markdown(table: "pd.DataFrame", labels: Sequence[str], confidence: float) -> str:
     """The table in Markdown, and how to read it; `confidence` is the level of its intervals."""
-    header = ["fold", "rows", "macro-F1", f"{confidence:.0%} interval", "accuracy", "majority baseline"]
-    header += ["balanced accuracy", *(f"F1 {label}" for label in labels)]
+    header = ["fold", "rows", "macro-F1", f"{confidence:.0%} interval", "macro-F1 of words alone", "accuracy"]
+    header += ["accuracy of the majority", "balanced accuracy", *(f"F1 {label}" for label in labels)]
     lines = []
     for row in table.to_dict("records"):
         if row["error"]:
@@ -44,7 +46,8 @@ def cross_validation_markdown(table: "pd.DataFrame", labels: Sequence[str], conf
     return (
         f"{markdown_table(header, lines)}\nEvery row is answered by a model that was not trained on it. `{POOLED}`:"
         f" all these answers together; its {confidence:.0%} bootstrap interval is over rows. `{DEVIATION}`: the"
-        " standard deviation over the folds, which share most of their training rows.\n"
+        " standard deviation over the folds, which share most of their training rows. Words alone (TF-IDF, logistic"
+        " regression) learned from each fold's training rows too.\n"
     )
 
 
@@ -84,4 +87,25 @@ def _below(by_name: Mapping[Any, Mapping[Any, Any]]) -> str:
     pooled = by_name[POOLED]
     if np.isnan(pooled["accuracy"]):
         return "every fold failed"
-    return f"pooled accuracy {pooled['accuracy']:.3f}, majority baseline {pooled[MAJORITY_ACCURACY]:.3f}"
+    words = pooled[WORDS_MACRO_F1]
+    told = "" if np.isnan(words) else f", words alone {words:.3f}"
+    accuracy = f"accuracy {pooled['accuracy']:.3f}, of the majority {pooled[MAJORITY_ACCURACY]:.3f}"
+    return f"pooled macro-F1 {pooled['macro_f1']:.3f}{told}; {accuracy}"
+
+
+def suspicious_labels_figure(shown: Sequence[Sample]) -> "Figure":
+    """Pairs whose labels are suspicious, the most suspicious first; the answer is the class suggested."""
+    return samples_figure(shown)
+
+
+def suspicious_labels_markdown(found: int, listed: int) -> str:
+    """What `suspicious_labels.csv` lists, and how it was found."""
+    return (
+        f"{found} labels look suspicious; {listed} are in `suspicious_labels.csv`, the most suspicious first, for"
+        " people to look at. `row` is counted from 1 in the file of pairs, without its header. The probabilities"
+        " are those of models that were not trained on the row. Found by confident learning (Northcutt, Jiang and"
+        " Chuang, Confident learning, 2021): a row is counted to a class when its probability is at least the mean"
+        " probability of that class among the rows labelled so; its label is suspicious when that is another class."
+        " The order is that of the probability of the label less the largest other one. Where a model is wrong, a"
+        " right label looks suspicious too.\n"
+    )

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from entailment.errors import DataError
+from entailment.evaluation.words_baseline import WORDS_ALONE
 from entailment.statistics.metrics import confusion_counts, interval, scores
 from entailment.statistics.paired_bootstrap import resampled_macro_f1
 from entailment.task import in_snake_case
@@ -35,7 +36,7 @@ def compared_figures(labels: Sequence[str]) -> list[str]:
 def comparison_columns(labels: Sequence[str]) -> list[str]:
     """The columns of a comparison's table."""
     moments = [column for figure in compared_figures(labels) for column in (figure, f"{figure}_std")]
-    ends = [f"{figure}_ci_{end}" for figure in ("macro_f1", "difference") for end in ("low", "high")]
+    ends = [f"{figure}_{end}" for figure in ("macro_f1", "difference") for end in ("low", "high")]
     return ["variant", "seeds", *moments, *ends[:2], "difference", *ends[2:], "differs", "error"]
 
 
@@ -48,8 +49,9 @@ def comparison_table(
     bootstrap_samples: int,
     confidence: float,
     seed: int,
+    words: NDArray[np.int64] | None = None,
 ) -> "pd.DataFrame":
-    """A row for each variant, in their order, and a last one for always answering the majority class.
+    """A row for each variant, in their order, one for words alone, and a last one for always answering the majority.
 
     Args:
         true: class indices of the rows, int [n]; not looked at where every variant failed.
@@ -59,6 +61,7 @@ def comparison_table(
         bootstrap_samples: resamples of the rows; the same ones for all variants.
         confidence: level of the intervals.
         seed: of the resamples.
+        words: what words alone answer, int64 [n]; their row is left out without it.
 
     Returns:
         Columns `comparison_columns`. Means and standard deviations over the seeds (`_std`, with n - 1; NaN for a
@@ -79,30 +82,35 @@ def comparison_table(
         if not isinstance(probabilities, str)
     }
     failed = {name: reason for name, reason in variants.items() if isinstance(reason, str)}
-    baseline = f"always {labels[majority]}"
+    always = f"always {labels[majority]}"
+    baselines = {always: np.full((1, len(true)), majority)}
+    if words is not None:
+        baselines = {WORDS_ALONE: words[None]} | baselines
     if answers:
-        answers[baseline] = np.full((1, len(true)), majority)
-        rows = _compared(true, answers, labels, bootstrap_samples, confidence, seed)
+        rows = _compared(true, answers, baselines, labels, bootstrap_samples, confidence, seed)
     else:
-        rows, failed = {}, failed | {baseline: "no variant gave answers to compare with"}
+        nothing = "no variant gave answers to compare with"
+        rows, failed = {}, failed | dict.fromkeys(baselines, nothing)
     rows |= {name: {"variant": name, "seeds": 0, "differs": "", "error": why} for name, why in failed.items()}
-    return pd.DataFrame([rows[name] for name in (*variants, baseline)], columns=comparison_columns(labels))
+    return pd.DataFrame([rows[name] for name in (*variants, *baselines)], columns=comparison_columns(labels))
 
 
 def _compared(
     true: NDArray[Any],
-    answers: Mapping[str, NDArray[np.int64]],
+    variants: Mapping[str, NDArray[np.int64]],
+    baselines: Mapping[str, NDArray[np.int64]],
     labels: Sequence[str],
     samples: int,
     confidence: float,
     seed: int,
 ) -> dict[str, dict[str, Any]]:
-    """The rows of the table for variants that gave answers, int [seeds, n]; the last one is the baseline."""
+    """The rows of the table for what gave answers, int [seeds, n]; a baseline is never the best."""
+    answers = {**variants, **baselines}
     rows: dict[str, dict[str, Any]] = {
         name: {"variant": name, "seeds": len(runs)} | _moments(true, runs, labels)
         for name, runs in answers.items()
     }
-    best = max(list(rows)[:-1], key=lambda name: rows[name]["macro_f1"])
+    best = max(variants, key=lambda name: rows[name]["macro_f1"])
     drawn = _mean_over_seeds(
         resampled_macro_f1(true, np.concatenate(list(answers.values())), len(labels), samples, seed),
         {name: len(runs) for name, runs in answers.items()},

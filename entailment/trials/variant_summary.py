@@ -7,6 +7,7 @@ from itertools import zip_longest
 import numpy as np
 from numpy.typing import NDArray
 
+from entailment.evaluation.words_baseline import words_figures
 from entailment.metric_names import TEST
 from entailment.statistics.metrics import confusion_counts, evaluate
 
@@ -16,7 +17,8 @@ class VariantSummary:
     """Figures, curves and the confusion matrix of a variant that was trained with one or more seeds."""
 
     metrics: dict[str, float]
-    """As `Metrics.as_dict(TEST)`; with several seeds their means, and standard deviations under `_std`."""
+    """As `Metrics.as_dict(TEST)`; with several seeds their means, and standard deviations under `_std`. And what
+    `words_figures` gives."""
     curves: dict[str, list[float]]
     """By name one value an epoch: the mean over the seeds that were still training."""
     ended: list[float]
@@ -36,6 +38,7 @@ def summarise_variant(
     bootstrap_samples: int,
     confidence: float,
     seed: int,
+    words: NDArray[np.int64] | None = None,
 ) -> VariantSummary:
     """Summarises one variant.
 
@@ -49,6 +52,7 @@ def summarise_variant(
         bootstrap_samples: resamples behind each interval.
         confidence: level of the intervals; with several seeds the mean of their ends.
         seed: of the resamples.
+        words: what words alone answer, int64 [n], if they can.
     """
     each = [
         evaluate(
@@ -67,7 +71,17 @@ def summarise_variant(
         metrics |= {
             f"{name}_std": float(np.std([figures[name] for figures in each], ddof=1)) for name in each[0]
         }
-    counts = [confusion_counts(labels, answers.argmax(axis=1), len(names)) for answers in probabilities]
+    predicted = probabilities.argmax(axis=2)
+    metrics |= words_figures(
+        labels,
+        predicted,
+        words,
+        len(names),
+        bootstrap_samples=bootstrap_samples,
+        confidence=confidence,
+        seed=seed,
+    )
+    counts = [confusion_counts(labels, answers, len(names)) for answers in predicted]
     times = max(map(list, ended), key=len)
     return VariantSummary(metrics, mean_curves(histories), times, np.sum(counts, axis=0))
 

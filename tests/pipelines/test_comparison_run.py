@@ -53,6 +53,7 @@ def test_a_child_for_each_variant_stands_alone(first, workspace, client):
         assert {"dataset", "dataset.sha256", "encoder.text", "data.generated"} <= set(run.data.tags)
         assert {name: run.data.metrics[name] for name in variant["metrics"]} == variant["metrics"]
         assert {"test/macro_f1", "baseline/majority_accuracy"} <= set(variant["metrics"])
+        assert {"baseline/words_macro_f1", "baseline/words_difference_low"} <= set(variant["metrics"])
         assert [p.step for p in client.get_metric_history(variant["run_id"], "val/loss")] == [0, 1, 2]
         assert run.info.status == "FINISHED"
 
@@ -61,8 +62,11 @@ def test_the_parent_holds_the_table(first, client):
     files = {item.path for item in client.list_artifacts(first["parent_run_id"])}
     assert {"comparison.csv", "comparison.md", "comparison.png"} <= files
     table = pd.read_csv(client.download_artifacts(first["parent_run_id"], "comparison.csv"))
-    assert table["variant"].tolist() == [*(f"text_{loss}" for loss in LOSSES), "always NoEntailment"]
+    baselines = ["words alone", "always NoEntailment"]
+    assert table["variant"].tolist() == [*(f"text_{loss}" for loss in LOSSES), *baselines]
     by_name = table.set_index("variant")
+    words = {variant["metrics"]["baseline/words_macro_f1"] for variant in first["variants"]}
+    assert words == {pytest.approx(by_name.loc["words alone", "macro_f1"])}
     for variant in first["variants"]:
         row = by_name.loc[f"text_{variant['loss']}"]
         assert row["macro_f1"] == pytest.approx(variant["metrics"]["test/macro_f1"])

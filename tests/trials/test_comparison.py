@@ -68,6 +68,24 @@ def test_the_baseline_is_the_majority_class(table):
     assert np.isnan(row["accuracy_std"]) and row["differs"] == YES
 
 
+def test_words_alone_are_a_row_beside_the_majority_and_never_the_best(tmp_path):
+    variants = {"good": sure(GOOD), "lost": "the loss is nan", "poor": sure(POOR)}
+    table = comparison_table(LABELS, variants, NAMES, **OPTIONS, words=LABELS)
+    assert table["variant"].tolist() == ["good", "lost", "poor", "words alone", "always NoEntailment"]
+    rows = table.set_index("variant")
+    assert rows["macro_f1"]["words alone"] == 1 and rows["differs"]["words alone"] == YES
+    assert rows["differs"]["good"] == BEST and rows["difference_low"]["words alone"] > 0
+    without = comparison_table(LABELS, variants, NAMES, **OPTIONS).set_index("variant")
+    pd.testing.assert_frame_equal(without, rows.drop("words alone"))
+    figure = comparison_figure(table, 0.95)
+    assert [text.get_text() for text in figure.axes[0].texts if text.get_ha() == "right"] == [
+        *("good", "poor", "lost")
+    ]
+    dotted = [line.get_xdata()[0] for line in figure.axes[0].lines if line.get_linestyle() == ":"]
+    assert set(dotted) == {1, rows["macro_f1"]["always NoEntailment"]}
+    assert "words alone, 1.000; always" in figure.axes[0].get_xlabel()
+
+
 def test_what_differs_is_said_in_words(table):
     rows = table.set_index("variant")
     assert rows["differs"].to_dict() == {
