@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """The command line. `python run_pipeline.py --help` lists the commands; `commands/` holds them."""
 
-import io
+import re
 import signal
 import sys
 import tomllib
@@ -12,11 +12,10 @@ import click
 
 from commands.champion import promote, rollback, versions
 from commands.examples import EXIT_CODES, examples
-from commands.output import print_json
+from commands.output import print_error, print_json
 from commands.retraining import retrain, schedule
 from commands.training import compare, crossval, train, tune
 from commands.upkeep import add, cache, env, ui
-from stacks.terminal import folded, width_of
 
 _EXAMPLES = "\n\n".join(
     (
@@ -56,6 +55,9 @@ class _TrainByDefault(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if not args or (args[0].startswith("-") and args[0] not in ("--help", "-h", "--version")):
             args = ["train", *args]
+        for before, given in zip(["", *args], args, strict=False):
+            if not given or re.fullmatch("--[a-z-]+=", given):
+                raise click.UsageError(f"The value behind {(given or before).rstrip('=')} is empty.")
         return super().parse_args(ctx, args)
 
 
@@ -102,11 +104,11 @@ def main() -> None:
     try:
         cli(standalone_mode=False)
     except click.ClickException as error:
+        said = error.format_message()
         if "--json" in sys.argv:
-            print_json(sys.stdout, {"error": error.format_message()})
-        told = io.StringIO()
-        error.show(told)
-        print(folded(told.getvalue().rstrip(), width_of(sys.stderr)), file=sys.stderr)
+            print_json(sys.stdout, {"error": said})
+        context = error.ctx if isinstance(error, click.UsageError) else None
+        print_error(f"{said} See: {context.command_path} --help" if context else said)
         sys.exit(error.exit_code)
     except click.Abort:
         sys.exit(130)

@@ -9,7 +9,7 @@ from typing import Any, TextIO
 import click
 
 from commands.examples import epilog
-from commands.options import json_option, model_name, model_options
+from commands.options import Integers, json_option, model_name, model_options
 from commands.output import print_json, print_text, results_or_failure
 from stacks.environment import prepare_environment
 from stacks.terminal import width_of
@@ -34,7 +34,7 @@ def versions(prune: bool, config: Path | None, assignments: tuple[str, ...], as_
     """
     with _of_model(config, assignments, as_json) as (results, model):
         from stacks.home_lock import hold_home
-        from summaries.versions import pruned_line, versions_table
+        from summaries.versions import versions_table
         from tracking.versions import prune_versions, registered_versions
 
         if prune:
@@ -45,13 +45,11 @@ def versions(prune: bool, config: Path | None, assignments: tuple[str, ...], as_
             told = {"model": model, "versions": [asdict(version) for version in found]}
             print_json(results, told | {"pruned": asdict(pruned) if pruned else None})
             return
-        if pruned:
-            print(pruned_line(pruned), file=results)
-        print_text(results, versions_table(model, found, width_of(results)))
+        print_text(results, versions_table(model, found, width_of(results), pruned))
 
 
 @click.command(epilog=epilog("promote 3", 'promote 3 --why "better on Implies"'))
-@click.argument("version", type=click.IntRange(1))
+@click.argument("version", type=Integers(1, 2**31 - 1))
 @click.option("--why", default="by hand", show_default=True, help="The reason, kept with the version.")
 @model_options
 @json_option

@@ -11,8 +11,13 @@ from entailment.task import INPUTS
 from stacks.environment import prepare_environment
 
 if TYPE_CHECKING:
-    from entailment.configuration.configuration import Configuration
     from entailment.configuration.loading import RunConfiguration
+
+
+class Integers(click.IntRange):
+    """Whole numbers from one to another; what is none of them is no valid integer."""
+
+    name = "integer"
 
 
 def json_option(command: Callable[..., None]) -> Callable[..., None]:
@@ -109,11 +114,15 @@ def run_configuration_from(options: dict[str, Any]) -> "RunConfiguration":
 
     Raises ConfigurationError.
     """
-    from entailment.configuration.loading import DEFAULT_FILE, load_run_configuration
+    from entailment.configuration.loading import DEFAULT_FILE, load_run_configuration, parse_assignments
     from entailment.workspace import PROJECT
 
     preset = None if options["preset"] == "default" else _PRESETS / f"{options['preset']}.yaml"
-    return load_run_configuration(options["config"] or PROJECT / DEFAULT_FILE, preset, given_keys(options))
+    assigned = parse_assignments(options["assignments"])
+    named = {key: f"--{name.replace('_', '-')}" for name, key in KEYS.items() if key not in assigned}
+    return load_run_configuration(
+        options["config"] or PROJECT / DEFAULT_FILE, preset, given_keys(options), named
+    )
 
 
 def model_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -142,8 +151,11 @@ def _overrides(options: dict[str, Any]) -> dict[str, Any]:
     return {key: str(value) if isinstance(value, Path) else value for key, value in given.items()}
 
 
-def use_stack(name: str | None, configuration: "Configuration") -> None:
-    """Selects the stack for this process, without a name the local one; raises ConfigurationError if absent."""
+def use_stack(name: str | None, run: "RunConfiguration") -> None:
+    """Selects the stack for this process, without a name the local one.
+
+    Raises ConfigurationError if it is absent, or where ZenML is told what it does not know.
+    """
     prepare_environment(keep_zenml=name is not None)
     from stacks.libraries import prepare_libraries
 
@@ -151,8 +163,12 @@ def use_stack(name: str | None, configuration: "Configuration") -> None:
     if name is None:
         from stacks.local import use_local_stack
 
-        use_local_stack(configuration.task.name)
+        use_local_stack(run.configuration.task.name)
     else:
         from stacks.named import use_named_stack
 
         use_named_stack(name)
+    # What it imports has ZenML make its database, if the stack has not.
+    from pipelines.run_options import check_run_options
+
+    check_run_options(run)

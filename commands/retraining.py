@@ -36,7 +36,7 @@ def retrain(check: bool, stack: str | None, no_cache: bool, as_json: bool, **opt
     """
     with results_or_failure(as_json) as results:
         run = run_configuration_from(options)
-        use_stack(stack, run.configuration)
+        use_stack(stack, run)
         from pipelines.runner import check_for_new_data, run_retraining
         from summaries.results import retraining_json, retraining_summary
 

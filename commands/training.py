@@ -1,15 +1,18 @@
 """Commands that train: one model, every variant, every fold, or a search."""
 
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import click
 
 from commands.examples import epilog
-from commands.options import given_keys, run_configuration_from, run_options, use_stack
+from commands.options import Integers, given_keys, run_configuration_from, run_options, use_stack
 from commands.output import print_json, print_text, results_or_failure
+from entailment.errors import ConfigurationError
 from entailment.task import MULTIMODAL
+from entailment.workspace import workspace
 from stacks.terminal import width_of
 
 
@@ -25,7 +28,7 @@ def train(stack: str | None, no_cache: bool, as_json: bool, **options: Any) -> N
     """Train, evaluate and register a model (the default command)."""
     with results_or_failure(as_json) as results:
         run = run_configuration_from(options)
-        use_stack(stack, run.configuration)
+        use_stack(stack, run)
         from pipelines.runner import run_training
         from summaries.results import training_summary
 
@@ -46,9 +49,7 @@ def train(stack: str | None, no_cache: bool, as_json: bool, **options: Any) -> N
     ),
 )
 @run_options
-@click.option(
-    "--seeds", type=click.IntRange(1, 100), default=1, show_default=True, help="Seeds of each variant."
-)
+@click.option("--seeds", type=Integers(1, 100), default=1, show_default=True, help="Seeds of each variant.")
 def compare(seeds: int, stack: str | None, no_cache: bool, as_json: bool, **options: Any) -> None:
     """Train every loss with every kind of input and print the table; --inputs and --loss restrict it.
 
@@ -62,7 +63,11 @@ def compare(seeds: int, stack: str | None, no_cache: bool, as_json: bool, **opti
         kinds = {variant.inputs for variant in chosen}
         shared = kinds.pop() if len(kinds) == 1 else MULTIMODAL
         run = run_configuration_from({**options, "inputs": shared, "loss": None})
-        use_stack(stack, run.configuration)
+        if (last := run.configuration.seed + seeds - 1) >= 2**31:
+            raise ConfigurationError(
+                f"--seeds: the last seed would be {last}, and must be less than {2**31}."
+            )
+        use_stack(stack, run)
         from pipelines.runner import run_comparison
         from summaries.results import comparison_summary
 
@@ -86,7 +91,7 @@ def compare(seeds: int, stack: str | None, no_cache: bool, as_json: bool, **opti
 @run_options
 @click.option(
     "--folds",
-    type=click.IntRange(2, 100),
+    type=Integers(2, 100),
     default=5,
     show_default=True,
     help="How many parts, each judged once.",
@@ -100,7 +105,7 @@ def crossval(folds: int, stack: str | None, no_cache: bool, as_json: bool, **opt
     """
     with results_or_failure(as_json) as results:
         run = run_configuration_from(options)
-        use_stack(stack, run.configuration)
+        use_stack(stack, run)
         from pipelines.runner import run_cross_validation
         from summaries.results import cross_validation_summary
 
@@ -124,12 +129,10 @@ def crossval(folds: int, stack: str | None, no_cache: bool, as_json: bool, **opt
     ),
 )
 @run_options
-@click.option(
-    "--trials", type=click.IntRange(1, 10_000), default=20, show_default=True, help="How many more."
-)
+@click.option("--trials", type=Integers(1, 10_000), default=20, show_default=True, help="How many more.")
 @click.option(
     "--folds",
-    type=click.IntRange(2, 100),
+    type=Integers(2, 100),
     default=3,
     show_default=True,
     help="Validation folds of each trial.",
@@ -157,14 +160,12 @@ def tune(
     """
     with results_or_failure(as_json) as results:
         run, given = run_configuration_from(options), list(given_keys(options))
-        use_stack(stack, run.configuration)
+        target = _output_file(output) if output else workspace().home / "tuned.yaml"
+        use_stack(stack, run)
         from entailment.configuration.section import dotted
-        from entailment.workspace import workspace
         from pipelines.runner import run_tuning
         from summaries.results import tuning_summary
 
-        target = (output or workspace().home / "tuned.yaml").expanduser().resolve()
-        target.parent.mkdir(parents=True, exist_ok=True)
         result = run_tuning(run, trials, folds, target, fixed=given, use_cache=not no_cache)
         if as_json:
             best = {"trial": result.number, "value": result.value, "configuration": dotted(result.best)}
@@ -173,3 +174,18 @@ def tune(
             print_json(results, {**ids, **counts, "start": result.started_with, "best": best})
         else:
             print_text(results, tuning_summary(result))
+
+
+def _output_file(given: Path) -> Path:
+    """Where to write, absolute. Raises ConfigurationError where nothing can be, before hours of search."""
+    target = given.expanduser().resolve()
+    if target.is_dir():
+        raise ConfigurationError(f"--output must be a file. Received: {target}, which is a folder.")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=target.parent).close()
+    except OSError as error:
+        raise ConfigurationError(
+            f"--output: no file can be written in {target.parent} ({error.strerror}). Name another one."
+        ) from None
+    return target

@@ -69,7 +69,7 @@ def _bytes(_context: click.Context, _option: click.Parameter, size: str | None) 
         return None
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(B|KB|MB|GB|TB)?", size.strip(), re.IGNORECASE)
     if match is None:
-        raise click.BadParameter(f"must be a size as 500MB or 2GB. Received: {size}")
+        raise click.BadParameter(f"must be a size as 500MB or 2GB. Received: {size}.")
     return int(float(match[1]) * 1000 ** ("B", "KB", "MB", "GB", "TB").index((match[2] or "B").upper()))
 
 
@@ -96,13 +96,15 @@ def cache(prune: int | None, as_json: bool) -> None:
         from entailment.encoders import feature_inventory
 
         folder = workspace().features
+        # A home that cannot be made is not an empty one.
+        folder.mkdir(parents=True, exist_ok=True)
         pruned = feature_inventory.prune(folder, prune) if prune is not None else None
         stored = feature_inventory.inventory(folder)
         if as_json:
             encoders = [asdict(entry) for entry in stored]
             print_json(results, {"encoders": encoders, "pruned": asdict(pruned) if pruned else None})
             return
-        if pruned:
+        if pruned and (stored or pruned.files):
             print(f"Removed {pruned.files} file(s), {pruned.bytes / 1e6:.1f} MB.", file=results)
         print_text(results, _inventory_table(stored, folder, width_of(results)))
 

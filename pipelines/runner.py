@@ -9,12 +9,13 @@ from typing import Any, Final
 
 from zenml.client import Client
 from zenml.enums import ExecutionStatus
+from zenml.exceptions import SettingsResolvingError, StackValidationError, StepInterfaceError
 
 from entailment.configuration.configuration import Configuration
 from entailment.configuration.loading import RunConfiguration, as_yaml, with_values
 from entailment.data.versions import fetch_versions
 from entailment.encoders.feature_store import Usage
-from entailment.errors import EntailmentError
+from entailment.errors import ConfigurationError, EntailmentError
 from entailment.files import locked, written_aside
 from entailment.task import kinds_of
 from entailment.trials.variants import Variant
@@ -312,7 +313,10 @@ def check_for_new_data(configuration: Configuration) -> None:
 def _run(pipeline: Any, use_cache: bool, run: RunConfiguration, *parameters: Any) -> FinishedRun:
     options = {**run.options, "enable_cache": use_cache and run.options.get("enable_cache", True)}
     configured = pipeline.with_options(**options)
-    return FinishedRun(configured(run.configuration, *parameters))
+    try:
+        return FinishedRun(configured(run.configuration, *parameters))
+    except (StackValidationError, StepInterfaceError, SettingsResolvingError) as error:
+        raise ConfigurationError(f"ZenML does not take what the configuration tells it: {error}") from None
 
 
 def _how_made(result: TuningResult, folds: int) -> str:

@@ -7,6 +7,7 @@ from entailment.configuration.schedule import Schedule
 from entailment.workspace import PROJECT
 from pipelines.preparation import with_absolute_paths
 from pipelines.retraining import retraining
+from pipelines.run_options import check_run_options
 from stacks.schedules import ScheduleState, create_schedule
 from tracking.champion import warn_of_other_data
 
@@ -19,6 +20,7 @@ def schedule_retraining(run: RunConfiguration, name: str, cron: str, force: bool
     Raises:
         EntailmentError: as `create_schedule`.
     """
+    check_run_options(run)
     # The steps need not know how they are scheduled, nor the webhook's address.
     configuration = run.configuration
     inputs = with_absolute_paths(configuration).model_copy(update={"schedule": Schedule()})

@@ -5,6 +5,7 @@ Runs in the foreground until Ctrl-C or SIGTERM, and starts a part of Airflow aga
 
 import argparse
 import contextlib
+import ctypes
 import json
 import os
 import secrets
@@ -12,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -29,6 +31,8 @@ from stacks.processes import this_process
 PORT: Final = 8080
 PARTS: Final = (("api-server", "--workers", "1"), ("scheduler", "--skip-serve-logs"), ("dag-processor",))
 """The log server is left out: logs are read from the disk, and it would listen on every interface."""
+_PR_SET_PDEATHSIG: Final = 1
+"""Of prctl(2)."""
 _GRACE: Final = 20
 """Seconds that a part has to end before it is killed."""
 
@@ -102,7 +106,17 @@ def _prepare_home() -> None:
 def _start(airflow: Path, part: tuple[str, ...], environment: dict[str, str]) -> subprocess.Popen[bytes]:
     print(f"Starting {part[0]}.", flush=True)
     # A session of its own: all that a part started ends with it.
-    return subprocess.Popen([airflow, *part], env=environment, start_new_session=True)
+    return subprocess.Popen(
+        [airflow, *part], env=environment, start_new_session=True, preexec_fn=_end_with_parent()
+    )
+
+
+def _end_with_parent() -> Callable[[], None] | None:
+    """Has Linux end a part, as by SIGTERM, where this process is killed and cannot."""
+    if sys.platform != "linux":
+        return None
+    library = ctypes.CDLL(None)
+    return lambda: library.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _leave(signum: int, frame: FrameType | None) -> None:

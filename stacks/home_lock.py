@@ -1,8 +1,9 @@
 """One process at a time runs steps in a home: a whole run of our command or ZenML's, or one step of a schedule."""
 
+import atexit
 import shutil
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 from entailment.files import locked
 from entailment.workspace import workspace
@@ -24,17 +25,25 @@ def hold_home() -> bool:
         locked(workspace().run_lock, "Another run is going in this home: waiting for its end.")
     )
     _held.append(lock)
-    for left in workspace().scratch.iterdir():
-        if left.is_dir():
-            shutil.rmtree(left, ignore_errors=True)
-        else:
-            left.unlink()
+    _empty_scratch()
     tempfile.tempdir = str(workspace().scratch)
+    # ZenML calls no hook where a run is interrupted.
+    atexit.register(release_home)
     return True
 
 
 def release_home() -> None:
-    """Lets others go on; does nothing where the home is not held."""
+    """Removes what a step was writing, and lets others go on; does nothing where the home is not held."""
     if _held:
         tempfile.tempdir = None
+        with suppress(OSError):
+            _empty_scratch()
         _held.pop().close()
+
+
+def _empty_scratch() -> None:
+    for left in workspace().scratch.iterdir():
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 import os
 import socket
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import psutil
@@ -12,8 +13,20 @@ _LEEWAY: Final = 2.0
 
 
 def this_process() -> dict[str, Any]:
-    """What tells this process from every other, as plain values: `host`, `pid`, `start`."""
-    return {"host": socket.gethostname(), "pid": os.getpid(), "start": process_start(os.getpid())}
+    """What tells this process from every other, as plain values: `host`, `system`, `pid`, `start`."""
+    where = {"host": socket.gethostname(), "system": this_system()}
+    return {**where, "pid": os.getpid(), "start": process_start(os.getpid())}
+
+
+def this_system() -> str:
+    """What no other machine has, no other container of this one, and this one not after its next start; "" where that
+    is not known.
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return ""
 
 
 def process_start(pid: int) -> float:

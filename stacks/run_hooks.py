@@ -4,7 +4,6 @@ from stacks.cache import forget_lost_results
 from stacks.home_lock import hold_home, release_home
 from stacks.killed_runs import end_killed_runs
 from stacks.libraries import prepare_libraries
-from stacks.local import is_active
 from stacks.tracker import use_stack_s_tracker
 
 
@@ -15,7 +14,7 @@ def begin_run() -> None:
     prepare_libraries()
     newly = hold_home()
     use_stack_s_tracker()
-    if newly and is_active():
+    if newly:
         end_killed_runs()
     forget_lost_results()
 

@@ -19,7 +19,7 @@ from entailment.reporting.cross_validation_page import (
     suspicious_labels_markdown,
 )
 from entailment.reporting.figures import confusion_matrix_figure
-from entailment.statistics.metrics import confusion_counts
+from entailment.statistics.confusion import confusion_counts
 from entailment.task import probability_columns
 from entailment.trials.cross_validation import (
     CrossValidation,

@@ -26,6 +26,7 @@ from entailment.metric_names import (
 from entailment.reporting.search_page import changes
 from entailment.trials.comparison import compared_figures
 from entailment.trials.cross_validation import INTERVAL, POOLED, fold_figures
+from entailment.trials.suspicious_labels import MOST_LISTED
 from entailment.workspace import PROJECT
 from pipelines.runner import (
     ComparisonResult,
@@ -171,11 +172,8 @@ def cross_validation_summary(result: CrossValidationResult, width: int | None = 
             f"Pooled    macro-F1 {pooled['macro_f1']:.3f} ({result.confidence:.0%} interval {low:.3f} to {high:.3f})"
         )
         lines += [f"          {line}" for line in _words_lines(pooled)]
-        lines.append(
-            f"Labels    {result.suspicious} look suspicious: suspicious_labels.csv in the parent run"
-            if result.suspicious
-            else "Labels    none looks suspicious"
-        )
+        where = f": up to {MOST_LISTED} are in suspicious_labels.csv of the run" if result.suspicious else ""
+        lines.append(f"Labels    {result.suspicious} look suspicious{where}")
     return "\n".join([*lines, f"Next      {_command(f'ui --run {result.parent_run_id}')}"])
 
 

@@ -7,10 +7,19 @@ from summaries.text_table import text_table
 from tracking.versions import Pruned, RegisteredVersion
 
 
-def versions_table(model: str, versions: Sequence[RegisteredVersion], width: int | None = None) -> str:
-    """A row for each version, figures next to the majority class's, and how much they take; in a terminal's width."""
+def versions_table(
+    model: str,
+    versions: Sequence[RegisteredVersion],
+    width: int | None = None,
+    pruned: Pruned | None = None,
+) -> str:
+    """A row for each version, figures next to the majority class's, and how much they take; in a terminal's width.
+
+    Above it what was `pruned`, if anything could be.
+    """
+    removed = f"{_pruned_line(pruned)}\n" if pruned and (versions or pruned.versions or pruned.bytes) else ""
     if not versions:
-        return f"There is no version of {model} yet: train first."
+        return f"{removed}There is no version of {model} yet: train first."
     heads = (
         ">version",
         "alias",
@@ -24,15 +33,7 @@ def versions_table(model: str, versions: Sequence[RegisteredVersion], width: int
     )
     total = sum(version.bytes for version in versions) / 1e6
     generated = "" if not any(v.generated for v in versions) else "\n*: GENERATED data, not real tweets"
-    return f"{text_table(heads, map(_row, versions), width)}\n{total:.1f} MB of {model}{generated}"
-
-
-def pruned_line(pruned: Pruned) -> str:
-    """What was removed."""
-    if not pruned.versions and not pruned.bytes:
-        return "Nothing to remove: every version has an alias, or a rollback goes to it."
-    names = ", ".join(map(str, pruned.versions)) or "none"
-    return f"Removed {len(pruned.versions)} version(s): {names}; {pruned.bytes / 1e6:.1f} MB."
+    return f"{removed}{text_table(heads, map(_row, versions), width)}\n{total:.1f} MB of {model}{generated}"
 
 
 def _row(version: RegisteredVersion) -> list[str]:
@@ -52,3 +53,10 @@ def _row(version: RegisteredVersion) -> list[str]:
 
 def _figure(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
+
+
+def _pruned_line(pruned: Pruned) -> str:
+    if not pruned.versions and not pruned.bytes:
+        return "Nothing to remove: every version has an alias, or a rollback goes to it."
+    names = ", ".join(map(str, pruned.versions)) or "none"
+    return f"Removed {len(pruned.versions)} version(s): {names}; {pruned.bytes / 1e6:.1f} MB."

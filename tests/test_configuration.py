@@ -76,7 +76,7 @@ def test_later_sources_win(tmp_path):
         ("training: {epochs: 0}", "training.epochs: must be at least 1. Received: 0."),
         ("inputs: sound", "inputs: must be one of multimodal, text, image. Received: 'sound'"),
         ("- a\n- b", "must hold keys and values"),
-        ("a: [", "is not valid YAML"),
+        ("a: [", "is not valid YAML: line 1, column 5: the text ends too early"),
     ],
 )
 def test_faults_are_named(tmp_path, text, expected):
@@ -86,6 +86,83 @@ def test_faults_are_named(tmp_path, text, expected):
         load_configuration(file)
     assert expected in str(caught.value)
     assert str(file) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "words"),
+    [
+        ("a:\n\tb: 1", "line 2, column 1", "a tab"),
+        ("a: 1\t\n", "line 1, column 5", "a tab"),
+        ("a: 'x\nb: 1", "line 1, column 4", "quotation mark is not closed"),
+        ('a: 1\nb: "x', "line 2, column 4", "quotation mark is not closed"),
+        ("a: {b: 1\nc: 2", "line 1, column 4", "bracket is not closed"),
+        ("a: ['a' 'b']", "line 1, column 4", "a comma is missing"),
+        ("a: b: c", "line 1, column 5", "a colon inside a value"),
+        ("a: 1\nb\nc: 2", "line 2, column 1", "a key without a colon"),
+        ("a:\n  b: 1\n c: 2", "line 3, column 2", "indented unlike those around it"),
+        ("- a\nb: 1", "line 2, column 1", "indented unlike those around it"),
+        ("a: 'it's'", "line 1, column 8", "behind the end of a value"),
+        ("a: @x", "line 1, column 4", "must be in quotes"),
+        ("a: *x", "line 1, column 4", "must be in quotes"),
+        ("a: !x 1", "line 1, column 4", "must be in quotes"),
+        ('a: "\\d"', "line 1, column 6", "single quotes"),
+        ("a: 1\n---\nb: 2", "line 2, column 1", "a file holds one"),
+        ("a: ]", "line 1, column 4", "expected the node content"),
+        ("a: 1\nb: \x00", "line 2", "a character that YAML does not know"),
+        ("a: 2024-13-45", "", "looks like a date or a number and is none (month must be in 1..12)"),
+        ("a: &x [*x]", "", "an alias stands for what it is in"),
+    ],
+)
+def test_what_is_no_yaml_is_one_line_with_its_place(tmp_path, text, place, words):
+    file = tmp_path / "c.yaml"
+    file.write_text(f"{text}\n# https://hooks.example/secret")
+    with pytest.raises(ConfigurationError) as caught:
+        load_configuration(file)
+    said = str(caught.value)
+    assert said.startswith(f"{file} is not valid YAML: {place}") and words in said
+    assert "\n" not in said and "secret" not in said
+
+
+def test_a_file_that_is_no_text_names_its_line_and_a_folder_is_one_line(tmp_path):
+    (tmp_path / "c.yaml").write_bytes(b"seed: 1\ninputs: \xff")
+    with pytest.raises(ConfigurationError, match=r"c\.yaml, line 2: it is no UTF-8"):
+        load_configuration(tmp_path / "c.yaml")
+    with pytest.raises(ConfigurationError, match="cannot be read: Is a directory"):
+        load_configuration(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("training.epochs=", "--set training.epochs=: a value is missing"),
+        ("training.epochs= ", "--set training.epochs=: a value is missing"),
+        ("training.epochs", "--set must be KEY=VALUE, as in training.epochs=5. Received: 'training.epochs'."),
+        ("=5", "--set must be KEY=VALUE"),
+        ("", "--set must be KEY=VALUE"),
+        ("training=5", "--set: 'training' is a section: name a key in it, as training.loss."),
+        ("a.b.c=5", "--set: there is no key 'a.b.c'."),
+        ("training.epochs.x=5", "--set: there is no key 'training.epochs.x'."),
+        ("parameters.configuration.seed=1", "--set: there is no key 'parameters.configuration.seed'."),
+        ("seed=2024-13-45", "--set seed: the value is no YAML. Put it in quotes."),
+    ],
+)
+def test_an_assignment_that_is_none_is_told(given, said):
+    with pytest.raises(ConfigurationError) as caught:
+        parse_assignments([given])
+    assert str(caught.value).startswith(said)
+
+
+def test_a_fault_names_the_option_that_a_value_came_by(tmp_path):
+    file, values = tmp_path / "c.yaml", {"training.epochs": 0, "seed": -1, "task.labels": [1, "b"]}
+    file.write_text("parameters:\n  configuration:\n    training: {epochs: 3, patience: -1}\n")
+    with pytest.raises(ConfigurationError) as caught:
+        load_run_configuration(file, None, values, {"training.epochs": "--epochs", "images": "--images"})
+    assert set(str(caught.value).splitlines()) == {
+        "--epochs: must be at least 1. Received: 0.",
+        "--set seed: must be at least 0. Received: -1.",
+        "--set task.labels: task.labels.0: must be text, in quotes where it looks like something else. Received: 1.",
+        f"{file}, line 3: training.patience: must be at least 0. Received: -1.",
+    }
 
 
 @pytest.mark.parametrize(
@@ -160,7 +237,7 @@ def test_a_value_of_another_type_is_refused_wherever_it_comes_from(tmp_path, key
     with pytest.raises(ConfigurationError) as caught:
         load_configuration(tmp_path / "c.yaml")
     assert f"c.yaml, line {line}: {key}" in str(caught.value) and expected in str(caught.value)
-    with pytest.raises(ConfigurationError, match=f"the command line: {key}") as caught:
+    with pytest.raises(ConfigurationError, match=f"^--set {key}: ") as caught:
         load_configuration(None, overrides=parse_assignments([f"{key}={value}"]))
     assert expected in str(caught.value)
 

@@ -428,7 +428,7 @@ def _remember(model: str, client: MlflowClient, version: str) -> None:
 def _check_existence(model: str, client: MlflowClient, version: str) -> None:
     if found_or_none(client.get_model_version, model, version) is None:
         found = sorted(int(v.version) for v in client.search_model_versions(f"name='{model}'"))
-        known = ", ".join(map(str, found)) or "none yet: train first"
+        known = ", ".join(map(str, found)) or "none yet, train first"
         raise RegistryError(f"There is no version {version} of {model}. There are: {known}.")
 
 

@@ -1,8 +1,8 @@
 """What is said of a wrong key or value: where it stands, what was expected, and where the key belongs."""
 
 import difflib
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Final
 
 from pydantic import ValidationError
 
@@ -19,7 +19,9 @@ TOP: Final = (*RunOptions.model_fields, "parameters")
 """What stands at the top of a file: ZenML's run configuration."""
 _EXPECTED: Final = {
     "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
     "float_type": "must be a number",
+    "float_parsing": "must be a number",
     "finite_number": "must be a finite number",
     "bool_type": "must be true or false",
     "string_type": "must be text, in quotes where it looks like something else",
@@ -32,29 +34,42 @@ _EXPECTED: Final = {
     "less_than": "must be less than {lt}",
     "less_than_equal": "must be at most {le}",
     "literal_error": "must be {expected}",
+    "enum": "must be {expected}",
     "too_short": "must have at least {min_length} items",
     "too_long": "must have at most {max_length} items",
     "string_too_long": "must have at most {max_length} characters",
-    "string_pattern_mismatch": "must match {pattern}",
 }
 """What pydantic's types and bounds are called in a file."""
 _SECRETS: Final = tuple(secret_keys(Configuration()))
 
 
-def explained(
-    error: ValidationError, file: str, given: Mapping[str, Any], lines: Mapping[str, str] | None = None
-) -> str:
-    """A line for each fault: where the value was set, its key, and what was expected.
+def explained(error: ValidationError, file: str, places: Mapping[str, str] | None = None) -> str:
+    """A line for each fault: where the value was set, its key, and what was expected; `places` as in `located`."""
+    return located(dict(map(_fault, error.errors())), file, places or {})
 
-    `lines` has the places of keys in files, `given` the keys of the command line; others are said to be in `file`.
+
+def located(faults: Mapping[str, str], file: str, places: Mapping[str, str]) -> str:
+    """A line for each fault, behind the place of its key; `faults` has by dotted key what is said of it.
+
+    `places` has where keys were set: a line of a file, or an option, which is named in place of the key. Others are
+    said to be in `file`.
+
+    Example:
+        located({"seed": "seed: must be at least 0."}, "c.yaml", {"seed": "--seed"}) == "--seed: must be at least 0."
     """
-    told = dict(map(_fault, error.errors()))
     return "\n".join(
-        f"{_origin(key, given, lines or {}) or file}: {text}"
-        for key, text in told.items()
+        _located(key, text, file, places)
+        for key, text in faults.items()
         # Of a list with a wrong item it is said too that it is too short.
-        if not any(other.startswith(f"{key}.") for other in told)
+        if not any(other.startswith(f"{key}.") for other in faults)
     )
+
+
+def expected(fault: "ErrorDetails") -> str:
+    """What should have been there: `must be a whole number`."""
+    kind, context = fault["type"], fault.get("ctx", {})
+    told = _EXPECTED[kind].format(**context) if kind in _EXPECTED else fault["msg"]
+    return told.removeprefix("Value error, ")
 
 
 def unknown_key(wrong: str) -> str:
@@ -69,28 +84,36 @@ def unknown_key(wrong: str) -> str:
     return f"there is no key '{wrong}'. {_hint(wrong, known)}"
 
 
+def unknown_among(wrong: str, known: Collection[str]) -> str:
+    """Says that there is no such key, and the nearest of those that may stand in its place, or else all of them."""
+    near = _nearest(_parted(wrong)[1], [*known])
+    return f"there is no key '{wrong}'. " + (
+        f"Did you mean '{near[0]}'?" if near else f"There are: {', '.join(sorted(known))}."
+    )
+
+
 def _fault(fault: "ErrorDetails") -> tuple[str, str]:
     """The dotted key of a fault, and what is said of it."""
     kind, key = fault["type"], ".".join(map(str, fault["loc"])).removesuffix(".[key]")
     if kind in ("extra_forbidden", "invalid_key"):
         return key, unknown_key(INSIDE + key)
-    text, context = fault["msg"].removeprefix("Value error, "), fault.get("ctx", {})
     if kind == "rule":
-        key = f"{key}.{context['key']}".removeprefix(".")
-        return key, f"{key}: {text}"
-    expected = _EXPECTED[kind].format(**context) if kind in _EXPECTED else text
+        key = f"{key}.{fault['ctx']['key']}".removeprefix(".")
+        return key, f"{key}: {fault['msg']}"
     # A secret may also lie in what stands in place of its section.
     hidden = any(f"{secret}.".startswith(f"{key}.") or key.startswith(f"{secret}.") for secret in _SECRETS)
-    return key, f"{key}: {expected}." + ("" if hidden else f" Received: {fault['input']!r}.")
+    return key, f"{key}: {expected(fault)}." + ("" if hidden else f" Received: {fault['input']!r}.")
 
 
-def _origin(key: str, given: Mapping[str, Any], lines: Mapping[str, str]) -> str:
-    """Where a key, or the nearest one above it, was set; "" where that is not known."""
-    while key:
-        if key in given or key in lines:
-            return "the command line" if key in given else lines[key]
-        key = key.rpartition(".")[0]
-    return ""
+def _located(key: str, text: str, file: str, places: Mapping[str, str]) -> str:
+    """`text` behind the place of its key, or of the nearest one above it."""
+    above = key
+    while above and above not in places:
+        above = above.rpartition(".")[0]
+    place = places.get(above, file)
+    if place.startswith("--") and above == key:
+        text = text.removeprefix(f"{key}: ")
+    return f"{place}: {text}"
 
 
 def _hint(wrong: str, known: Mapping[str, bool]) -> str:

@@ -5,7 +5,7 @@ Later sources win: defaults here, then the file, then the preset, then the comma
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from entailment.configuration.configuration import Configuration
 from entailment.configuration.faults import INSIDE, TOP, explained, unknown_key
 from entailment.configuration.run_options import RunOptions
 from entailment.configuration.section import dotted
+from entailment.configuration.yaml_faults import yaml_fault
 from entailment.errors import ConfigurationError
 
 DEFAULT_FILE: Final = "zenml_config.yaml"
@@ -29,6 +30,8 @@ class RunConfiguration:
     configuration: Configuration
     options: Mapping[str, Any]
     """What ZenML itself is told (`enable_cache`, `tags`, `settings`, `steps`, `model` ...), as far as it is given."""
+    places: Mapping[str, str] = field(default_factory=dict)
+    """By dotted key where that stands: `FILE, line 7`."""
 
 
 def load_configuration(
@@ -39,13 +42,17 @@ def load_configuration(
 
 
 def load_run_configuration(
-    file: Path | None = None, preset: Path | None = None, overrides: Mapping[str, Any] | None = None
+    file: Path | None = None,
+    preset: Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    named: Mapping[str, str] | None = None,
 ) -> RunConfiguration:
     """Reads and validates the configuration of a run.
 
     A file is a ZenML run configuration with our settings under `parameters: configuration:`. `preset` is another one,
-    laid over it; `overrides` maps dotted keys ("training.epochs") to values and wins over both. A file that holds our
-    keys at its top, as they were kept before, is read with a warning.
+    laid over it; `overrides` maps dotted keys ("training.epochs") to values and wins over both; `named` has the
+    options that they come by, where it is not `--set`. A file that holds our keys at its top, as they were kept
+    before, is read with a warning.
 
     Raises:
         ConfigurationError: no such file, not YAML, an unknown key (named with its line and where it belongs, or the
@@ -53,20 +60,22 @@ def load_run_configuration(
     """
     nested: dict[str, Any] = {}
     options: dict[str, Any] = {}
-    lines: dict[str, str] = {}
+    places: dict[str, str] = {}
+    places_of_options: dict[str, str] = {}
     for path in filter(None, (file, preset)):
         told = _read(path)
         _lay_over(nested, told.settings)
         _lay_over(options, told.options)
-        lines |= told.lines
-    given = dict(overrides or {})
-    for key, value in given.items():
+        places |= told.places
+        places_of_options |= told.places_of_options
+    for key, value in (overrides or {}).items():
         _put(nested, key, value)
+        places[key] = (named or {}).get(key, f"--set {key}")
     origin = str(file or preset or "the configuration")
     try:
-        return RunConfiguration(Configuration.model_validate(nested), options)
+        return RunConfiguration(Configuration.model_validate(nested), options, places_of_options)
     except ValidationError as error:
-        raise ConfigurationError(explained(error, origin, given, lines)) from None
+        raise ConfigurationError(explained(error, origin, places)) from None
 
 
 def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
@@ -78,18 +87,22 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
     overrides: dict[str, Any] = {}
     for assignment in assignments:
         key, equals, value = assignment.partition("=")
-        if not equals:
+        if not equals or not key:
             raise ConfigurationError(
-                f"--set must be KEY=VALUE, as in training.epochs=5. Received: {assignment}"
+                f"--set must be KEY=VALUE, as in training.epochs=5. Received: {assignment!r}."
             )
         known = dotted(Configuration())
         if key not in known:
             inside = next((name for name in known if name.startswith(f"{key}.")), "")
             section = f"'{key}' is a section: name a key in it, as {inside}."
             raise ConfigurationError(f"--set: {section if inside else unknown_key(INSIDE + key)}")
+        if not value.strip():
+            raise ConfigurationError(
+                f"--set {key}=: a value is missing behind the =. Write null where there is to be none."
+            )
         try:
             overrides[key] = yaml.safe_load(value)
-        except yaml.YAMLError:
+        except (yaml.YAMLError, ValueError, RecursionError):
             # It may be a secret.
             raise ConfigurationError(f"--set {key}: the value is no YAML. Put it in quotes.") from None
     return overrides
@@ -103,7 +116,7 @@ def with_values(configuration: Configuration, values: Mapping[str, Any]) -> Conf
     try:
         return Configuration.model_validate(nested)
     except ValidationError as error:
-        raise ConfigurationError(explained(error, "the configuration", {})) from None
+        raise ConfigurationError(explained(error, "the configuration")) from None
 
 
 def as_yaml(configuration: Configuration, comment: str) -> str:
@@ -124,27 +137,33 @@ def as_yaml(configuration: Configuration, comment: str) -> str:
 class _File:
     settings: dict[str, Any]
     options: dict[str, Any]
-    lines: dict[str, str]
+    places: dict[str, str]
     """By dotted key of a setting where it stands: `FILE, line 7`."""
+    places_of_options: dict[str, str] = field(default_factory=dict)
+    """The same of what ZenML is told."""
 
 
 def _read(file: Path) -> _File:
     try:
         text = file.read_text(encoding="utf-8")
-        content = yaml.safe_load(text) or {}
-        tree = yaml.compose(text, yaml.SafeLoader)
-        _refuse_repeated(file, tree)
     except FileNotFoundError:
         raise ConfigurationError(
             f"There is no configuration file {file}. Give one with --config FILE."
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"The configuration file {file} cannot be read: {error}.") from None
-    except yaml.YAMLError as error:
-        raise ConfigurationError(f"{file} is not valid YAML: {error}.") from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigurationError(f"{file}, line {line}: it is no UTF-8. Save the file as UTF-8.") from None
+    except OSError as error:
+        raise ConfigurationError(f"The configuration file {file} cannot be read: {error.strerror}.") from None
+    try:
+        content = yaml.safe_load(text) or {}
+        tree = yaml.compose(text, yaml.SafeLoader)
+        _refuse_repeated(file, tree)
+        lines = {key: f"{file}, line {line}" for key, line in _lines(tree)}
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigurationError(f"{file} is not valid YAML: {yaml_fault(error, text)}.") from None
     if not isinstance(content, dict):
         raise ConfigurationError(f"{file} must hold keys and values, as zenml_config.yaml does.")
-    lines = {key: f"{file}, line {line}" for key, line in _lines(tree)}
     if not content.keys() & {*TOP, "configuration"}:
         if content:
             _LOG.warning(
@@ -166,10 +185,10 @@ def _read(file: Path) -> _File:
     try:
         RunOptions.model_validate(content)
     except ValidationError as error:
-        raise ConfigurationError(explained(error, str(file), {}, lines)) from None
-    lines = {key.removeprefix(INSIDE): line for key, line in lines.items() if key.startswith(INSIDE)}
-    _check_sections(settings, lines, file)
-    return _File(_without_empty_sections(settings), content, lines)
+        raise ConfigurationError(explained(error, str(file), lines)) from None
+    inside = {key.removeprefix(INSIDE): line for key, line in lines.items() if key.startswith(INSIDE)}
+    _check_sections(settings, inside, file)
+    return _File(_without_empty_sections(settings), content, inside, lines)
 
 
 def _refuse_others(

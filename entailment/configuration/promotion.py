@@ -9,7 +9,7 @@ class Promotion(Section):
     """When a retrained model takes the champion's place."""
 
     baseline: Literal["majority", "words"] = "majority"
-    confidence: Fraction = 0.90
+    confidence: Fraction = 0.80
     min_rows: Count = 100
     max_loss: Share = 0.05
     min_slice_rows: Count = 30

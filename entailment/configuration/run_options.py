@@ -6,7 +6,7 @@ from entailment.configuration.section import Section
 
 
 class RunOptions(Section):
-    """ZenML's own keys, at the top of a file; what stands inside them ZenML checks."""
+    """ZenML's own keys, at the top of a file; what stands inside them is checked in `pipelines/`."""
 
     enable_cache: bool | None = None
     tags: list[Any] | None = None

@@ -1,5 +1,6 @@
 """What is asked: the classes, and what experiment and model are called."""
 
+import re
 from collections import Counter
 from typing import Annotated, Self
 
@@ -15,6 +16,12 @@ def _known_by_its_letters(label: str) -> str:
     return label
 
 
+def _known_as_a_name(name: str) -> str:
+    if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9 _.-]*", name):
+        raise ValueError("must be letters, digits, blanks, '.', '-' and '_', the first a letter or a digit")
+    return name
+
+
 def _known_inputs(inputs: str) -> str:
     if inputs not in INPUTS:
         raise ValueError(f"must be one of {', '.join(INPUTS)}")
@@ -25,7 +32,7 @@ Label = Annotated[
     str, StringConstraints(strip_whitespace=True, max_length=100), AfterValidator(_known_by_its_letters)
 ]
 Inputs = Annotated[str, AfterValidator(_known_inputs)]
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 _.-]*$", max_length=100)]
+Name = Annotated[str, StringConstraints(max_length=100), AfterValidator(_known_as_a_name)]
 
 
 class Task(Section):

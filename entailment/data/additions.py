@@ -45,7 +45,7 @@ from entailment.data.versions import (
 from entailment.errors import ConfigurationError, DataError
 from entailment.files import locked, sha256_of_file, written_aside
 from entailment.shared_store import SharedStore
-from entailment.task import IMAGE_FILE, IMAGE_PATH, IMAGE_SHA256, IMAGE_STATUS, columns_of
+from entailment.task import ID, IMAGE_FILE, IMAGE_PATH, IMAGE_SHA256, IMAGE_STATUS, columns_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,7 +77,10 @@ class Addition:
     conflicting: tuple[Conflict, ...]
     """The first 100."""
     images_added: int
+    images_held: int
+    """Images of these rows, given or not, that the data set had before."""
     images_missing: int
+    """Those that are neither given nor held."""
     images_unreadable: int
     image_problems: tuple[ImageProblem, ...]
     """The first 20 images that are missing or unreadable; none where no folder of images was given."""
@@ -115,20 +118,19 @@ def add_pairs(
     """
     check_name(name)
     digest = sha256_of_file(file) if file.is_file() else ""
-    pairs = read_pairs(file, task, max_text_bytes=max_text_bytes, further=further)
+    # What `merge` does with rows of the same ids is another thing.
+    pairs = read_pairs(file, task, max_text_bytes=max_text_bytes, further=further, repeats=False)
     if sha256_of_file(file) != digest:
         raise DataError(f"{file} changed while it was read. Nothing was added: run the command again.")
     if images:
         check_folder(images)
     limits = {"max_pixels": max_pixels, "max_decoded_bytes": max_decoded_bytes}
-    resolved, report = resolve_image_paths(pairs, images, missing="mask", **limits)
+    resolved, _ = resolve_image_paths(pairs, images, missing="mask", **limits)
     given = _Given(
         file=file.name,
         sha256=digest,
         rows=_with_hashes(resolved),
-        problems=tuple(image_problems(resolved)) if images else (),
-        missing=sum(side[MISSING] for side in report.counts.values()),
-        unreadable=sum(side[UNREADABLE] for side in report.counts.values()),
+        with_folder=images is not None,
     )
     fetch_versions(shared, folder, name)
     with locked(folder / f"{name}.lock", f"Another addition to {name} is going on: waiting for its end."):
@@ -142,10 +144,9 @@ class _Given:
     file: str
     sha256: str
     rows: "pd.DataFrame"
-    """With path, name and SHA-256 of each usable image."""
-    problems: tuple[ImageProblem, ...]
-    missing: int
-    unreadable: int
+    """With path, status, reason, name and SHA-256 of each image."""
+    with_folder: bool
+    """Whether a folder of images was given."""
 
 
 def _add(
@@ -166,12 +167,15 @@ def _add(
         cache(lambda name, digest: _is_lost(place / IMAGES / name, digest)),
         lambda name: decoding_faults([(place / IMAGES / name).read_bytes()], **limits) != [""],
     )
+    rows, images_held = _with_held_images(given.rows, held)
+    problems = tuple(image_problems(rows)) if given.with_folder else ()
+    unusable = rows[[*IMAGE_STATUS]].to_numpy()
     merged = merge(held, given.rows)
     _copy_images(merged.files, place / IMAGES)
     if merged.added or held.updated:
         current += 1
         _write_version(place, current, held)
-    _write_problems(given.problems, place / PROBLEMS_FILE)
+    _write_problems(problems, place / PROBLEMS_FILE)
     addition = Addition(
         version=current,
         at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -184,9 +188,10 @@ def _add(
         conflicts=len(merged.conflicts),
         conflicting=tuple(merged.conflicts[:_CONFLICTS_LOGGED]),
         images_added=len(merged.files),
-        images_missing=given.missing,
-        images_unreadable=given.unreadable,
-        image_problems=given.problems[:_PROBLEMS_LOGGED],
+        images_held=images_held,
+        images_missing=int((unusable == MISSING).sum()),
+        images_unreadable=int((unusable == UNREADABLE).sum()),
+        image_problems=problems[:_PROBLEMS_LOGGED],
         total=len(held.rows),
     )
     log = [*log, asdict(addition)]
@@ -196,13 +201,30 @@ def _add(
     return addition
 
 
+def _with_held_images(rows: "pd.DataFrame", held: HeldRows) -> "tuple[pd.DataFrame, int]":
+    """The rows, in which a missing image counts as usable that the data set has; and how many images it has."""
+    columns, count = {}, 0
+    for side in range(2):
+        ids, statuses, digests = (rows[names[side]].tolist() for names in (ID, IMAGE_STATUS, IMAGE_SHA256))
+        there = [
+            status != UNREADABLE and held.has_image(image_id, digest)
+            for image_id, status, digest in zip(ids, statuses, digests, strict=True)
+        ]
+        columns[IMAGE_STATUS[side]] = [
+            OK if has else status for has, status in zip(there, statuses, strict=True)
+        ]
+        count += sum(there)
+    return rows.assign(**columns), count
+
+
 def addition_summary(addition: Addition, folder: Path, name: str) -> str:
     """What an addition to the data set `name` below `folder` brought, in a few lines."""
+    there = f"{addition.images_held} there already, " if addition.images_held else ""
     lines = [
         f"Added     {addition.rows_added} of {addition.rows} rows to {name}: version {addition.version},"
         f" {addition.total} pairs",
         f"Skipped   {addition.duplicates} that were there already",
-        f"Images    {addition.images_added} new, {addition.images_missing} missing,"
+        f"Images    {addition.images_added} new, {there}{addition.images_missing} missing,"
         f" {addition.images_unreadable} unreadable",
     ]
     if addition.rows_updated:
@@ -269,7 +291,7 @@ def _write_version(place: Path, number: int, held: HeldRows) -> None:
         table.to_csv(aside, index=False, quoting=csv.QUOTE_ALL, lineterminator="\n")
         if content_hash(read_csv(aside)) != content_hash(table):
             raise DataError(
-                "A text holds characters that a CSV file does not keep (such as NUL). Nothing was added: remove"
+                "A text holds characters that a CSV file does not keep. Nothing was added: remove"
                 " them and run the command again."
             )
 

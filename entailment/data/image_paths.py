@@ -234,7 +234,7 @@ def _file_faults(
 ) -> dict[str, str]:
     """Why each file cannot be read as an image, "" where it can."""
     ordered = sorted(names)
-    probed = pool.map(lambda name: _probe(folder / name, limits[0]), ordered)
+    probed = pool.map(lambda name: _probe(folder / name, limits), ordered)
     faults = dict(zip(ordered, probed, strict=True))
     doubtful = [name for name, fault in faults.items() if fault is None]
     for start in range(0, len(doubtful), _DECODED_AT_ONCE):
@@ -243,15 +243,15 @@ def _file_faults(
     return {name: fault or "" for name, fault in faults.items()}
 
 
-def _probe(path: Path, max_pixels: int) -> str | None:
+def _probe(path: Path, limits: tuple[int, int]) -> str | None:
     """The fault that the header shows, "" if start and end are sound, None if only decoding can tell."""
     try:
         with path.open("rb") as stream:
-            kind = read_header(stream, max_pixels).kind
+            kind = read_header(stream, *limits).kind
             if kind == "JPEG":
                 stream.seek(-2, os.SEEK_END)
                 return "" if stream.read() == b"\xff\xd9" else None
-            sound = kind == "WEBP" or (kind == "PNG" and checksums_fit(stream, max_pixels))
+            sound = kind == "WEBP" or (kind == "PNG" and checksums_fit(stream, limits[0]))
             return "" if sound else None  # the header of a WebP is read only where the file is whole
     except ImageError as fault:
         return str(fault)

@@ -33,15 +33,26 @@ _OTHER_SIGNATURES: Final = (
     (4, b"ftyphei", "an HEIC image"),
 )
 _HEAD_BYTES: Final = 64
+_UNREAD_FORMS: Final = ("unknown pixel mode", "cannot handle", "Unsupported BMP")
+"""How Pillow begins to say that it knows a format, but not that many samples or bits of it."""
 _UNREAD_MODES: Final = {"I": "32-bit integers", "F": "floating-point numbers", "LAB": "CIELAB colours"}
 _BYTES_A_PIXEL: Final = {"WEBP": 18, "AVIF": 18}
 """What is held for a pixel while an image of these kinds is decoded, laid over white and resized, as measured."""
 _OTHERS_BYTES_A_PIXEL: Final = 10
+_COVERED: Final = "covered"
+"""What `_note_form` calls the part of a picture that its first frame covers, None for all of it."""
+_GREYS: Final = "greys"
+"""And of 16-bit grey: by how much a sample is shifted to be 8 bits, and whether 0 is white."""
+_PHOTOMETRIC: Final = 262
+"""The tag of a TIFF that is 0 where 0 is white. Like the next two in TIFF 6.0, section 8."""
+_BITS: Final = 258
+_PLANAR: Final = 284
+_BY_CHANNEL: Final = 2
 _ALIGNMENT: Final = 64
 _STRIP: Final = 2**20
 """Pixels that are laid over white at once."""
-_COEFFICIENT_BYTES: Final = 6
-"""What a progressive JPEG holds beside that for each pixel of its full size."""
+_COEFFICIENT_BYTES: Final = 2
+"""What a progressive JPEG holds beside that for each pixel of its full size and each channel."""
 _UPRIGHT: Final = {
     2: "FLIP_LEFT_RIGHT",
     3: "ROTATE_180",
@@ -53,6 +64,7 @@ _UPRIGHT: Final = {
 }
 """What puts a picture upright, by its EXIF orientation (TIFF 6.0, tag 274)."""
 _ORIENTATION: Final = 274
+_UNREAD_FORM: Final = "a {} of a form that is not read: save it with 8 bits a sample, as grey or RGB"
 _DAMAGED: Final = "damaged or cut short: its {} data cannot be decoded"
 _CHECKED_SIZE: Final = 8
 """What an image is decoded for where only its faults are asked for: a JPEG at an eighth."""
@@ -70,12 +82,15 @@ class ImageHeader(NamedTuple):
     height: int
 
 
-def read_header(stream: BinaryIO, max_pixels: int) -> ImageHeader:
+def read_header(stream: BinaryIO, max_pixels: int, max_decoded_bytes: int) -> ImageHeader:
     """Reads kind and size from the start of an image, decoding nothing; `stream` must be seekable.
 
-    Raises ImageError with a plain reason: no image that can be decoded, cut short, over `max_pixels` pixels.
+    Raises ImageError with a plain reason: no image that can be decoded, cut short, over `max_pixels` pixels, or one
+    that would hold more than `max_decoded_bytes` while it is decoded.
     """
     kind, image = _opened(stream, max_pixels)
+    if kind != "JPEG":  # which may be loaded smaller
+        _bytes_held(kind, image, image.size, max_decoded_bytes)
     return ImageHeader(kind, *image.size)
 
 
@@ -97,8 +112,8 @@ def decode_images(
     RGB, upright (EXIF), the first frame of several, aspect not kept: bilinear with antialiasing, rounded to the
     nearest level. 16-bit samples keep their high byte. A large JPEG is loaded at a half, quarter or eighth as
     long as twice `size` remains. On all cores; what this process decodes at once holds less than
-    `max_decoded_bytes`, and a larger image is decoded alone. What cannot be decoded is black with a plain reason;
-    empty bytes and None are black with the reason "missing". Never raises on bad image data.
+    `max_decoded_bytes`, and an image that would hold more is not decoded. What cannot be decoded is black with a
+    plain reason; empty bytes and None are black with the reason "missing". Never raises on bad image data.
     """
     import numpy as np
 
@@ -109,7 +124,7 @@ def decode_images(
     def ready(group: Sequence[int]) -> Iterator[_Ready]:
         for row in group:
             try:
-                yield _ready(row, data[row] or b"", size, max_pixels)
+                yield _ready(row, data[row] or b"", size, max_pixels, max_decoded_bytes)
             except ImageError as fault:
                 reasons[row] = str(fault)
 
@@ -136,7 +151,7 @@ def decoding_faults(data: Sequence[bytes], max_pixels: int, max_decoded_bytes: i
         if not item:
             return MISSING
         try:
-            _, kind, image, needed = _ready(0, item, _CHECKED_SIZE, max_pixels)
+            _, kind, image, needed = _ready(0, item, _CHECKED_SIZE, max_pixels, max_decoded_bytes)
         except ImageError as refused:
             return str(refused)
         with _room_for(needed, max_decoded_bytes):
@@ -173,14 +188,30 @@ def _opened(stream: BinaryIO, max_pixels: int) -> tuple[str, "ImageFile"]:
     stream.seek(0)
     try:
         image: ImageFile = plugins[kind][0](stream, "")
-    except Exception:  # each plugin has its own
+    except Exception as error:  # each plugin has its own
+        if str(error).startswith(_UNREAD_FORMS):
+            raise ImageError(_UNREAD_FORM.format(kind)) from None
         raise ImageError(f"cut short or damaged: its {kind} header cannot be read") from None
     width, height = image.size
     if width * height > max_pixels:
         raise ImageError(f"too large: {width} x {height} pixels, at most {max_pixels} in all are read")
     if image.mode in _UNREAD_MODES:
         raise ImageError(f"a {kind} of {_UNREAD_MODES[image.mode]}: 8 or 16 bits a sample are read")
+    if kind == "TIFF" and _is_misread(image):
+        raise ImageError(_UNREAD_FORM.format(kind))
     return kind, image
+
+
+def _is_misread(tiff: "ImageFile") -> bool:
+    """Whether Pillow takes 16-bit samples for 8-bit ones: where they are not packed, and lie channel by channel."""
+    if _tiff_tag(tiff, _PLANAR) != _BY_CHANNEL or not tiff.tile or tiff.tile[0].codec_name != "raw":
+        return False
+    return max(_tiff_tag(tiff, _BITS) or (1,)) > 8
+
+
+def _tiff_tag(image: "ImageFile", tag: int) -> Any:
+    """What a TIFF says, None where it does not or the image is none."""
+    return getattr(image, "tag_v2", {}).get(tag)
 
 
 def _not_an_image(head: bytes) -> str:
@@ -201,16 +232,60 @@ class _Ready(NamedTuple):
     needed: int
 
 
-def _ready(row: int, data: bytes, size: int, max_pixels: int) -> _Ready:
+def _ready(row: int, data: bytes, size: int, max_pixels: int, max_decoded_bytes: int) -> _Ready:
     """Raises ImageError with a plain reason."""
     kind, image = _opened(BytesIO(data), max_pixels)
     if kind == "PNG" and not checksums_fit(BytesIO(data), max_pixels):
         raise ImageError(_DAMAGED.format(kind))  # Pillow would decode it, to whatever pixels
     _scale_hidden_colour(image)
-    coefficients = image.width * image.height * _COEFFICIENT_BYTES if "progressive" in image.info else 0
+    _note_form(kind, image, data)
+    stored = image.size
     image.draft(None, (2 * size, 2 * size))
-    pixel = _BYTES_A_PIXEL.get(kind, _OTHERS_BYTES_A_PIXEL)
-    return _Ready(row, kind, image, image.width * image.height * pixel + coefficients)
+    return _Ready(row, kind, image, _bytes_held(kind, image, stored, max_decoded_bytes))
+
+
+def _bytes_held(kind: str, image: "ImageFile", stored: tuple[int, int], most: int) -> int:
+    """What decoding an image holds whose file has the size `stored`. Raises ImageError where it is over `most`."""
+    width, height = stored
+    channels = len(image.getbands()) if kind == "JPEG" and "progressive" in image.info else 0
+    coefficients = width * height * channels * _COEFFICIENT_BYTES
+    held = image.width * image.height * _BYTES_A_PIXEL.get(kind, _OTHERS_BYTES_A_PIXEL) + coefficients
+    if held > most:
+        raise ImageError(
+            f"too large: a {kind} of {width} x {height} pixels holds {held} bytes while it is decoded, at most {most}"
+            " may be held (images.max_decoded_bytes)"
+        )
+    return held
+
+
+def _note_form(kind: str, image: "ImageFile", data: bytes) -> None:
+    """Notes what Pillow passes over, for `_write_levels`."""
+    tile = image.tile[0] if image.tile else None
+    covered = tile.extents if tile and kind == "GIF" else None
+    if kind == "WEBP":
+        covered = _first_webp_frame(data)
+    bits = _tiff_tag(image, _BITS)
+    image.info |= {
+        _COVERED: covered,
+        _GREYS: (4 if bits == (12,) else 8, _tiff_tag(image, _PHOTOMETRIC) == 0),
+    }
+
+
+def _first_webp_frame(data: bytes) -> tuple[int, int, int, int] | None:
+    """Left, top, right and bottom of an animation's first frame, as its chunk ANMF has them; None without one.
+
+    https://developers.google.com/speed/webp/docs/riff_container
+    """
+    at = 12
+    while at + 20 <= len(data):
+        if data[at : at + 4] == b"ANMF":
+            left, top, width, height = (
+                int.from_bytes(data[at + 8 + 3 * place : at + 11 + 3 * place], "little") for place in range(4)
+            )
+            return 2 * left, 2 * top, 2 * left + width + 1, 2 * top + height + 1
+        length = int.from_bytes(data[at + 4 : at + 8], "little")
+        at += 8 + length + length % 2
+    return None
 
 
 def _scale_hidden_colour(image: "ImageFile") -> None:
@@ -275,6 +350,10 @@ def _write_levels(image: "Image.Image", levels: "np.ndarray[Any, Any]") -> None:
     for top in range(0, height, rows):
         strip = image if rows >= height else image.crop((0, top, width, min(top + rows, height)))
         levels[top : top + rows] = _over_white(strip)
+    if image.info[_COVERED]:
+        left, top, right, bottom = image.info[_COVERED]
+        levels[:top] = levels[bottom:] = 255
+        levels[:, :left] = levels[:, right:] = 255
 
 
 def _aligned(size: int) -> "np.ndarray[Any, Any]":
@@ -292,8 +371,9 @@ def _over_white(image: "Image.Image") -> "np.ndarray[Any, Any]":
 
     hidden = image.info.get("transparency")
     if image.mode.startswith("I;16"):
-        samples = np.asarray(image)
-        grey = (samples >> 8).astype(np.uint8)
+        samples, (shift, inverted) = np.asarray(image), image.info[_GREYS]
+        grey: np.ndarray[Any, Any] = (samples >> shift).astype(np.uint8)
+        grey = ~grey if inverted else grey
         if hidden is not None:
             grey[samples == hidden] = 255
         return grey[..., None]

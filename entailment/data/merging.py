@@ -120,6 +120,11 @@ class HeldRows:
             or self._is_gone(row[ID[side]])
         ]
 
+    def has_image(self, image_id: str, digest: str = "") -> bool:
+        """Whether an image of that id is there, not lost, and, if a SHA-256 is given, this one."""
+        _, held = self._images.get(image_id, ("", ""))
+        return bool(held) and digest in ("", held) and not self._is_gone(image_id)
+
     def difference(self, row: dict[str, str]) -> tuple[str, str, str, dict[str, str]] | None:
         """What of `row` contradicts what is held: its column, both values, and the row that holds the other."""
         if same := self._pairs.get(_values(row, ID)):

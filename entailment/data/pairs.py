@@ -1,11 +1,13 @@
 """Reading and validating a table of pairs."""
 
+import codecs
 import csv
 import hashlib
 import logging
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,7 @@ from entailment.task import (
     ID,
     IMAGE_FILE,
     IMAGE_SHA256,
+    IMAGE_URL,
     LABEL,
     LABEL_INDEX_COLUMN,
     MULTIMODAL,
@@ -29,11 +32,30 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _SHOWN = 5
-_NO_TEXT = {
+_LONGEST_SHOWN = 40
+"""Characters of a value."""
+_AS_UTF8 = "save it as UTF-8, in a spreadsheet as 'CSV UTF-8'"
+_WIDE = f"UTF-16 or UTF-32, not UTF-8: {_AS_UTF8}"
+_PACKED = "a packed file: unpack it"
+_SHEET = "a spreadsheet: export it as CSV"
+_OTHER_FILES = {
     b"\x1f\x8b": "a gzip archive: unpack it",
     b"PK\x03\x04": "a ZIP archive or a spreadsheet: unpack it, or export it as CSV",
+    b"\xd0\xcf\x11\xe0": _SHEET,
+    b"BZh": _PACKED,
+    b"\xfd7zXZ": _PACKED,
+    b"\x28\xb5\x2f\xfd": _PACKED,
+    b"PAR1": "a Parquet file: export it as CSV",
+    b"{": "JSON, not CSV: export it as CSV",
+    b"[": "JSON, not CSV: export it as CSV",
+    b"<": "a web page or XML, not CSV",
+    codecs.BOM_UTF16_LE: _WIDE,
+    codecs.BOM_UTF16_BE: _WIDE,
+    codecs.BOM_UTF32_BE: _WIDE,
 }
 """How files begin that are given in place of a table."""
+_SEPARATORS = {"\t": "tabs", ";": "semicolons", "|": "vertical bars"}
+_COLUMNS_SHOWN = 20
 _ROUNDED = r"\d+(?:[.,]\d*)?[eE]\+\d+|\d+[.,]\d*[eE]\d+|\d+[.,]0+"
 """A number that went through a float: 1.33E+18, 1,33E+18, 1330800194863190016.0."""
 _ROWS_AT_ONCE = 2**16
@@ -50,6 +72,7 @@ def read_pairs(
     max_text_bytes: int,
     inputs: str = MULTIMODAL,
     further: Mapping[str, ColumnRule] | None = None,
+    repeats: bool = True,
 ) -> "pd.DataFrame":
     """Reads a CSV file of pairs and validates every row.
 
@@ -61,6 +84,7 @@ def read_pairs(
         inputs: one of INPUTS, what a model is to see: what it does not is not judged, and the columns of texts and
             images that it does not may be absent (they are empty then).
         further: kinds of input beside text and image, each with the rule of its two columns; both or none are there.
+        repeats: whether rows of the same two ids are looked at: equal ones are warned of, others refused.
 
     Returns:
         A frame with PAIR_COLUMNS, the further ones and those of stored images, all strings exactly as in the file, in
@@ -100,7 +124,8 @@ def read_pairs(
     _check_rows(file, frame, _rules(judged, task, max_text_bytes, rules))
     positions = {label: index for index, label in enumerate(task.labels)}
     frame[LABEL_INDEX_COLUMN] = frame[LABEL].map(positions).astype("int64")
-    _check_repeats(file, frame)
+    if repeats:
+        _check_repeats(file, frame, judged.columns.drop(list(ID)).tolist())
     return frame
 
 
@@ -154,22 +179,52 @@ def _check_header(file: Path, needed: tuple[str, ...]) -> list[str]:
     """The columns of a file, which must have those needed."""
     try:
         with file.open(encoding="utf-8-sig", newline="") as handle:
-            header = next(csv.reader(handle), None)
+            header = next(filter(_is_row, csv.reader(handle)), None)
     except FileNotFoundError:
-        raise DataError(f"There is no file {file}. Give a CSV with --dataset FILE.csv.") from None
+        raise DataError(f"There is no file {file}. Give the path of a CSV file of pairs.") from None
     except IsADirectoryError:
         raise DataError(f"{file} is a folder. Expected a CSV file.") from None
     except UnicodeDecodeError:
         raise _not_utf8(file) from None
-    except (OSError, csv.Error) as error:
+    except csv.Error as error:
+        raise _another_kind(file) or DataError(
+            f"{file} is not a CSV file that can be read: {error}."
+        ) from None
+    except OSError as error:
         raise DataError(f"{file} cannot be read: {error}.") from None
     if not header:
         raise DataError(f"{file} is empty. Expected the columns {', '.join(needed)}.")
     if missing := [name for name in needed if name not in header]:
-        raise DataError(f"{file} lacks the column(s) {', '.join(missing)}. It has: {', '.join(header)}.")
+        raise _without_columns(file, header, missing)
     if doubled := sorted({name for name in needed if header.count(name) > 1}):
         raise DataError(f"{file} has the column(s) {', '.join(doubled)} more than once. Keep one of each.")
     return header
+
+
+def _without_columns(file: Path, header: list[str], missing: list[str]) -> DataError:
+    """What is said of a file in whose header names are missing: perhaps it has them, but is no CSV in UTF-8."""
+    line = ",".join(header)
+    if other := _another_kind(file):
+        return other
+    if set(missing) & set(line.replace("\0", "").split(",")):
+        return DataError(f"{file} is {_WIDE}.")
+    for sign, name in _SEPARATORS.items():
+        if set(missing) & set(next(csv.reader([line], delimiter=sign), [])):
+            return DataError(
+                f"{file} is separated by {name}, not by commas. Save it as CSV with commas, or convert it: python -c"
+                f" \"import pandas; pandas.read_csv('{file}', sep={sign!r}, dtype=str, keep_default_na=False)"
+                f".to_csv('{file.with_suffix('.commas.csv')}', index=False)\""
+            )
+    shown = ", ".join(map(_shown, header[:_COLUMNS_SHOWN])) + ", ..." * (len(header) > _COLUMNS_SHOWN)
+    return DataError(f"{file} lacks the column(s) {', '.join(missing)}. Its first row has: {shown}.")
+
+
+def _another_kind(file: Path) -> DataError | None:
+    """What is said of a file that begins as no table does."""
+    with file.open("rb") as handle:
+        start = handle.read(max(map(len, _OTHER_FILES)))
+    what = next((what for sign, what in _OTHER_FILES.items() if start.startswith(sign)), "")
+    return DataError(f"{file} is {what}.") if what else None
 
 
 def _check_fields(file: Path, columns: int) -> None:
@@ -201,17 +256,16 @@ def _is_row(fields: list[str]) -> bool:
 
 def _not_utf8(file: Path) -> DataError:
     """What is wrong with a file that is no UTF-8, and where."""
+    if other := _another_kind(file):
+        return other
     data = file.read_bytes()
-    for start, what in _NO_TEXT.items():
-        if data.startswith(start):
-            return DataError(f"{file} is {what}.")
     try:
         data.decode("utf-8-sig")
         place = ""
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         place = f" (line {line}: {error.reason})"
-    return DataError(f"{file} is not UTF-8{place}. Save it as UTF-8.")
+    return DataError(f"{file} is not UTF-8{place}: {_AS_UTF8}.")
 
 
 def _further_columns(
@@ -252,6 +306,7 @@ def _rules(
     """For each rule its column, what it asks for, and which rows are against it."""
     for name in frame.columns.astype("str"):
         column = frame[name]
+        yield name, "must hold no NUL character", column.str.contains("\0", regex=False)
         if name in ID or name in TEXT:
             yield name, "must not be empty", column.str.fullmatch(BLANK)
         if name in ID:
@@ -279,25 +334,53 @@ def utf8_bytes(column: "pd.Series[str]") -> "np.ndarray":
 
 
 def _one_fault(row: int, name: str, rule: str, value: str) -> str:
-    shown = value if len(value) <= 40 else f"{value[:40]}... ({len(value.encode())} bytes)"
-    return f"  row {row + 1}, column {name}: {rule}. Received: '{shown}'"
+    return f"  row {row + 1}, column {name}: {rule}. Received: {_shown(value)}"
 
 
-def _check_repeats(file: Path, frame: "pd.DataFrame") -> None:
+def _shown(value: str, start: int = 0) -> str:
+    """A value in quotation marks, of a long one what stands from `start` on."""
+    part = value if len(value) <= _LONGEST_SHOWN else value[start : start + _LONGEST_SHOWN]
+    told = "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in part)
+    if len(value) <= _LONGEST_SHOWN:
+        return f"'{told}'"
+    before, after = "..." * (start > 0), "..." * (start + _LONGEST_SHOWN < len(value))
+    return f"'{before}{told}{after} ({len(value.encode())} bytes)'"
+
+
+def _check_repeats(file: Path, frame: "pd.DataFrame", judged: Sequence[str]) -> None:
+    """Warns of pairs of ids that stand there more than once. Raises DataError where their rows differ."""
     repeated = frame[frame.duplicated(list(ID), keep=False)]
     if repeated.empty:
         return
-    labels = repeated.groupby(list(ID))[LABEL].nunique()
-    if (labels > 1).any():
-        first, second = labels[labels > 1].index[0]
-        rows = frame.index[(frame[ID[0]] == first) & (frame[ID[1]] == second)] + 1
+    # The image is found by its id: a row that names none contradicts no other.
+    said = repeated.assign(**{name: repeated[name].where(repeated[name] != "") for name in IMAGE_URL})
+    pairs = said.groupby(list(ID), sort=False)
+    differ = pairs[list(judged)].nunique().gt(1).any(axis=1)
+    if differ.any():
+        wrong = differ.index[differ]
+        shown = "\n".join(_contradiction(pairs.get_group(ids), judged) for ids in wrong[:_SHOWN])
+        more = f"\n... and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
         raise DataError(
-            f"{file}: the pair ({first}, {second}) has two labels, in rows {', '.join(map(str, rows[:_SHOWN]))}"
-            f" ({int((labels > 1).sum())} such pair(s) in all). Keep the right one."
+            f"{file} has {len(wrong)} pair(s) of ids whose rows contradict each other:\n{shown}{more}\nKeep the right"
+            " row of each, or give a post that is another one an id of its own."
         )
     _LOG.warning(
         "%s repeats %d pair(s), first in row %d: copies may fall into different splits.",
         file,
-        len(labels),
+        len(differ),
         repeated.index[0] + 1,
     )
+
+
+def _contradiction(rows: "pd.DataFrame", judged: Sequence[str]) -> str:
+    """One line: in what the rows of one pair of ids differ."""
+    told = []
+    for name in judged:
+        values = rows[name].dropna().drop_duplicates()
+        if len(values) > 1:
+            alike = takewhile(lambda both: both[0] == both[1], zip(*values[:2], strict=False))
+            start = max(0, sum(1 for _ in alike) - _LONGEST_SHOWN // 2)
+            first, second = (f"{_shown(values[row], start)} in row {row + 1}" for row in values.index[:2])
+            told.append(f"{name} is {first} and {second}")
+    ids = ", ".join(f"{name} {_shown(rows[name].iloc[0])}" for name in ID)
+    return f"  {ids}: {'; '.join(told)}"

@@ -1,5 +1,6 @@
 """Where pairs come from: the generated sample, the real tweets, a data set of our own, or a CSV file."""
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,12 +58,8 @@ def locate(dataset: Dataset, tweets: Tweets, folder: Path, *, with_images: bool 
     if own:
         return Source(own.name, own.csv, own.images, generated=False, version=own.number)
     csv = Path(dataset.source).expanduser().resolve()
-    if not csv.is_file():
-        known = ", ".join([SAMPLE, TWEETS, *dataset_names(folder)])
-        raise DataError(
-            f"There is no file {csv}, and no data set of that name. --dataset must be one of {known}, or the path of"
-            " a CSV file."
-        )
+    if not dataset.source.strip() or not csv.is_file():
+        raise _no_source(dataset.source, csv, [SAMPLE, TWEETS, *dataset_names(folder)])
     images = Path(dataset.images).expanduser().resolve() if dataset.images else None
     if images and with_images:
         check_folder(images)
@@ -87,6 +84,22 @@ def current_content(
 def is_path(source: str, folder: Path) -> bool:
     """Whether a data set's source is the path of a file, not the name of a data set."""
     return source not in (SAMPLE, TWEETS) and find_version(folder, source) is None
+
+
+def _no_source(source: str, csv: Path, known: list[str]) -> DataError:
+    """What is said of a source that is neither a CSV file nor one of the `known` data sets."""
+    if not source.strip():
+        what = "The name of the data set is empty."
+    elif csv.is_dir():
+        what = f"{csv} is a folder, not a table of pairs."
+    else:
+        what = f"There is no file {csv}, and no data set of that name."
+        by_name = {name.lower(): name for name in known}
+        # A name was made a path before it came here.
+        name = Path(source).name.partition("@")[0].lower()
+        if near := difflib.get_close_matches(name, by_name, n=1):
+            what += f" Did you mean '{by_name[near[0]]}'?"
+    return DataError(f"{what} --dataset must be one of {', '.join(known)}, or the path of a CSV file.")
 
 
 def _sample(parent: Path, pairs: int) -> Source:

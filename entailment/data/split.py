@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import TYPE_CHECKING, Any, Final
 
 from entailment.configuration.split import Split
@@ -68,7 +69,9 @@ def fold_pairs(
     number = np.empty(len(frame), np.int64)
     share = 0.0 if without_test else config.validation_fraction
     labels = frame[LABEL_INDEX_COLUMN].to_numpy()
-    for fold, rows in enumerate(fold_rows(labels, folds, seed, share, told=_counts(frame)), 1):
+    what = "rows outside the test split" if without_test else "rows"
+    made = fold_rows(labels, folds, seed, share, names=_class_names(frame), rows=what)
+    for fold, rows in enumerate(made, 1):
         number[rows.test] = fold
     columns = {SPLIT_COLUMN: np.repeat(UNDIVIDED, len(frame)), FOLD_COLUMN: number.astype(str)}
     frame = frame.assign(**{name: pd.array(values, dtype="str") for name, values in columns.items()})
@@ -77,7 +80,13 @@ def fold_pairs(
 
 
 def fold_rows(
-    labels: "np.ndarray", folds: int, seed: int, validation_fraction: float = 0.0, *, told: str = ""
+    labels: "np.ndarray",
+    folds: int,
+    seed: int,
+    validation_fraction: float = 0.0,
+    *,
+    names: Mapping[int, str] | None = None,
+    rows: str = "rows",
 ) -> list[FoldRows]:
     """Stratified k-fold cross-validation: which rows each fold trains on, stops by and is judged on.
 
@@ -88,36 +97,73 @@ def fold_rows(
 
     Args:
         labels: class indices, int [n], in file order.
-        told: how many rows each class has, in words, for an error.
+        names: what the classes are called, for an error.
+        rows: and what the rows are.
 
     Raises:
         DataError: a class has fewer rows than there are folds, or too few for the validation share.
     """
-    import numpy as np
-    from sklearn.model_selection import StratifiedKFold, train_test_split
-
-    counts = np.bincount(labels)
-    told = told or ", ".join(f"class {index} {count}" for index, count in enumerate(counts))
-    if len(labels) < folds or (counts[counts > 0] < folds).any():
+    names = names or {index: f"class {index}" for index in range(int(labels.max(initial=0)) + 1)}
+    try:
+        return _folds(labels, folds, seed, validation_fraction, names)
+    except DataError as error:
+        told = f"The {rows} ({_counts(labels, names)}) are too few for {folds} folds: {error}"
+    for fewer in range(folds - 1, 1, -1):
+        try:
+            _folds(labels, fewer, seed, validation_fraction, names)
+        except DataError:
+            continue
         raise DataError(
-            f"The rows are too few for {folds} folds: every class needs at least {folds}, and there are {told}."
-            " Add rows or give fewer --folds."
+            f"{told} The largest number that works is {fewer}: give --folds {fewer}, or add rows."
         )
+    share = f" with split.validation_fraction={validation_fraction}: raise it, or" * (validation_fraction > 0)
+    raise DataError(f"{told} No number of folds works{share or ':'} add rows.")
+
+
+def _folds(
+    labels: "np.ndarray", folds: int, seed: int, validation_fraction: float, names: Mapping[int, str]
+) -> list[FoldRows]:
+    """As `fold_rows`. Raises DataError that says what is too few, not what to do."""
+    import numpy as np
+    from sklearn.model_selection import StratifiedKFold
+
+    counts = {index: count for index, count in enumerate(np.bincount(labels)) if count}
+    least = min(counts, key=lambda index: counts[index])
+    if counts[least] < folds:
+        raise DataError(f"every class needs {folds}, and {names[least]} has {counts[least]}.")
     made = []
     for rest, fold in StratifiedKFold(folds, shuffle=True, random_state=seed).split(labels, labels):
         train, validation = rest, fold
         if validation_fraction:
-            try:
-                train, validation = train_test_split(
-                    rest, test_size=validation_fraction, random_state=seed, stratify=labels[rest]
-                )
-            except ValueError as error:
-                raise DataError(
-                    f"The rows are too few for {folds} folds with validation rows of their own ({told}): {error} Add"
-                    " rows, raise split.validation_fraction or give fewer --folds."
-                ) from None
+            train, validation = _divided(rest, labels, validation_fraction, "validation", seed, names)
         made.append(FoldRows(np.sort(train), np.sort(validation), fold))
     return made
+
+
+def _divided(
+    rows: "np.ndarray", labels: "np.ndarray", fraction: float, part: str, seed: int, names: Mapping[int, str]
+) -> "tuple[np.ndarray, np.ndarray]":
+    """What is left of the rows, and a part of them, stratified by label. Raises DataError as `_folds`."""
+    import numpy as np
+    from sklearn.model_selection import train_test_split
+
+    counts = {index: count for index, count in enumerate(np.bincount(labels[rows])) if count}
+    least, classes, taken = (
+        min(counts, key=lambda index: counts[index]),
+        len(counts),
+        ceil(fraction * len(rows)),
+    )
+    share = f"split.{part}_fraction={fraction} makes {taken} of {len(rows)} rows {part} rows"
+    if counts[least] < 2:
+        raise DataError(f"{names[least]} has one row, which cannot be in both parts.")
+    if taken < classes:
+        raise DataError(
+            f"{share}, fewer than the {classes} classes; it must be at least {ceil(100 * classes / len(rows)) / 100}."
+        )
+    if len(rows) - taken < classes:
+        raise DataError(f"{share} and leaves fewer than the {classes} classes; it must be smaller.")
+    rest, divided = train_test_split(rows, test_size=fraction, random_state=seed, stratify=labels[rows])
+    return rest, divided
 
 
 def split_report(frame: "pd.DataFrame", labels: Sequence[str], column: str = SPLIT_COLUMN) -> dict[str, Any]:
@@ -219,10 +265,15 @@ def _digests(values: "pd.Series[str]") -> "Iterator[pa.Array]":
         )
 
 
-def _counts(frame: "pd.DataFrame") -> str:
-    """How many rows each class has that occurs, in the order of the indices."""
-    rows = frame.groupby(LABEL_INDEX_COLUMN, sort=True)[LABEL].agg(["first", "size"])
-    return ", ".join(f"{label} {count}" for label, count in rows.itertuples(index=False))
+def _class_names(frame: "pd.DataFrame") -> dict[int, str]:
+    """Of the classes that occur, by their indices."""
+    named = frame.drop_duplicates(LABEL_INDEX_COLUMN).sort_values(LABEL_INDEX_COLUMN)
+    return dict(zip(named[LABEL_INDEX_COLUMN].tolist(), named[LABEL].tolist(), strict=True))
+
+
+def _counts(labels: "np.ndarray", names: Mapping[int, str]) -> str:
+    """How many rows each class has, in the order of the indices."""
+    return ", ".join(f"{name} {int((labels == index).sum())}" for index, name in names.items())
 
 
 def _describe(shared: Mapping[str, int]) -> str:
@@ -231,21 +282,15 @@ def _describe(shared: Mapping[str, int]) -> str:
 
 def _stratified(pairs: "pd.DataFrame", config: Split, seed: int) -> "dict[str, np.ndarray]":
     import numpy as np
-    from sklearn.model_selection import train_test_split
 
-    labels = pairs[LABEL_INDEX_COLUMN].to_numpy()
-    rows = np.arange(len(pairs))
+    labels, names = pairs[LABEL_INDEX_COLUMN].to_numpy(), _class_names(pairs)
     try:
-        rest, test = train_test_split(
-            rows, test_size=config.test_fraction, random_state=seed, stratify=labels
-        )
-        train, validation = train_test_split(
-            rest, test_size=config.validation_fraction, random_state=seed, stratify=labels[rest]
-        )
-    except ValueError as error:
+        rest, test = _divided(np.arange(len(pairs)), labels, config.test_fraction, "test", seed, names)
+        train, validation = _divided(rest, labels, config.validation_fraction, "validation", seed, names)
+    except DataError as error:
         raise DataError(
-            f"The rows are too few to split by label ({_counts(pairs)}): {error} Add rows, raise split.test_fraction"
-            " and split.validation_fraction, or use split.method=hash."
+            f"The rows ({_counts(labels, names)}) are too few to split by label: {error} Add rows, change that, or"
+            " use split.method=hash."
         ) from None
     return {"train": train, "validation": validation, "test": test}
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from entailment.inputs import kind_named
 from entailment.model.features import SplitFeatures
 from entailment.model.head import kind_of, kinds_among
-from entailment.statistics.metrics import confusion_counts, interval, resampled_counts, scores
-from entailment.statistics.paired_bootstrap import paired_bootstrap
+from entailment.statistics.confusion import confusion_counts, scores
+from entailment.statistics.intervals import macro_f1_interval, paired_differences
 from entailment.task import KINDS
 
 if TYPE_CHECKING:
@@ -80,21 +80,22 @@ def missing_modalities_table(
     hidden = absences(features.inputs)
     answers = {name: answer(without(features, group)) for name, group in hidden.items()}
     answers = {NOTHING_MISSING: predicted} | answers if answers else {}
+    resampling: dict[str, Any] = {
+        "bootstrap_samples": bootstrap_samples,
+        "confidence": confidence,
+        "seed": seed,
+    }
     rows = []
     for name, answered in answers.items():
         counts = confusion_counts(labels, answered, classes)
-        low, high = interval(
-            scores(resampled_counts(counts, bootstrap_samples, seed))["macro_f1"], confidence
-        )
+        low, high = macro_f1_interval(labels, answered[None], classes, **resampling)
         row = {"missing": name, "rows": len(labels)}
         row |= {figure: float(scores(counts)[figure]) for figure in ("accuracy", "macro_f1")}
-        row |= {"macro_f1_low": float(low), "macro_f1_high": float(high)}
+        row |= {"macro_f1_low": low, "macro_f1_high": high}
         row["majority_accuracy"] = float((labels == majority).mean())
         if name != NOTHING_MISSING:
-            difference = paired_bootstrap(
-                labels, answered[None], predicted[None], classes, bootstrap_samples, confidence, seed
-            )
-            row |= dict(zip(COLUMNS[-3:], difference, strict=True))
+            difference = paired_differences(labels, answered[None], predicted[None], classes, **resampling)
+            row |= dict(zip(COLUMNS[-3:], map(float, difference["macro_f1"]), strict=True))
         rows.append(row)
     return pd.DataFrame(rows, columns=list(COLUMNS))
 

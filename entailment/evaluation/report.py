@@ -17,7 +17,8 @@ from entailment.model.head import kinds_among, logits_model, temperature_of
 from entailment.model.training import TrainedHead, predict
 from entailment.records.index import read_index
 from entailment.statistics.calibration import calibration_report, softmax
-from entailment.statistics.metrics import Metrics, classification_report, confusion_counts, evaluate
+from entailment.statistics.confusion import confusion_counts
+from entailment.statistics.metrics import Metrics, classification_report, evaluate
 from entailment.task import LABEL, probability_columns
 
 if TYPE_CHECKING:
@@ -81,13 +82,15 @@ def evaluate_split(
     metrics = evaluate(labels, probabilities, names, majority=majority, **resampling)
     confusion = confusion_counts(labels, predicted, len(names))
     uncalibrated = softmax(predict(logits_model(head.model), features))
-    calibration = calibration_report(labels, uncalibrated, probabilities, temperature_of(head.model))
+    calibration = calibration_report(
+        labels, uncalibrated, probabilities, temperature_of(head.model), config.confidence
+    )
     pairs = evaluated_pairs(read_index(records, "test"), splits)
     words = answers_of_words(records, splits, kinds_among(features.inputs), seed)
     return EvaluatedSplit(
         metrics,
         {"labels": list(names), "counts": confusion.tolist()},
-        classification_report(labels, probabilities, names, **resampling),
+        classification_report(labels, probabilities, names, config.confidence),
         calibration,
         slice_table(pairs, labels, predicted, names, majority=majority, **resampling),
         missing_modalities_table(

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from entailment.data.split import SPLIT_COLUMN
 from entailment.records.index import RecordsIndex
-from entailment.statistics.metrics import confusion_counts, interval, resampled_counts, scores
+from entailment.statistics.confusion import confusion_counts, scores
+from entailment.statistics.intervals import macro_f1_interval
 from entailment.task import ID, IMAGE_URL, TEXT
 
 if TYPE_CHECKING:
@@ -150,18 +151,23 @@ def slice_table(
     """
     import pandas as pd
 
+    resampling: dict[str, Any] = {
+        "bootstrap_samples": bootstrap_samples,
+        "confidence": confidence,
+        "seed": seed,
+    }
     rows = []
     masks = {_EVERY: np.ones(len(pairs), bool)}
     masks |= {name: function(pairs) for name, function in SLICES.items()}
     for name, mask in masks.items():
-        counts = confusion_counts(np.asarray(true)[mask], np.asarray(predicted)[mask], len(labels))
+        inside, answered = np.asarray(true)[mask], np.asarray(predicted)[mask]
+        counts = confusion_counts(inside, answered, len(labels))
         row: dict[str, Any] = {"slice": name, "rows": int(mask.sum()), "what": _WHAT[name]}
         row |= {f"rows_{label}": int(n) for label, n in zip(labels, counts.sum(axis=1), strict=True)}
         if row["rows"] >= FEWEST_ROWS:
-            drawn = scores(resampled_counts(counts, bootstrap_samples, seed))["macro_f1"]
-            low, high = interval(drawn, confidence)
+            low, high = macro_f1_interval(inside, answered[None], len(labels), **resampling)
             row |= {name: float(scores(counts)[name]) for name in ("accuracy", "macro_f1")}
-            row |= {"macro_f1_low": float(low), "macro_f1_high": float(high)}
+            row |= {"macro_f1_low": low, "macro_f1_high": high}
             row["majority_accuracy"] = float(counts[majority].sum() / counts.sum())
         rows.append(row)
     return pd.DataFrame(rows, columns=slice_columns(labels))

@@ -7,7 +7,7 @@ topic classification, 2012). It finds what a rule on keywords would. Nothing of 
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +20,8 @@ from entailment.metric_names import (
     WORDS_MACRO_F1,
 )
 from entailment.records.index import pairs_in_order, read_index
-from entailment.statistics.metrics import confusion_counts, scores
-from entailment.statistics.paired_bootstrap import paired_bootstrap
+from entailment.statistics.confusion import confusion_counts, scores
+from entailment.statistics.intervals import paired_differences
 from entailment.task import ID, TEXT
 
 if TYPE_CHECKING:
@@ -98,22 +98,19 @@ def words_figures(
     predicted: NDArray[np.int64],
     words: NDArray[np.int64] | None,
     classes: int,
-    *,
-    bootstrap_samples: int,
-    confidence: float,
-    seed: int,
+    **resampling: Any,
 ) -> dict[str, float]:
     """What is logged of words alone beside a model's figures, by its whole name; nothing without words' answers.
 
     `true`, `words`: class indices, int [n]; `predicted`: the model's, int [seeds, n]. The difference is of macro-F1,
-    the model's mean over its seeds less that of words, and its interval is paired.
+    the model's mean over its seeds less that of words, and its interval is paired; `resampling`: as
+    `paired_differences` takes it.
     """
     if words is None:
         return {}
     figures = scores(confusion_counts(true, words, classes))
-    difference, low, high = paired_bootstrap(
-        true, predicted, words[None], classes, bootstrap_samples, confidence, seed
-    )
+    differences = paired_differences(true, predicted, words[None], classes, **resampling)
+    difference, low, high = map(float, differences["macro_f1"])
     return {
         WORDS_ACCURACY: float(figures["accuracy"]),
         WORDS_MACRO_F1: float(figures["macro_f1"]),

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 INPUTS_AT_ONCE: Final = 32
 _WANTED: Final = "must be the bytes of an image file, in JSON and CSV as base64"
+_PIXEL: Final = b"GIF87a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;"
 LITE: Final = "network.tflite"
 THREADS: Final = 8
 """At most, in a registered model: each has the packed weights to itself, 40 MB."""
@@ -54,6 +55,10 @@ class Image(Kind):
     def raw(self, pairs: "pd.DataFrame", side: int) -> list[Any]:
         """The bytes of each file; one that cannot be read any more is absent."""
         return [_read(path)[0] for path in _paths(pairs, side)]
+
+    def sample(self) -> bytes:
+        """One pixel."""
+        return _PIXEL
 
     def stored(
         self, pairs: "pd.DataFrame", side: int, config: "InputsConfiguration"

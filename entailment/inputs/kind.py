@@ -7,6 +7,7 @@ relative imports; what only training needs is imported where it is used.
 
 import hashlib
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from ..task import columns_of
+from ..task import BLANK, columns_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -141,6 +142,10 @@ class Kind:
         """Each row's raw value as a registered model takes it."""
         return pairs[self.columns[side]].tolist()
 
+    def sample(self) -> Any:
+        """A raw value that can be encoded wherever any can."""
+        return self.example or "a"
+
     def stored(
         self, pairs: "pd.DataFrame", side: int, config: "InputsConfiguration"
     ) -> tuple[list[bytes], list[Fault | None]]:
@@ -229,8 +234,10 @@ def as_text(value: Any) -> tuple[str, str]:
     if value is None:
         return "", ""
     if isinstance(value, bytes | bytearray | memoryview):
-        return bytes(value).decode("utf-8", "replace"), ""
+        value = bytes(value).decode("utf-8", "replace")
     if isinstance(value, str):
+        if "\0" in value and not re.fullmatch(BLANK, value):
+            return "", "must hold no NUL character"
         # JSON lets half of a surrogate pair through.
         return value.encode("utf-8", "replace").decode(), ""
     if not isinstance(value, Number):
@@ -263,8 +270,6 @@ class _ServedTexts(Served):
         self._kind = kind
 
     def values(self, raw: Sequence[Any]) -> tuple[list[Any], list[str]]:
-        import re
-
         pattern, what = self._kind.rule
         texts, faults = zip(*map(as_text, raw), strict=True) if raw else ((), ())
         against = ["" if not text or re.fullmatch(pattern, text) else f"must be {what}" for text in texts]

@@ -24,7 +24,7 @@ from entailment.model.training import (
 )
 from entailment.records.manifest import ROW, kinds_in, read_manifest
 from entailment.records.reading import records_dataset
-from entailment.statistics.calibration import fit_temperature
+from entailment.statistics.calibration import helpful_temperature
 from entailment.task import LABEL, columns_of, kinds_of
 
 if TYPE_CHECKING:
@@ -196,7 +196,7 @@ def _train(
         on_epoch,
     )
     course.run(step, lambda: train, len(parts["train"].labels))
-    set_temperature(model, fit_temperature(course.restore(), parts["validation"].labels))
+    set_temperature(model, helpful_temperature(course.restore(), parts["validation"].labels))
     modules = {
         role: encoder.save(Path(tempfile.mkdtemp(prefix=f"{role}-", dir=tuned)))
         for role, encoder in network.encoders.items()

@@ -19,8 +19,8 @@ from entailment.model.adam import Adam
 from entailment.model.features import SplitFeatures
 from entailment.model.head import build_head, load_head, logits_model, set_temperature
 from entailment.progress import progress_bar
-from entailment.statistics.calibration import fit_temperature, negative_log_likelihood, softmax
-from entailment.statistics.metrics import macro_f1
+from entailment.statistics.calibration import helpful_temperature, negative_log_likelihood, softmax
+from entailment.statistics.confusion import macro_f1
 
 if TYPE_CHECKING:
     import numpy as np
@@ -106,7 +106,7 @@ def train_head(
     course = Course(lambda: predict(answer, validation), validation, trained.weights, loss, config, on_epoch)
     order = np.random.default_rng(seed)
     course.run(step, lambda: batches(train, config.batch_size, order), len(train.labels))
-    set_temperature(model, fit_temperature(course.restore(), validation.labels))
+    set_temperature(model, helpful_temperature(course.restore(), validation.labels))
     return TrainedHead(model, course.best_epoch, course.history, course.ended)
 
 

@@ -226,7 +226,7 @@ def _pixels(path: str) -> float:
         return float("nan")
     try:
         with Path(path).open("rb") as stream:
-            header = read_header(stream, 2**62)
+            header = read_header(stream, 2**62, 2**62)
     except (OSError, ImageError):
         return float("nan")
     return float(header.width * header.height)

@@ -142,7 +142,7 @@ def training_curves_figure(history: Mapping[str, Sequence[float]]) -> "Figure":
 
 
 def reliability_figure(calibration: Mapping[str, Any], title: str) -> "Figure":
-    """Accuracy against confidence, and how many rows there are of each, without and with the temperature.
+    """Accuracy with its interval against confidence, and how many rows there are, without and with the temperature.
 
     `calibration`: what `entailment.statistics.calibration.calibration_report` gives.
     """
@@ -157,13 +157,26 @@ def reliability_figure(calibration: Mapping[str, Any], title: str) -> "Figure":
         upper.plot([0, 1], [0, 1], "--", color=FAINT, linewidth=1)
         middles = [(entry["above"] + entry["up_to"]) / 2 for entry in bins]
         widths = [0.92 * (entry["up_to"] - entry["above"]) for entry in bins]
-        upper.bar(middles, [entry["accuracy"] for entry in bins], widths, color=TRAINING)
+        accuracy, low, high = (
+            np.array([entry[name] for entry in bins])
+            for name in ("accuracy", "accuracy_low", "accuracy_high")
+        )
+        upper.bar(middles, accuracy, widths, color=TRAINING)
+        upper.errorbar(
+            middles, accuracy, (accuracy - low, high - accuracy), fmt="none", ecolor=INK, elinewidth=1
+        )
         confidence = [entry["confidence"] for entry in bins]
         upper.plot(confidence, confidence, "o", color=VALIDATION, markersize=5, clip_on=False)
-        lower.bar(middles, [entry["rows"] for entry in bins], widths, color=FAINT)
+        rows = [entry["rows"] for entry in bins]
+        lower.bar(middles, rows, widths, color=FAINT)
+        lower.set_ylim(0, 1.35 * max(rows))
+        for middle, count in zip(middles, rows, strict=True):
+            write(lower, middle, count, f"{count:,}", 8, INK, ha="center", va="bottom")
         _reliability_frame(upper, lower, first=number == 0)
     heading(
-        figure, title, "bars: accuracy; dots: mean confidence; a bar below its dot: surer there than right"
+        figure,
+        title,
+        "bars: accuracy, with its interval; dots: mean confidence; an interval below its dot: surer there than right",
     )
     return figure
 

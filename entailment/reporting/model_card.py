@@ -243,7 +243,7 @@ def _calibration(calibration: Mapping[str, Any]) -> str:
         " and stored in the model. On the test split, without it and with it (as served): negative log-likelihood"
         f" {before['negative_log_likelihood']:.3f} and {after['negative_log_likelihood']:.3f}, expected calibration"
         f" error {before['ece']:.3f} and {after['ece']:.3f} (a few hundredths of it are chance where rows"
-        " are few). `reliability.png` of the run shows both."
+        f" are few). {calibration['verdict']} `reliability.png` of the run shows both."
     )
 
 
@@ -275,7 +275,7 @@ def _limits(
     rarest = min(test, key=lambda label: test[label])
     limits = [
         f"The test split has {sum(test.values()):,} rows, {test[rarest]:,} of them {rarest}: take the intervals"
-        " seriously. One without width says that nothing was wrong here, not that nothing will be.",
+        " seriously.",
         "The intervals are about other rows of the same source, not about other topics, times or platforms.",
         "It was trained on posts of one source; other languages, topics and ways of writing were not tested.",
         "It takes over what its encoders learned from the web and from ImageNet, with their biases.",

@@ -43,10 +43,11 @@ class Predictor:
     def predict(self, frame: "pd.DataFrame") -> "pd.DataFrame":
         """Labels and probabilities of raw pairs, as `entailment.serving.reader.Reader.predict` gives them.
 
-        Raises EntailmentError where none of several rows can be encoded: it is not the rows then.
+        Raises EntailmentError where none of several rows can be encoded, nor a sample that is in order: it is not the
+        rows then.
         """
         answers: pd.DataFrame = self._reader.predict(frame)
-        if len(answers) > 1 and answers["error"].str.startswith(NOT_ENCODED).all():
+        if len(answers) > 1 and _not_encoded(answers) and _not_encoded(self._reader.predict(_sample(frame))):
             raise EntailmentError(
                 f"The registered model answers none of {len(answers)} rows, as by a fault of the machine or of the"
                 f" program: {answers['error'].iloc[0]}. Mend that, and run the command again."
@@ -60,6 +61,21 @@ class Predictor:
             for pairs in zip(*values.values(), strict=True)
         ]
         return self._featurizer.rows(rows)
+
+
+def _not_encoded(answers: "pd.DataFrame") -> bool:
+    """Whether no row could be encoded."""
+    return bool(answers["error"].str.startswith(NOT_ENCODED).all())
+
+
+def _sample(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """A row of the same columns that can be encoded wherever any can."""
+    import pandas as pd
+
+    kinds = map(kind_named, KINDS)
+    return pd.DataFrame(
+        {column: [kind.sample()] for kind in kinds for column in kind.columns if column in frame.columns}
+    )
 
 
 def _featurizer(folder: Path, store: Path) -> Featurizer | None:

@@ -9,6 +9,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from entailment.statistics.wilson import wilson
+
 BINS: Final = 15
 COLDEST: Final = 0.05
 """The lowest temperature that is fitted."""
@@ -17,6 +19,7 @@ HOTTEST: Final = 20.0
 PRIOR: Final = 4.0
 """Rate of the Gamma prior on 1 / T; its shape is one more, so that its mode is 1 (its deviation is 0.56)."""
 _HALVINGS: Final = 60
+_FOLDS: Final = 5
 
 
 def softmax(logits: NDArray[Any]) -> NDArray[np.float64]:
@@ -56,11 +59,35 @@ def fit_temperature(logits: NDArray[Any], labels: NDArray[Any]) -> float:
     return float(np.clip(2 / (low + high), COLDEST, HOTTEST))
 
 
+def helpful_temperature(logits: NDArray[Any], labels: NDArray[Any]) -> float:
+    """The fitted temperature, or 1 where none helps rows that it was not fitted on.
+
+    The rows are cut into five folds with alike shares of the classes; each is judged by the temperature of the
+    others. It stays 1 where their negative log-likelihood is not lower than with 1, or rows are fewer than folds.
+    Arguments and errors are those of `fit_temperature`.
+    """
+    fitted = fit_temperature(logits, labels)
+    fold = np.empty(len(labels), np.int64)
+    fold[np.argsort(labels, kind="stable")] = np.arange(len(labels)) % _FOLDS
+    if len(labels) < _FOLDS:
+        return 1.0
+    gain = 0.0
+    for number in range(_FOLDS):
+        inside = fold == number
+        others = fit_temperature(logits[~inside], labels[~inside])
+        kept, tempered = (
+            negative_log_likelihood(labels[inside], softmax(logits[inside] / temperature))
+            for temperature in (1.0, others)
+        )
+        gain += float(inside.sum()) * (kept - tempered)
+    return fitted if gain > 0 else 1.0
+
+
 def expected_calibration_error(true: NDArray[Any], probabilities: NDArray[Any]) -> float:
     """Mean distance between confidence and accuracy over bins of equal width, weighted by their rows; 0 to 1.
 
-    `true`: class indices, int [n]; `probabilities`: float [n, classes]. Confidence is the largest probability. Raises
-    ValueError on no rows.
+    `true`: class indices, int [n]; `probabilities`: float [n, classes], as the softmax gives them. Confidence is the
+    largest of a row, and its class the answer. Raises ValueError on no rows.
     """
     rows, confidence, accuracy = _binned(true, probabilities)
     return float(np.abs(confidence - accuracy).sum() / rows.sum())
@@ -77,27 +104,41 @@ def negative_log_likelihood(true: NDArray[Any], probabilities: NDArray[Any]) -> 
 
 
 def calibration_report(
-    true: NDArray[Any], before: NDArray[Any], after: NDArray[Any], temperature: float
+    true: NDArray[Any], before: NDArray[Any], after: NDArray[Any], temperature: float, confidence: float
 ) -> dict[str, Any]:
     """Calibration without and with the temperature; ready for JSON.
 
-    `true`: class indices, int [n]; `before` and `after`: probabilities, float [n, classes], without and with it. Each
-    side has `ece`, `negative_log_likelihood` and `bins`, each with `above` and `up_to` (its bounds), `rows`, mean
-    `confidence` and `accuracy` (None in an empty bin).
+    `true`: class indices, int [n]; `before` and `after`: probabilities, float [n, classes], without and with it;
+    `confidence`: level of the intervals. `verdict` says in words what the temperature did. Each side has `ece`,
+    `negative_log_likelihood` and `bins`, each with `above` and `up_to` (its bounds), `rows`, mean `confidence`,
+    `accuracy` and the ends of its interval, `accuracy_low` and `accuracy_high` (None in an empty bin).
     """
-    sides = {"before": before, "after": after}
-    return {"temperature": float(temperature)} | {
+    sides = {
         name: {
             "ece": expected_calibration_error(true, probabilities),
             "negative_log_likelihood": negative_log_likelihood(true, probabilities),
-            "bins": _bins(true, probabilities),
+            "bins": _bins(true, probabilities, confidence),
         }
-        for name, probabilities in sides.items()
+        for name, probabilities in {"before": before, "after": after}.items()
     }
+    losses = [negative_log_likelihood(true, probabilities) for probabilities in (before, after)]
+    return {"temperature": float(temperature), "verdict": _verdict(temperature, *losses), **sides}
 
 
-def _bins(true: NDArray[Any], probabilities: NDArray[Any]) -> list[dict[str, float | int | None]]:
+def _verdict(temperature: float, before: float, after: float) -> str:
+    if temperature == 1:
+        return "The temperature is 1: a fitted one did not help validation rows that it was not fitted on."
+    change = f"the negative log-likelihood of these rows went from {before:.3f} to {after:.3f}"
+    if after > before:
+        return f"The temperature made it worse here: {change}. It stays, because these rows decide nothing."
+    return f"The temperature made it better here: {change}."
+
+
+def _bins(
+    true: NDArray[Any], probabilities: NDArray[Any], level: float
+) -> list[dict[str, float | int | None]]:
     rows, confidence, accuracy = _binned(true, probabilities)
+    low, high = wilson(accuracy, rows, level)
     return [
         {
             "above": index / BINS,
@@ -105,6 +146,8 @@ def _bins(true: NDArray[Any], probabilities: NDArray[Any]) -> list[dict[str, flo
             "rows": int(rows[index]),
             "confidence": float(confidence[index] / rows[index]) if rows[index] else None,
             "accuracy": float(accuracy[index] / rows[index]) if rows[index] else None,
+            "accuracy_low": float(low[index]) if rows[index] else None,
+            "accuracy_high": float(high[index]) if rows[index] else None,
         }
         for index in range(BINS)
     ]

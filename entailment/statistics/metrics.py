@@ -1,9 +1,4 @@
-"""What is measured on a split: figures that a large class cannot flatter, most of them from one confusion matrix.
-
-Row i of a confusion matrix holds the rows whose true class is i, column j those answered with j. Intervals are
-percentile bootstrap intervals (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, section 13.3); all
-those of a split come from the same resamples.
-"""
+"""What is measured on a split: figures that a large class cannot flatter, most of them from one confusion matrix."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -16,6 +11,9 @@ from numpy.typing import NDArray
 from entailment.errors import DataError
 from entailment.metric_names import BASELINE, in_group
 from entailment.statistics.calibration import expected_calibration_error
+from entailment.statistics.confusion import confusion_counts, macro_f1, scores
+from entailment.statistics.intervals import class_intervals, macro_f1_interval
+from entailment.statistics.wilson import wilson
 from entailment.task import in_snake_case
 
 _LOG = logging.getLogger(__name__)
@@ -80,17 +78,20 @@ def evaluate(
         raise ValueError(f"majority must be a class index from 0 to {classes - 1}. Received: {majority}")
     true, probabilities = np.asarray(true), np.asarray(probabilities, np.float64)
     _check_probabilities(true, probabilities, len(labels))
-    counts = confusion_counts(true, probabilities.argmax(axis=1), len(labels))
+    predicted = probabilities.argmax(axis=1)
+    counts = confusion_counts(true, predicted, classes)
     figures = scores(counts)
-    drawn = scores(resampled_counts(counts, bootstrap_samples, seed))
-    macro_f1_low, macro_f1_high = interval(drawn["macro_f1"], confidence)
-    accuracy_low, accuracy_high = interval(drawn["accuracy"], confidence)
+    resampling = {"bootstrap_samples": bootstrap_samples, "seed": seed}
+    macro_f1_low, macro_f1_high = macro_f1_interval(
+        true, predicted[None], classes, confidence=confidence, **resampling
+    )
+    accuracy_low, accuracy_high = wilson(np.trace(counts), len(true), confidence)
     roc_auc, pr_auc = _mean_areas(areas_under_curves(true, probabilities, labels), labels)
     return Metrics(
         accuracy=float(figures["accuracy"]),
         macro_f1=float(figures["macro_f1"]),
-        macro_f1_low=float(macro_f1_low),
-        macro_f1_high=float(macro_f1_high),
+        macro_f1_low=macro_f1_low,
+        macro_f1_high=macro_f1_high,
         balanced_accuracy=float(figures["balanced_accuracy"]),
         majority_accuracy=float((true == majority).mean()),
         majority_macro_f1=macro_f1(true, np.full_like(true, majority), classes),
@@ -103,55 +104,24 @@ def evaluate(
     )
 
 
-def confusion_counts(true: NDArray[Any], predicted: NDArray[Any], classes: int) -> NDArray[np.int64]:
-    """How often each true class (rows) was answered with each class (columns): int64 [classes, classes].
-
-    Both arrays are class indices, int [n]. Raises ValueError on anything else.
-    """
-    true, predicted = np.asarray(true), np.asarray(predicted)
-    if true.ndim != 1 or true.shape != predicted.shape:
-        raise ValueError(
-            "true and predicted must be one-dimensional and equally long. "
-            f"Received shapes: {true.shape} and {predicted.shape}"
-        )
-    _check_classes("true", true, classes)
-    _check_classes("predicted", predicted, classes)
-    cells = true.astype(np.int64) * classes + predicted.astype(np.int64)
-    return np.bincount(cells, minlength=classes**2).reshape(classes, classes).astype(np.int64)
-
-
-def macro_f1(true: NDArray[Any], predicted: NDArray[Any], classes: int) -> float:
-    """Mean of the classes' F1 for class indices, int [n]; a class with nothing right counts as 0.
-
-    Equals scikit-learn's `f1_score(average="macro", labels=range(classes), zero_division=0)`. Raises ValueError as
-    `confusion_counts` does.
-    """
-    return float(scores(confusion_counts(true, predicted, classes))["macro_f1"])
-
-
 def classification_report(
     true: NDArray[Any],
     probabilities: NDArray[Any],
     labels: Sequence[str],
-    *,
-    bootstrap_samples: int,
     confidence: float,
-    seed: int,
 ) -> dict[str, dict[str, float | int | None]]:
     """What is measured of each class, by its name; ready for JSON.
 
     Precision, recall and f1, the support (rows of the class, int), an interval for each of the three (`_low`,
-    `_high`; the resamples are those of `evaluate`), roc_auc and pr_auc (None where the class does not occur, or
-    nothing else does). A ratio without a denominator is 0, also in a resample. Arguments and errors are those of
-    `evaluate`.
+    `_high`), roc_auc and pr_auc (None where the class does not occur, or nothing else does). A ratio without a
+    denominator is 0, its interval 0 to 1. Arguments and errors are those of `evaluate`.
     """
     true, probabilities = np.asarray(true), np.asarray(probabilities, np.float64)
     _check_probabilities(true, probabilities, len(labels))
     counts = confusion_counts(true, probabilities.argmax(axis=1), len(labels))
     names = ("precision", "recall", "f1")
     figures = scores(counts)
-    drawn = scores(resampled_counts(counts, bootstrap_samples, seed))
-    intervals = {name: interval(drawn[name], confidence) for name in names}
+    intervals = class_intervals(counts, confidence)
     areas = areas_under_curves(true, probabilities, labels)
     report: dict[str, dict[str, float | int | None]] = {}
     for index, label in enumerate(labels):
@@ -161,64 +131,6 @@ def classification_report(
             entry |= {f"{name}_low": float(low[index]), f"{name}_high": float(high[index])}
         report[label] = entry | areas.get(label, {"roc_auc": None, "pr_auc": None})
     return report
-
-
-def scores(counts: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
-    """Figures of confusion matrices, int [..., classes, classes].
-
-    `accuracy`, `macro_f1`, `balanced_accuracy`: float64 [...]; `precision`, `recall`, `f1`: float64 [..., classes]. A
-    ratio without a denominator is 0; balanced accuracy leaves classes out that do not occur.
-    """
-    hits = np.diagonal(counts, axis1=-2, axis2=-1)
-    support, answered = counts.sum(axis=-1), counts.sum(axis=-2)
-    recall = hits / np.maximum(support, 1)
-    f1 = f1_scores(hits, support, answered)
-    return {
-        "accuracy": hits.sum(axis=-1) / support.sum(axis=-1),
-        "macro_f1": f1.mean(axis=-1),
-        "balanced_accuracy": recall.sum(axis=-1) / (support > 0).sum(axis=-1),
-        "precision": hits / np.maximum(answered, 1),
-        "recall": recall,
-        "f1": f1,
-    }
-
-
-def f1_scores(hits: NDArray[Any], support: NDArray[Any], answered: NDArray[Any]) -> NDArray[np.float64]:
-    """F1 from the numbers of right answers, of rows of a class, and of answers with it; 0 where there is neither."""
-    # A class without a hit has F1 0 whatever stands below the line, so 1 may stand there for 0.
-    f1: NDArray[np.float64] = 2 * hits / np.maximum(support + answered, 1)
-    return f1
-
-
-def resampled_counts(counts: NDArray[np.int64], samples: int, seed: int) -> NDArray[np.int64]:
-    """The confusion matrices, int64 [samples, classes, classes], of as many resamples of the rows of one.
-
-    Not stratified: whole rows are drawn with replacement, so the class counts vary too, as they would in
-    another sample of posts (the one-sample bootstrap, same book, chapter 6). Holding them fixed would treat
-    the share of the rare classes as known and leave that variance out of the interval. Drawing n rows and
-    counting them into the cells is one multinomial draw with the observed shares, so that is what is drawn:
-    the cost does not grow with the number of rows. Raises ValueError if `samples` is below 1.
-    """
-    if samples < 1:
-        raise ValueError(f"bootstrap_samples must be at least 1. Received: {samples}")
-    cells = counts.ravel()
-    filled = np.flatnonzero(cells)
-    # Empty cells stay out of the draw: rounding could otherwise leave a row in the last one.
-    shares = cells[filled] / cells.sum()
-    drawn = np.zeros((samples, counts.size), np.int64)
-    drawn[:, filled] = np.random.default_rng(seed).multinomial(cells.sum(), shares, size=samples)
-    return drawn.reshape(-1, *counts.shape)
-
-
-def interval(values: NDArray[np.float64], confidence: float) -> tuple[Any, Any]:
-    """The percentile interval of resampled figures, float64 [samples, ...]: its two ends, each [...].
-
-    Raises ValueError unless `confidence` lies between 0 and 1.
-    """
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence must lie between 0 and 1. Received: {confidence}")
-    low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
-    return low, high
 
 
 def areas_under_curves(
@@ -272,16 +184,4 @@ def _check_probabilities(true: NDArray[Any], probabilities: NDArray[Any], classe
             f"The model gave probabilities that are not finite numbers for {len(broken)} of {len(true)} rows "
             f"(first: row {broken[0]}, {probabilities[broken[0]].tolist()}). Its training has diverged, or a "
             "feature is not finite: check the features, or train with a lower learning rate."
-        )
-
-
-def _check_classes(name: str, values: NDArray[Any], classes: int) -> None:
-    """Raises ValueError unless all values are integers that name a class."""
-    if values.dtype.kind not in "iu":
-        raise ValueError(f"{name} must hold integers (class indices). Received: dtype {values.dtype}")
-    wrong = np.flatnonzero((values < 0) | (values >= classes))
-    if len(wrong):
-        raise ValueError(
-            f"{name} must hold class indices from 0 to {classes - 1}. "
-            f"Received: {values[wrong[0]]} at position {wrong[0]}"
         )

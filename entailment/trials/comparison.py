@@ -1,28 +1,25 @@
 """Variants of a model against each other on the same rows: which differences are real.
 
-Every variant is trained with several seeds; its figures are means over them. Intervals are percentile bootstrap
-intervals over rows, and a difference is paired: both sides are resampled together (Efron and Tibshirani, An
-Introduction to the Bootstrap, 1993, chapters 8 and 13).
+Every variant is trained with several seeds; its figures are means over them. Intervals are over rows, and a
+difference is paired (`entailment.statistics.intervals`).
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from entailment.errors import DataError
 from entailment.evaluation.words_baseline import WORDS_ALONE
-from entailment.statistics.metrics import confusion_counts, interval, scores
-from entailment.statistics.paired_bootstrap import resampled_macro_f1
+from entailment.statistics.confusion import confusion_counts, scores
+from entailment.statistics.intervals import macro_f1_interval, paired_differences
 from entailment.task import in_snake_case
 
 if TYPE_CHECKING:
     import pandas as pd
 
 BEST, YES, NO = "best", "yes", "no: interval holds 0"
-_ROUNDING: Final = 1e-9
-"""Means of equal figures over different numbers of seeds differ by less than this."""
 
 
 def compared_figures(labels: Sequence[str]) -> list[str]:
@@ -58,7 +55,7 @@ def comparison_table(
         variants: by name the probabilities, float [seeds, n, classes], or a text: why the variant failed.
         labels: the classes' names.
         majority: the most frequent class of the training rows.
-        bootstrap_samples: resamples of the rows; the same ones for all variants.
+        bootstrap_samples: resamples of the rows.
         confidence: level of the intervals.
         seed: of the resamples.
         words: what words alone answer, int64 [n]; their row is left out without it.
@@ -76,6 +73,7 @@ def comparison_table(
     import pandas as pd
 
     true = np.asarray(true)
+    resampling = {"bootstrap_samples": bootstrap_samples, "confidence": confidence, "seed": seed}
     answers = {
         name: _answers(name, true, probabilities, len(labels))
         for name, probabilities in variants.items()
@@ -87,7 +85,7 @@ def comparison_table(
     if words is not None:
         baselines = {WORDS_ALONE: words[None]} | baselines
     if answers:
-        rows = _compared(true, answers, baselines, labels, bootstrap_samples, confidence, seed)
+        rows = _compared(true, answers, baselines, labels, resampling)
     else:
         nothing = "no variant gave answers to compare with"
         rows, failed = {}, failed | dict.fromkeys(baselines, nothing)
@@ -100,9 +98,7 @@ def _compared(
     variants: Mapping[str, NDArray[np.int64]],
     baselines: Mapping[str, NDArray[np.int64]],
     labels: Sequence[str],
-    samples: int,
-    confidence: float,
-    seed: int,
+    resampling: Mapping[str, Any],
 ) -> dict[str, dict[str, Any]]:
     """The rows of the table for what gave answers, int [seeds, n]; a baseline is never the best."""
     answers = {**variants, **baselines}
@@ -111,15 +107,11 @@ def _compared(
         for name, runs in answers.items()
     }
     best = max(variants, key=lambda name: rows[name]["macro_f1"])
-    drawn = _mean_over_seeds(
-        resampled_macro_f1(true, np.concatenate(list(answers.values())), len(labels), samples, seed),
-        {name: len(runs) for name, runs in answers.items()},
-    )
     for name, row in rows.items():
-        low, high = interval(drawn[name], confidence)
-        row |= {"macro_f1_low": float(low), "macro_f1_high": float(high), "error": ""}
-        row |= _difference(row, rows[best], interval(drawn[name] - drawn[best], confidence))
-    rows[best]["differs"] = BEST
+        ends = macro_f1_interval(true, answers[name], len(labels), **resampling)
+        row |= dict(zip(("macro_f1_low", "macro_f1_high"), ends, strict=True)) | {"error": ""}
+        row |= _difference(true, answers[name], answers[best], len(labels), resampling)
+    rows[best] |= dict.fromkeys(("difference", "difference_low", "difference_high"), 0.0) | {"differs": BEST}
     return rows
 
 
@@ -152,17 +144,18 @@ def _moments(true: NDArray[Any], runs: NDArray[np.int64], labels: Sequence[str])
     return moments
 
 
-def _difference(row: dict[str, Any], best: dict[str, Any], ends: tuple[Any, Any]) -> dict[str, Any]:
-    low, high = map(float, ends)
+def _difference(
+    true: NDArray[Any],
+    own: NDArray[np.int64],
+    best: NDArray[np.int64],
+    classes: int,
+    resampling: Mapping[str, Any],
+) -> dict[str, Any]:
+    differences = paired_differences(true, own, best, classes, **resampling)
+    difference, low, high = map(float, differences["macro_f1"])
     return {
-        "difference": row["macro_f1"] - best["macro_f1"],
+        "difference": difference,
         "difference_low": low,
         "difference_high": high,
-        "differs": NO if low <= _ROUNDING and high >= -_ROUNDING else YES,
+        "differs": NO if low <= 0 <= high else YES,
     }
-
-
-def _mean_over_seeds(drawn: NDArray[np.float64], seeds: Mapping[str, int]) -> dict[str, NDArray[np.float64]]:
-    """For each variant the mean of its columns: it has as many as seeds, in the order of `seeds`."""
-    ends = np.cumsum(list(seeds.values()))[:-1]
-    return {name: part.mean(axis=1) for name, part in zip(seeds, np.split(drawn, ends, axis=1), strict=True)}

@@ -3,7 +3,7 @@
 Every row is answered once, by the model that was not trained on it; pooled figures are those of all these answers
 together. Folds share most of their training rows, so the deviation over them understates how much another sample of
 pairs would change the mean (Bengio and Grandvalet, No unbiased estimator of the variance of k-fold cross-validation,
-2004); the pooled bootstrap interval is over rows.
+2004); the pooled interval is over rows.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,8 @@ from entailment.metric_names import (
     WORDS_MACRO_F1,
 )
 from entailment.records.index import RecordsIndex
-from entailment.statistics.metrics import confusion_counts, evaluate
+from entailment.statistics.confusion import confusion_counts
+from entailment.statistics.metrics import evaluate
 from entailment.task import in_snake_case, kinds_of
 
 if TYPE_CHECKING:

@@ -3,13 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from entailment.evaluation.words_baseline import words_figures
-from entailment.metric_names import TEST
-from entailment.statistics.metrics import confusion_counts, evaluate
+from entailment.metric_names import MACRO_F1_HIGH, MACRO_F1_LOW, TEST
+from entailment.statistics.confusion import confusion_counts
+from entailment.statistics.intervals import macro_f1_interval
+from entailment.statistics.metrics import evaluate
 
 
 @dataclass(frozen=True)
@@ -17,8 +20,8 @@ class VariantSummary:
     """Figures, curves and the confusion matrix of a variant that was trained with one or more seeds."""
 
     metrics: dict[str, float]
-    """As `Metrics.as_dict(TEST)`; with several seeds their means, and standard deviations under `_std`. And what
-    `words_figures` gives."""
+    """As `Metrics.as_dict(TEST)`; with several seeds their means, and standard deviations under `_std`. The interval
+    of macro-F1 is that of `comparison_table`. And what `words_figures` gives."""
     curves: dict[str, list[float]]
     """By name one value an epoch: the mean over the seeds that were still training."""
     ended: list[float]
@@ -50,37 +53,30 @@ def summarise_variant(
         names: the classes' names.
         majority: the most frequent class of the training rows.
         bootstrap_samples: resamples behind each interval.
-        confidence: level of the intervals; with several seeds the mean of their ends.
+        confidence: level of the intervals.
         seed: of the resamples.
         words: what words alone answer, int64 [n], if they can.
     """
+    resampling: dict[str, Any] = {
+        "bootstrap_samples": bootstrap_samples,
+        "confidence": confidence,
+        "seed": seed,
+    }
     each = [
-        evaluate(
-            labels,
-            answers,
-            names,
-            majority=majority,
-            bootstrap_samples=bootstrap_samples,
-            confidence=confidence,
-            seed=seed,
-        ).as_dict(TEST)
+        evaluate(labels, answers, names, majority=majority, **resampling).as_dict(TEST)
         for answers in probabilities
     ]
     metrics = {name: float(np.mean([figures[name] for figures in each])) for name in each[0]}
     if len(each) > 1:
         metrics |= {
-            f"{name}_std": float(np.std([figures[name] for figures in each], ddof=1)) for name in each[0]
+            f"{name}_std": float(np.std([figures[name] for figures in each], ddof=1))
+            for name in each[0]
+            if not name.endswith(("_low", "_high"))
         }
     predicted = probabilities.argmax(axis=2)
-    metrics |= words_figures(
-        labels,
-        predicted,
-        words,
-        len(names),
-        bootstrap_samples=bootstrap_samples,
-        confidence=confidence,
-        seed=seed,
-    )
+    ends = macro_f1_interval(labels, predicted, len(names), **resampling)
+    metrics |= dict(zip((MACRO_F1_LOW, MACRO_F1_HIGH), ends, strict=True))
+    metrics |= words_figures(labels, predicted, words, len(names), **resampling)
     counts = [confusion_counts(labels, answers, len(names)) for answers in predicted]
     times = max(map(list, ended), key=len)
     return VariantSummary(metrics, mean_curves(histories), times, np.sum(counts, axis=0))

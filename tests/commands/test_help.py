@@ -56,7 +56,18 @@ def test_each_help_fits_and_tells_exit_codes_and_defaults(name):
         (["trian"], "No such command 'trian'"),
         (["promote"], "Missing argument 'VERSION'"),
         (["tune", "--trials", "0"], "--trials"),
+        (["promote", "latest"], "'latest' is not a valid integer"),
+        (["promote", "99999999999999999999"], "is not in the range 1<=x<=2147483647"),
         (["cache", "--prune", "lots"], "must be a size as 500MB or 2GB"),
+        (["cache", "--prune", ""], "The value behind --prune is empty."),
+        (["promote", ""], "The value behind promote is empty."),
+        (["--config="], "The value behind --config is empty."),
+        (["tune", "--output", "."], "--output must be a file."),
+        (["tune", "--output", "/proc/none/x.yaml"], "--output: no file can be written in /proc/none"),
+        (["--epochs", "0"], "--epochs: must be at least 1. Received: 0."),
+        (["compare", "--seeds", "2", "--seed", "2147483647"], "--seeds: the last seed would be 2147483648"),
+        (["compare", "--seed=-1"], "--seed: must be at least 0. Received: -1."),
+        (["schedule", "--cron", "0 3 * * 1", "--epochs", "0"], "--epochs: must be at least 1. Received: 0."),
         (["--seed", "x"], "--seed"),
     ],
 )
@@ -66,7 +77,7 @@ def test_wrong_use_ends_with_2_and_one_object(monkeypatch, capfd, arguments, wor
         run_pipeline.main()
     out, err = capfd.readouterr()
     assert ended.value.code == 2
-    assert words in json.loads(out)["error"] and words in err
+    assert words in json.loads(out)["error"] and words in err and len(err.splitlines()) == 1
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ import pytest
 from entailment.configuration.dataset import Dataset, Tweets
 from entailment.configuration.task import Task
 from entailment.data import additions
-from entailment.data.additions import add_pairs
+from entailment.data.additions import add_pairs, addition_summary
 from entailment.data.image_paths import NOT_ADDED, resolve_image_paths
 from entailment.data.pairs import read_pairs
 from entailment.data.sources import is_path, locate
@@ -116,13 +116,15 @@ def test_a_log_without_a_format_goes_on_and_one_of_a_newer_version_is_refused(ad
 def test_another_label_is_a_conflict_and_is_not_added(add, tmp_path):
     add([row(1)])
     same_content = row(7, "NoEntailment", text_1="first 1", text_2=row(1)["text_2"])
-    addition = add([row(1, "Contradictory"), row(2), same_content, row(2, text_1="other")])
-    assert addition.rows_added == 1 and addition.conflicts == 3
+    twice = [row(2, text_1="other"), row(2, "Contradictory")]
+    addition = add([row(1, "Contradictory"), row(2), same_content, *twice])
+    assert addition.rows_added == 1 and addition.conflicts == 4
     found = [(c.row, c.what, c.held, c.given, c.of) for c in addition.conflicting]
     assert found == [
         (1, "label", "Implies", "Contradictory", ("a1", "b1")),
         (3, "label", "Implies", "NoEntailment", ("a1", "b1")),
         (4, "text_1", "first 2", "other", ("a2", "b2")),
+        (5, "label", "Implies", "Contradictory", ("a2", "b2")),
     ]
     assert "row 1" in str(addition.conflicting[0]) and "'Contradictory'" in str(addition.conflicting[0])
     assert current(tmp_path)["label"].tolist() == ["Implies", "Implies"]
@@ -335,6 +337,28 @@ def test_a_pair_of_one_id_with_two_files_is_a_conflict(add, tmp_path):
     assert images_of(tmp_path) == [[red, red]]
 
 
+def test_images_that_are_there_already_are_not_missing(add, tmp_path):
+    images = picture(tmp_path / "in" / "a1.png", "red").parent
+    picture(images / "b1.png", "blue")
+    add([row(1)], images)
+    rows = [row(1), row(2, id_1="a1")]
+    for folder, problems in ((None, 0), (images, 1), (tmp_path / "datasets", 1)):
+        addition = add(rows, folder)
+        assert (addition.images_held, addition.images_missing, len(addition.image_problems)) == (
+            3,
+            1,
+            problems,
+        )
+    assert "Images    0 new, 3 there already, 1 missing, 0 unreadable" in addition_summary(
+        addition, tmp_path, "own"
+    )
+    next((tmp_path / "datasets" / "own" / "images").iterdir()).unlink()
+    lost = add(rows)
+    assert lost.images_held in (1, 2) and lost.images_held + lost.images_missing == 4
+    (images / "b1.png").write_bytes(b"<html>")  # what was given is told
+    assert add([row(1)], images).images_unreadable == 1
+
+
 def test_a_row_that_has_its_image_now_is_no_twin_of_one_without(add, tmp_path):
     picture(tmp_path / "in" / "a1.png", "red")
     add([row(1)])
@@ -395,8 +419,18 @@ def test_a_source_is_found_by_name_and_an_unknown_one_lists_the_known(add, tmp_p
     found = locate(Dataset(source="own"), Tweets(), folder)
     assert (found.name, found.version, found.generated) == ("own", 1, False)
     assert not is_path("own", folder) and is_path("./own", folder) and not is_path("sample", folder)
-    with pytest.raises(DataError, match="sample, tweets, own"):
-        locate(Dataset(source="onw"), Tweets(), folder)
+    for source, words in (
+        (
+            "onw",
+            r"no data set of that name\. Did you mean 'own'\? --dataset must be one of sample, tweets, own, or",
+        ),
+        (str(tmp_path / "Own@2"), "Did you mean 'own'"),
+        ("quite-another", r"of that name\. --dataset must be"),
+        (str(tmp_path), "is a folder, not a table of pairs"),
+        (" ", "The name of the data set is empty"),
+    ):
+        with pytest.raises(DataError, match=words):
+            locate(Dataset(source=source), Tweets(), folder)
     with pytest.raises(DataError, match="no version '5'"):
         locate(Dataset(source="own@5"), Tweets(), folder)
     with pytest.raises(ConfigurationError, match="has its own images"):

@@ -97,10 +97,33 @@ def test_every_row_is_in_exactly_one_split(method, n):
 
 
 def test_too_few_rows_of_a_class_are_explained():
-    with pytest.raises(
-        DataError, match=r"Contradictory 1, .* too few|too few to split by label \(Contradictory 1"
+    for labels, config, words in (
+        ([0] + [1, 2] * 30, Split(), r"\(Contradictory 1, .*Contradictory has one row, which cannot be"),
+        (
+            [0, 1, 2] * 5,
+            Split(),
+            r"test_fraction=0\.1 makes 2 of 15 rows test rows.* 3 classes; .*at least 0\.2",
+        ),
+        ([0, 1, 2] * 5, Split(test_fraction=0.9), r"leaves fewer than the 3 classes; it must be smaller"),
+        ([0, 1, 2] * 10, Split(), r"validation_fraction=0\.05 makes 2 of 27 rows.*must be at least 0\.12"),
     ):
-        split_pairs(frame(np.array([0] + [1, 2] * 30)), Split(), 0)
+        with pytest.raises(DataError, match=words) as caught:
+            split_pairs(frame(np.array(labels)), config, 0)
+        assert "are too few to split by label: " in str(caught.value)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.integers(0, 2), min_size=2, max_size=40), st.sampled_from([0.01, 0.1, 0.3, 0.5, 0.95]))
+def test_what_scikit_learn_would_refuse_is_refused_before(labels, fraction):
+    config = Split(test_fraction=fraction, validation_fraction=fraction)
+    try:
+        rest, _ = train_test_split(labels, test_size=fraction, random_state=0, stratify=labels)
+        train_test_split(rest, test_size=fraction, random_state=0, stratify=rest)
+    except ValueError:
+        with pytest.raises(DataError, match="too few to split by label"):
+            split_pairs(frame(np.array(labels)), config, 0)
+    else:
+        split_pairs(frame(np.array(labels)), config, 0)
 
 
 def test_a_split_that_would_be_empty_is_named():
@@ -188,16 +211,39 @@ def test_for_a_search_the_fold_itself_is_the_validation():
 
 
 @pytest.mark.parametrize(
-    ("labels", "message"),
+    ("labels", "folds", "without_test", "message"),
     [
-        ([0] * 4 + [1, 2] * 20, r"too few for 5 folds: .* at least 5, and there are Contradictory 4"),
-        ([0, 1, 2], "too few for 5 folds"),
-        ([0, 1, 2] * 5, r"validation rows of their own \(Contradictory 5"),
+        (
+            [0] * 3 + [1, 2] * 40,
+            5,
+            False,
+            r"The rows \(Contradictory 3, Implies 40, NoEntailment 40\) are too few for 5 folds: every class needs 5,"
+            r" and Contradictory has 3\. The largest number that works is 3: give --folds 3, or add rows\.",
+        ),
+        (
+            [0] * 3 + [1, 2] * 40,
+            4,
+            True,
+            r"The rows outside the test split \(Contradictory 3, .* give --folds 3",
+        ),
+        (
+            [0, 0] + [1, 2] * 30,
+            2,
+            False,
+            r"Contradictory has one row, which cannot be in both parts\. No number",
+        ),
+        ([0, 1, 2], 5, False, "every class needs 5, and Contradictory has 1"),
+        (
+            [0, 1, 2] * 5,
+            5,
+            False,
+            r"validation_fraction=0\.05 makes 1 of 12 rows.* at least 0\.25\. No number .*=0\.05: raise it, or",
+        ),
     ],
 )
-def test_too_few_rows_of_a_class_for_the_folds_are_explained(labels, message):
+def test_too_few_rows_of_a_class_for_the_folds_are_explained(labels, folds, without_test, message):
     with pytest.raises(DataError, match=message):
-        fold_pairs(frame(np.array(labels)), Split(validation_fraction=0.05), 5, 0)
+        fold_pairs(frame(np.array(labels)), Split(), folds, 0, without_test=without_test)
 
 
 def test_pairs_with_their_folds_stay_in_file_order():
@@ -212,9 +258,7 @@ def test_pairs_with_their_folds_stay_in_file_order():
     assert report["shared"] == {"ids": 0, "texts": 0}
 
 
-def test_rows_too_few_for_a_fold_s_validation_are_told_before_any_training():
-    with pytest.raises(DataError, match=r"raise split\.validation_fraction or give fewer --folds"):
-        fold_pairs(frame(np.arange(15) % 3), Split(), 5, 7)
+def test_a_larger_share_gives_a_fold_its_validation_rows():
     assert len(fold_pairs(frame(np.arange(15) % 3), Split(validation_fraction=0.3), 5, 7)) == 15
 
 

@@ -9,7 +9,7 @@ from entailment.configuration.model import ModelConfiguration
 from entailment.evaluation import words_baseline
 from entailment.evaluation.words_baseline import answers_of_words, words_answers, words_figures
 from entailment.records.writing import write_records
-from entailment.statistics.metrics import macro_f1
+from entailment.statistics.confusion import macro_f1
 from entailment.task import KINDS
 
 OPTIONS = {"bootstrap_samples": 200, "confidence": 0.95, "seed": 42}

@@ -55,7 +55,14 @@ def test_no_value_is_blamed_for_what_only_a_batch_fails_in(error, raised, said, 
         (bytearray(b"\xff"), "\ufffd"),
         (7, "7"),
         (1.5, "1.5"),
+        ("\0 ", "\0 "),  # in which nothing is to be seen
+        ("\x1b[31m\x85", "\x1b[31m\x85"),
     ],
 )
 def test_values_that_are_texts(value, text):
     assert as_text(value) == (text, "")
+
+
+@pytest.mark.parametrize("value", ["a\0", b"a\0"])
+def test_a_text_with_nul_is_none(value):
+    assert as_text(value) == ("", "must hold no NUL character")

@@ -86,8 +86,11 @@ def test_saved_and_loaded_it_answers_the_same(tmp_path):
     assert (loaded.best_epoch, loaded.history) == (trained.best_epoch, trained.history)
     assert (predict(loaded.model, VALIDATION) == predict(trained.model, VALIDATION)).all()
     record = tmp_path / "head" / "training.json"
-    write_json(record, read_json(record) | {"format": 2})
-    with pytest.raises(DataError, match=r"training\.json is of format 2.* newer version"):
+    earlier = read_json(record) | {"format": 1, "best_epoch": trained.best_epoch - 1}
+    write_json(record, earlier)
+    assert load_trained(tmp_path / "head").best_epoch == trained.best_epoch
+    write_json(record, earlier | {"format": 3})
+    with pytest.raises(DataError, match=r"training\.json is of format 3.* newer version"):
         load_trained(tmp_path / "head")
     record.write_text("{")
     with pytest.raises(DataError, match="Train again"):

@@ -53,7 +53,7 @@ def refused(done, code, *words):
     ("arguments", "words"),
     [
         (["--set", "training.epoch=3"], ["no key 'training.epoch'", "Did you mean 'training.epochs'?"]),
-        (["--epochs", "0"], ["training.epochs", "must be at least 1"]),
+        (["--epochs", "0"], ["--epochs: must be at least 1"]),
         (["--loss", "hinge"], ["'hinge' is not one of 'cross_entropy'"]),
         (["--config", "absent.yaml"], ["absent.yaml", "--config FILE"]),
         (["--stack", "nobodys"], ["there is no ZenML stack 'nobodys'"]),
@@ -73,11 +73,14 @@ def test_wrong_use_ends_with_2(workspace, arguments, words):
             ["80 wrong value(s)", "row 1, column label", "Received: 'Maybe'"],
         ),
         (lambda table: table[(table["label"] != "Implies") | (table.index == 0)].iloc[:40], ["too few"]),
-        (lambda table: pd.concat([table, table.head(1).assign(label="Implies")]), ["has two labels"]),
+        (
+            lambda table: pd.concat([table, table.head(1).assign(label="Implies")]),
+            ["label is 'Contradictory'"],
+        ),
     ],
 )
 def test_a_wrong_table_ends_with_1_and_leaves_no_run(workspace, pairs, change, words):
-    pairs.loc[0, "label"] = "Contradictory" if "two labels" in words[0] else "Implies"
+    pairs.loc[0, "label"] = "Contradictory" if "label is" in words[0] else "Implies"
     change(pairs).to_csv(workspace.folder / "wrong.csv", index=False)
     refused(workspace.run("--dataset", "wrong.csv"), 1, *words)
     assert not (workspace.home / "zenml" / "train").exists()

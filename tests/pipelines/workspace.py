@@ -107,9 +107,7 @@ class Workspace:
         )
 
     def left_in_scratch(self) -> set[str]:
-        """Names there, but for what TensorFlow removes when a process ends, which a forked one does not do."""
-        names = {path.name for path in (self.home / "scratch").iterdir()}
-        return {name for name in names if not name.startswith("__autograph")}
+        return {path.name for path in (self.home / "scratch").iterdir()}
 
     def steps_run(self, *arguments: str, **environment: str) -> set[str]:
         """Runs the main job and gives the names of the steps that were not cached."""

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from benchmarks.gate import promoted
 from entailment.configuration.promotion import Promotion
 from entailment.promotion.gate import (
     PROMOTED,
@@ -87,10 +88,36 @@ def test_a_lost_class_stops_a_better_whole():
         evidence(challenger=probabilities(challenger), champion=probabilities(champion), slices={})
     )
     assert failed(decision) == ["classes"] and "Implies -0." in decision.why
+    assert "Implies shown to be worse by more than 0.05" in decision.why
     assert judged(
         evidence(challenger=probabilities(challenger), champion=probabilities(champion), slices={}),
         max_loss=0.9,
     ).promote
+
+
+def test_a_loss_that_may_be_chance_does_not_count():
+    """Of 12 rows of a class the challenger has two less right: 0.1 of F1, but nobody knows."""
+    labels = np.repeat([0, 1, 2], [12, 44, 244])
+    challenger, champion = labels.copy(), labels.copy()
+    challenger[:2] = 2
+    champion[12:42] = 2
+    case = evidence(labels=labels, challenger=probabilities(challenger), champion=probabilities(champion))
+    decision = judged(dataclasses.replace(case, unseen=np.ones(300, bool), slices={}))
+    classes = next(reason for reason in decision.reasons if reason.name == "classes")
+    assert decision.promote and classes.figures["Contradictory"] < -0.05
+    assert classes.figures["Contradictory_low"] < classes.figures["Contradictory"]
+    assert classes.figures["Contradictory_high"] > -0.05
+    assert "Contradictory -0.0" in classes.text and "none shown to be worse by more than 0.05" in classes.text
+
+
+def test_equal_models_are_seldom_promoted_much_better_ones_mostly_and_worse_ones_never():
+    shares = {
+        name: promoted(((name, 0.5), 500, 60, Promotion()))
+        for name in ("equal", "+20 points on both", "-10 points on both")
+    }
+    assert [share[-1] for share in shares.values()] == pytest.approx([0.08, 0.9, 0], abs=0.08)
+    better_alone, _, _, all_conditions = shares["+20 points on both"]
+    assert all_conditions >= 0.95 * better_alone
 
 
 def test_a_lost_slice_stops_a_better_whole():

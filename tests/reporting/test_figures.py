@@ -247,7 +247,7 @@ def test_an_empty_history_is_an_error(history):
 def calibration(rows=300):
     generator = np.random.default_rng(0)
     true, logits = generator.integers(0, 3, rows), generator.normal(size=(rows, 3)) * 3
-    return calibration_report(true, softmax(logits), softmax(logits / 2.5), 2.5)
+    return calibration_report(true, softmax(logits), softmax(logits / 2.5), 2.5, 0.95)
 
 
 def test_reliability_shows_accuracy_confidence_and_rows_of_both_sides():
@@ -263,6 +263,11 @@ def test_reliability_shows_accuracy_confidence_and_rows_of_both_sides():
         assert middles == pytest.approx([(entry["above"] + entry["up_to"]) / 2 for entry in filled])
         dots = next(line for line in upper.lines if line.get_marker() == "o")
         assert list(dots.get_ydata()) == [entry["confidence"] for entry in filled]
+        (lines,) = upper.collections
+        ends = [(float(line[0, 1]), float(line[1, 1])) for line in lines.get_segments()]
+        wanted = [(entry["accuracy_low"], entry["accuracy_high"]) for entry in filled]
+        np.testing.assert_allclose(ends, wanted)
+        assert [text.get_text() for text in lower.texts] == [f"{entry['rows']:,}" for entry in filled]
         assert f"{report[side]['ece']:.3f}" in upper.get_title(loc="left")
     assert "temperature 1.00" in figure.axes[0].get_title(loc="left")
     assert "temperature 2.50" in figure.axes[2].get_title(loc="left")
@@ -270,7 +275,7 @@ def test_reliability_shows_accuracy_confidence_and_rows_of_both_sides():
 
 def test_reliability_of_one_row():
     one = np.array([[1.0, 0.0, 0.0]])
-    pixels(reliability_figure(calibration_report(np.array([0]), one, one, 1.0), ""))
+    pixels(reliability_figure(calibration_report(np.array([0]), one, one, 1.0, 0.95), ""))
 
 
 def test_a_sentence_is_drawn_and_shortened():

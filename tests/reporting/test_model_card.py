@@ -44,10 +44,10 @@ def report(true=None, right=0.8):
     )
     return {
         "metrics": evaluate(true, probabilities, LABELS, majority=2, **RESAMPLING).as_dict("test/"),
-        "classes": classification_report(true, probabilities, LABELS, **RESAMPLING),
+        "classes": classification_report(true, probabilities, LABELS, RESAMPLING["confidence"]),
         "slices": table_records(slice_table(pairs, true, predicted, labels=LABELS, majority=2, **RESAMPLING)),
         "missing_modalities": table_records(missing),
-        "calibration": calibration_report(true, probabilities, probabilities, 1.625),
+        "calibration": calibration_report(true, probabilities, probabilities, 1.625, 0.95),
     }
 
 
@@ -146,6 +146,7 @@ def test_slices_and_temperature_are_there():
     text = card()
     assert all(f"| {name} |" in chapter(text, "Slices") for name in SLICES)
     assert "temperature 1.625" in chapter(text, "Calibration")
+    assert "The temperature made it" in chapter(text, "Calibration")
 
 
 def test_missing_modalities_are_a_table_where_something_can_be_missing():

@@ -223,6 +223,19 @@ def test_where_no_row_can_be_encoded_the_machine_is_at_fault_and_is_no_answer(mu
     assert (reader.predict(rows())["error"] == "cannot be encoded: no room for a tensor").all()
 
 
+def test_where_all_rows_have_values_that_cannot_be_encoded_they_are_at_fault(multimodal, monkeypatch):
+    reader = multimodal._reader
+
+    def encoded(values, encode=reader._encode):
+        if any("bad" in pair for pair in values["text"]):
+            raise DataError("text_1 or text_2: 'bad' cannot be encoded")
+        return encode(values)
+
+    monkeypatch.setattr(reader, "_encode", encoded)
+    answers = multimodal.predict(rows(text_1=["bad"] * 3))
+    assert (answers["error"] == "cannot be encoded: text_1 or text_2: 'bad' cannot be encoded").all()
+
+
 def test_with_a_store_nothing_is_encoded_twice_and_the_answers_are_the_same(tmp_path, modules):
     made = tmp_path / "made"
     predictor(made, modules)

@@ -3,12 +3,15 @@
 import os
 import stat
 import subprocess
+import sys
 
 import psutil
 import pytest
 
 from entailment.files import write_private
+from entailment.workspace import PROJECT
 from stacks import airflow_server
+from tests.stacks.airflow import wait_until
 
 
 def part(script):
@@ -28,6 +31,31 @@ def test_what_a_dead_part_started_is_ended_at_the_end():
         assert step.is_running()
         airflow_server._end([dead])
         assert step.wait(30) is None and dead.returncode == 0
+
+
+def is_gone(process):
+    """Also where nobody waits for it."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone ends a process with its parent")
+def test_what_was_started_ends_where_the_server_is_killed(tmp_path):
+    airflow = tmp_path / "airflow"
+    airflow.write_text("#!/bin/sh\nexec sleep 300\n")
+    airflow.chmod(0o700)
+    code = (
+        "import os, sys, time\nfrom pathlib import Path\nfrom stacks.airflow_server import _start\n"
+        "print(_start(Path(sys.argv[1]), ('scheduler',), {**os.environ}).pid, flush=True)\ntime.sleep(300)"
+    )
+    command = [sys.executable, "-c", code, str(airflow)]
+    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout.readline() == "Starting scheduler.\n"
+        scheduler = psutil.Process(int(server.stdout.readline()))
+        server.kill()
+    wait_until(lambda: is_gone(scheduler), 30, "it goes on")
 
 
 def test_the_number_of_a_part_that_is_gone_is_signalled_no_more(monkeypatch):

@@ -14,8 +14,10 @@ from entailment.statistics.calibration import (
     calibration_report,
     expected_calibration_error,
     fit_temperature,
+    helpful_temperature,
     softmax,
 )
+from entailment.statistics.wilson import wilson
 
 
 def drawn(rows, seed=0, scale=2.0):
@@ -57,7 +59,7 @@ def test_errors_that_are_known():
 
 def test_a_probability_on_a_bound_or_a_little_above_1_has_a_bin():
     probabilities = np.array([[1.0000001, 0, 0], [0.6, 0.2, 0.2]])
-    report = calibration_report(np.array([0, 0]), probabilities, probabilities, 1.0)
+    report = calibration_report(np.array([0, 0]), probabilities, probabilities, 1.0, 0.95)
     rows = [entry["rows"] for entry in report["before"]["bins"]]
     assert rows[14] == 1 and rows[8] == 1 and sum(rows) == 2
 
@@ -104,6 +106,38 @@ def test_the_same_rows_give_the_same_bits_and_float32_suffices():
     )
 
 
+def test_a_temperature_that_helps_is_kept_and_one_that_would_not_is_1():
+    logits, labels = drawn(60, seed=1)
+    assert helpful_temperature(logits * 4, labels) == fit_temperature(logits * 4, labels) > 2
+    # Probabilities that are right as they are: what is fitted is chance, and is mostly found out.
+    kept = [helpful_temperature(*drawn(60, seed)) for seed in range(20)]
+    assert kept.count(1.0) >= 12
+    assert helpful_temperature(logits[:4] * 4, labels[:4]) == 1
+
+
+def test_the_verdict_says_what_the_temperature_did_to_these_rows():
+    logits, labels = drawn(500)
+    as_they_are, too_flat = softmax(logits), softmax(logits / 3)
+
+    def verdict(before, after, temperature):
+        return calibration_report(labels, before, after, temperature, 0.95)["verdict"]
+
+    assert "made it worse here" in verdict(as_they_are, too_flat, 3.0)
+    assert "made it better here" in verdict(too_flat, as_they_are, 0.33)
+    assert "temperature is 1" in verdict(as_they_are, as_they_are, 1.0)
+
+
+def test_bins_say_how_sure_their_accuracy_is():
+    logits, labels = drawn(300)
+    for entry in calibration_report(labels, softmax(logits), softmax(logits), 1.0, 0.9)["after"]["bins"]:
+        if entry["rows"]:
+            right = round(entry["accuracy"] * entry["rows"])
+            ends = [float(end) for end in wilson(right, entry["rows"], 0.9)]
+            assert [entry["accuracy_low"], entry["accuracy_high"]] == pytest.approx(ends)
+        else:
+            assert entry["accuracy_low"] is None
+
+
 @pytest.mark.parametrize(
     ("logits", "labels", "message"),
     [
@@ -121,7 +155,7 @@ def test_the_report_says_what_the_temperature_does():
     logits, labels = drawn(3_000, seed=5)
     hot = logits * 3
     fitted = fit_temperature(hot, labels)
-    report = calibration_report(labels, softmax(hot), softmax(hot / fitted), fitted)
+    report = calibration_report(labels, softmax(hot), softmax(hot / fitted), fitted, 0.95)
     assert report["temperature"] == fitted == pytest.approx(3, rel=0.1)
     assert report["after"]["ece"] < 0.04 < report["before"]["ece"]
     assert report["after"]["negative_log_likelihood"] < report["before"]["negative_log_likelihood"]
@@ -135,7 +169,7 @@ def test_the_report_says_what_the_temperature_does():
 
 def test_a_probability_of_0_for_the_label_is_no_infinite_loss():
     sure = np.array([[1.0, 0.0, 0.0]])
-    report = calibration_report(np.array([1]), sure, sure, 1.0)
+    report = calibration_report(np.array([1]), sure, sure, 1.0, 0.95)
     assert 50 < report["before"]["negative_log_likelihood"] < 100
 
 
@@ -206,10 +240,12 @@ def test_training_fits_the_temperature_on_the_validation_rows():
     trained = train_head(split(80, 0), validation, Head(projection_units=64), config, 1)
     logits = logits_model(trained.model)
     fitted = temperature_of(trained.model)
-    assert fitted == pytest.approx(fit_temperature(predict(logits, validation), validation.labels), rel=1e-6)
+    assert fitted == pytest.approx(
+        helpful_temperature(predict(logits, validation), validation.labels), rel=1e-6
+    )
     assert fitted > 1.2
     before, after = softmax(predict(logits, test)), predict(trained.model, test)
-    report = calibration_report(test.labels, before, after, fitted)
+    report = calibration_report(test.labels, before, after, fitted, 0.95)
     losses = [report[side]["negative_log_likelihood"] for side in ("after", "before")]
     assert losses == sorted(losses)
     assert (before.argmax(axis=1) == after.argmax(axis=1)).all()

@@ -16,15 +16,8 @@ from sklearn.metrics import (
 )
 
 from entailment.errors import DataError
-from entailment.statistics.metrics import (
-    Metrics,
-    classification_report,
-    confusion_counts,
-    evaluate,
-    macro_f1,
-    resampled_counts,
-    scores,
-)
+from entailment.statistics.confusion import confusion_counts
+from entailment.statistics.metrics import Metrics, classification_report, evaluate
 from entailment.task import LABELS
 
 NAMES = {
@@ -85,7 +78,7 @@ def test_report_and_counts_equal_scikit_learn(pairs):
     counts = confusion_counts(true, predicted, 3)
     assert counts.dtype == np.int64
     assert counts.tolist() == confusion_matrix(true, predicted, labels=[0, 1, 2]).tolist()
-    report = classification_report(true, sure(predicted), LABELS, **RESAMPLING | {"bootstrap_samples": 20})
+    report = classification_report(true, sure(predicted), LABELS, 0.95)
     wanted = precision_recall_fscore_support(true, predicted, labels=[0, 1, 2], zero_division=0)
     assert list(report) == list(LABELS)
     for figures, expected in zip(report.values(), zip(*wanted, strict=True), strict=True):
@@ -132,52 +125,6 @@ def test_majority_is_the_given_class_and_not_the_most_frequent_here():
     assert figures.majority_accuracy == 0.25
 
 
-def test_perfect_answers_have_an_interval_without_width():
-    figures = evaluate(np.array([0, 1, 2] * 40), sure([0, 1, 2] * 40), LABELS, **OPTIONS)
-    assert (figures.macro_f1_low, figures.macro_f1, figures.macro_f1_high) == (1.0, 1.0, 1.0)
-
-
-def test_interval_is_that_of_resampled_rows():
-    true, predicted = imbalanced(140)
-    got = evaluate(true, sure(predicted), LABELS, **OPTIONS | {"bootstrap_samples": 20_000})
-    generator = np.random.default_rng(1)
-    rows = generator.integers(0, 140, (3_000, 140))
-    values = [macro_f1(true[row], predicted[row], 3) for row in rows]
-    assert [got.macro_f1_low, got.macro_f1_high] == pytest.approx(
-        np.quantile(values, [0.025, 0.975]), abs=0.015
-    )
-
-
-def test_intervals_of_the_classes_are_those_of_resampled_rows():
-    true, predicted = imbalanced(140)
-    options = {"bootstrap_samples": 20_000, "confidence": 0.9, "seed": 42}
-    report = classification_report(true, sure(predicted), LABELS, **options)
-    figures = evaluate(true, sure(predicted), LABELS, **options, majority=2)
-    rows = np.random.default_rng(1).integers(0, 140, (700, 140))
-    drawn = [
-        (np.mean(t == p), *precision_recall_fscore_support(t, p, labels=[0, 1, 2], zero_division=0)[:3])
-        for t, p in zip(true[rows], predicted[rows], strict=True)
-    ]
-    accuracy, *by_class = zip(*drawn, strict=True)
-    assert [figures.accuracy_low, figures.accuracy_high] == pytest.approx(
-        np.quantile(accuracy, [0.05, 0.95]), abs=0.01
-    )
-    for name, values in zip(("precision", "recall", "f1"), by_class, strict=True):
-        wanted = np.quantile(values, [0.05, 0.95], axis=0)
-        got = [[entry[f"{name}_{end}"] for entry in report.values()] for end in ("low", "high")]
-        np.testing.assert_allclose(got, wanted, atol=0.03)
-
-
-def test_every_interval_comes_from_the_same_draw():
-    true, predicted = imbalanced(60)
-    drawn = scores(resampled_counts(confusion_counts(true, predicted, 3), 500, 42))
-    figures = evaluate(true, sure(predicted), LABELS, **OPTIONS)
-    report = classification_report(true, sure(predicted), LABELS, **RESAMPLING)
-    assert figures.macro_f1_low == np.quantile(drawn["macro_f1"], 0.025)
-    assert figures.accuracy_high == np.quantile(drawn["accuracy"], 0.975)
-    assert report["Implies"]["recall_low"] == np.quantile(drawn["recall"][:, 1], 0.025)
-
-
 def test_areas_equal_scikit_learn():
     true, _ = imbalanced(300)
     probabilities = np.random.default_rng(3).dirichlet([1, 1, 2], 300) + np.eye(3)[true] * 0.3
@@ -187,7 +134,7 @@ def test_areas_equal_scikit_learn():
     assert figures.roc_auc == pytest.approx(wanted)
     wanted = average_precision_score(np.eye(3)[true], probabilities, average="macro")
     assert figures.pr_auc == pytest.approx(wanted)
-    report = classification_report(true, probabilities, LABELS, **RESAMPLING)
+    report = classification_report(true, probabilities, LABELS, 0.95)
     assert np.mean([entry["roc_auc"] for entry in report.values()]) == pytest.approx(figures.roc_auc)
 
 
@@ -202,7 +149,7 @@ def test_an_absent_class_is_left_out_of_the_areas_and_that_is_said(caplog):
     true = np.array([0, 0, 2, 2, 2])
     probabilities = sure([0, 2, 2, 2, 0])
     figures = evaluate(true, probabilities, LABELS, **OPTIONS)
-    report = classification_report(true, probabilities, LABELS, **RESAMPLING)
+    report = classification_report(true, probabilities, LABELS, 0.95)
     assert "leave out Implies" in caplog.text
     assert report["Implies"]["roc_auc"] is None and report["Implies"]["pr_auc"] is None
     others = [report[label]["roc_auc"] for label in ("Contradictory", "NoEntailment")]
@@ -210,27 +157,6 @@ def test_an_absent_class_is_left_out_of_the_areas_and_that_is_said(caplog):
     alone = evaluate(np.array([2, 2]), sure([2, 1]), LABELS, **OPTIONS)
     assert alone.roc_auc is None and alone.pr_auc is None
     assert set(alone.as_dict()) == NAMES - {"roc_auc", "pr_auc"}
-
-
-def test_interval_covers_the_true_value_about_as_often_as_it_says():
-    true, predicted = imbalanced(100_000)
-    population = macro_f1(true, predicted, 3)
-    inside = 0
-    for start in range(0, 100_000, 500):
-        part = slice(start, start + 500)
-        got = evaluate(true[part], sure(predicted[part]), LABELS, **OPTIONS | {"confidence": 0.9})
-        inside += got.macro_f1_low <= population <= got.macro_f1_high
-    assert 0.82 <= inside / 200 <= 0.97
-
-
-def test_interval_narrows_with_rows_and_widens_with_confidence():
-    def width(rows, confidence):
-        true, predicted = imbalanced(rows)
-        got = evaluate(true, sure(predicted), LABELS, **OPTIONS | {"confidence": confidence})
-        return got.macro_f1_high - got.macro_f1_low
-
-    assert width(20_000, 0.95) < 0.25 * width(200, 0.95)
-    assert width(200, 0.5) < width(200, 0.9) < width(200, 0.99)
 
 
 def test_same_seed_gives_the_same_bits_and_another_seed_does_not():

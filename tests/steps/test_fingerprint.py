@@ -64,7 +64,7 @@ def test_the_real_steps_reach_what_they_use(monkeypatch):
     monkeypatch.setattr(train, "fingerprint", lambda *modules: asked.append(modules) or "")
     train.code()
     reached = {path.stem for path in module._reachable(asked[0])}
-    assert {"head", "losses", "layers", "metrics", "feature_store"} <= reached
-    assert not {"figures", "promotion", "gate", "package", "runs"} & reached
+    assert {"head", "losses", "layers", "confusion", "feature_store"} <= reached
+    assert not {"figures", "promotion", "gate", "package", "runs", "intervals"} & reached
     assert {"images", "errors"} <= {path.stem for path in module._reachable(("entailment.serving.reader",))}
     assert "metrics" not in {path.stem for path in module._reachable(("steps.ingest",))}

@@ -48,7 +48,7 @@ def test_a_failed_variant_and_fold_say_why_beside_the_others():
     assert folds[3].split() == ["1", "20", *["0.500"] * 4, *["0.250"] * 3]
     assert folds[4].split() == ["2", "FAILED:", "loss", "is", "inf"]
     assert folds[6] == "Pooled    macro-F1 0.500 (95% interval 0.400 to 0.600)"
-    assert folds[7] == "Labels    7 look suspicious: suspicious_labels.csv in the parent run"
+    assert folds[7] == "Labels    7 look suspicious: up to 100 are in suspicious_labels.csv of the run"
     pooled |= {WORDS_MACRO_F1: 0.45} | dict.fromkeys(OF_WORDS, 0.05)
     folds = cross_validation_summary(SimpleNamespace(table=[fine, pooled], **common)).splitlines()
     assert folds[4].split()[2:4] == ["0.500", "0.450"]

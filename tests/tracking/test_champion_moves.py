@@ -346,6 +346,14 @@ def test_a_champion_that_a_server_has_leaves_no_copy_behind(server, tmp_path, mo
     run = MlflowClient().get_model_version("stances", "1").run_id
     kept = mlflow.artifacts.load_dict(f"runs:/{run}/promotion.json")["decisions"]
     assert [one["outcome"] for one in kept] == ["promoted", "rolled back"]
+    elsewhere = MlflowClient()
+    half = elsewhere.get_model_version("stances", "2").run_id
+    elsewhere.set_model_version_tag("stances", "2", "whole", "false")
+    for status, versions_left in (("RUNNING", ["1", "2"]), ("KILLED", ["1"])):
+        elsewhere.update_run(half, status)
+        registry.catch_up("stances", elsewhere)
+        found = elsewhere.search_model_versions("name='stances'")
+        assert sorted(str(one.version) for one in found) == versions_left
     left = [*(tmp_path / "temporary").iterdir(), *workspace().scratch.iterdir()]
     assert left == []
 
