@@ -47,7 +47,16 @@ def answers_of_words(
     if "text" not in kinds:
         return None
     train, test = (read_index(records, split) for split in ("train", "test"))
-    return words_answers(texts_of(train.ids, splits), train.labels, texts_of(test.ids, splits), seed)
+    rows = rows_to_learn_from(len(train), seed)
+    learned = texts_of(train.ids.iloc[rows], splits)
+    return words_answers(learned, train.labels[rows], texts_of(test.ids, splits))
+
+
+def rows_to_learn_from(count: int, seed: int) -> NDArray[np.int64]:
+    """Of so many rows at most MOST_ROWS, drawn, in order: the same for the same seed."""
+    if count <= MOST_ROWS:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(seed).choice(count, MOST_ROWS, replace=False))
 
 
 def texts_of(ids: "pd.DataFrame", pairs: "pd.DataFrame") -> NDArray[np.object_]:
@@ -58,15 +67,14 @@ def texts_of(ids: "pd.DataFrame", pairs: "pd.DataFrame") -> NDArray[np.object_]:
 
 
 def words_answers(
-    texts: NDArray[np.object_], labels: NDArray[np.int64], asked: NDArray[np.object_], seed: int
+    texts: NDArray[np.object_], labels: NDArray[np.int64], asked: NDArray[np.object_]
 ) -> NDArray[np.int64] | None:
     """Learns from texts with their class indices, [n], and answers others, [m]: int64 [m].
 
-    The same for the same seed, whatever the number of threads. At most MOST_ROWS are learned from. None where all are
-    of one class.
+    The same whatever the number of threads. None where all are of one class.
 
     >>> good, bad = "all went well", "all went wrong"
-    >>> words_answers(np.array([good, bad, good, bad]), np.array([0, 1, 0, 1]), np.array(["it went wrong"]), seed=42)
+    >>> words_answers(np.array([good, bad, good, bad]), np.array([0, 1, 0, 1]), np.array(["it went wrong"]))
     array([1])
     """
     from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
@@ -74,9 +82,6 @@ def words_answers(
     from sklearn.pipeline import make_pipeline
     from threadpoolctl import threadpool_limits
 
-    if len(texts) > MOST_ROWS:
-        drawn = np.sort(np.random.default_rng(seed).choice(len(texts), MOST_ROWS, replace=False))
-        texts, labels = texts[drawn], labels[drawn]
     if len(np.unique(labels)) < 2:
         return None
     model = make_pipeline(

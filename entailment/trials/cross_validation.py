@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from entailment.configuration.model import ModelConfiguration
 from entailment.data.split import fold_rows
-from entailment.evaluation.words_baseline import texts_of, words_answers, words_figures
+from entailment.evaluation.words_baseline import rows_to_learn_from, texts_of, words_answers, words_figures
 from entailment.metric_names import (
     MAJORITY_ACCURACY,
     WORDS_ACCURACY,
@@ -86,10 +86,11 @@ def words_of_folds(
     if "text" not in kinds_of(config.inputs):
         return [None] * folds
     texts, labels = texts_of(index.ids, pairs), index.labels
-    return [
-        words_answers(texts[rows.train], labels[rows.train], texts[rows.test], config.seed)
-        for rows in fold_rows(labels, folds, config.seed, config.split.validation_fraction)
-    ]
+    answers = []
+    for rows in fold_rows(labels, folds, config.seed, config.split.validation_fraction):
+        learned = rows.train[rows_to_learn_from(len(rows.train), config.seed)]
+        answers.append(words_answers(texts[learned], labels[learned], texts[rows.test]))
+    return answers
 
 
 def cross_validation(

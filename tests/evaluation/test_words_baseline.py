@@ -7,7 +7,12 @@ from threadpoolctl import threadpool_limits
 
 from entailment.configuration.model import ModelConfiguration
 from entailment.evaluation import words_baseline
-from entailment.evaluation.words_baseline import answers_of_words, words_answers, words_figures
+from entailment.evaluation.words_baseline import (
+    answers_of_words,
+    rows_to_learn_from,
+    words_answers,
+    words_figures,
+)
 from entailment.records.writing import write_records
 from entailment.statistics.confusion import macro_f1
 from entailment.task import KINDS
@@ -28,7 +33,7 @@ def posts(rows, seed=0, keyword="interested all go"):
 
 def test_what_a_keyword_tells_is_found_and_no_more():
     (texts, labels), (asked, true) = posts(600), posts(300, seed=1)
-    answers = words_answers(texts, labels, asked, seed=42)
+    answers = words_answers(texts, labels, asked)
     assert (answers[true == 0] == 0).all() and (answers[true != 0] != 0).all()
     # The two other classes differ in nothing.
     assert np.mean(answers[true == 1] == 1) < 0.2
@@ -36,7 +41,7 @@ def test_what_a_keyword_tells_is_found_and_no_more():
 
 def test_where_labels_are_shuffled_words_are_no_better_than_the_majority():
     (texts, labels), (asked, true) = posts(600), posts(300, seed=1)
-    answers = words_answers(texts, np.random.default_rng(3).permutation(labels), asked, seed=42)
+    answers = words_answers(texts, np.random.default_rng(3).permutation(labels), asked)
     majority = np.full_like(true, 2)
     assert macro_f1(true, answers, 3) < macro_f1(true, majority, 3) + 0.06
 
@@ -46,29 +51,30 @@ def test_threads_change_no_answer():
     answers = []
     for threads in (1, 4):
         with threadpool_limits(threads):
-            answers.append(words_answers(texts, labels, asked, seed=42).tolist())
+            answers.append(words_answers(texts, labels, asked).tolist())
     assert answers[0] == answers[1]
 
 
 def test_of_many_rows_some_are_drawn_and_all_are_answered(monkeypatch):
     (texts, labels), (asked, true) = posts(900), posts(500, seed=1)
+    whole = words_answers(texts, labels, asked)
+    assert rows_to_learn_from(900, 42).tolist() == list(range(900))
     monkeypatch.setattr(words_baseline, "MOST_ROWS", 400)
-    drawn = words_answers(texts, labels, asked, seed=42)
-    assert np.mean(drawn[true == 0] == 0) > 0.9
-    assert drawn.tolist() == words_answers(texts, labels, asked, seed=42).tolist()
-    assert drawn.tolist() != words_answers(texts[::-1], labels[::-1], asked, seed=42).tolist()
+    assert words_answers(texts, labels, asked).tolist() == whole.tolist()
+    rows = rows_to_learn_from(900, 42)
+    assert len(set(rows)) == 400 and (np.diff(rows) > 0).all() and rows[-1] > 800
+    assert (rows == rows_to_learn_from(900, 42)).all() and (rows != rows_to_learn_from(900, 43)).any()
+    assert np.mean(words_answers(texts[rows], labels[rows], asked)[true == 0] == 0) > 0.9
 
 
 @pytest.mark.parametrize("text", ["\U0001f600 \U0001f389", "", "!?"])
 def test_without_a_word_the_most_frequent_class_is_answered(text):
-    answers = words_answers(
-        np.array([text] * 5, object), np.array([2, 2, 1, 2, 0]), np.array([text, "a"]), 42
-    )
+    answers = words_answers(np.array([text] * 5, object), np.array([2, 2, 1, 2, 0]), np.array([text, "a"]))
     assert answers.tolist() == [2, 2]
 
 
 def test_one_class_to_learn_from_gives_no_answers():
-    assert words_answers(np.array(["a", "b"], object), np.array([1, 1]), np.array(["a"], object), 42) is None
+    assert words_answers(np.array(["a", "b"], object), np.array([1, 1]), np.array(["a"], object)) is None
 
 
 def records_of(texts, labels, folder):
@@ -105,7 +111,7 @@ def test_the_train_rows_of_the_records_are_learned_from_and_only_models_of_texts
     shuffled = pd.concat([frame, extra]).sample(frac=1, random_state=1)
     answers = answers_of_words(tmp_path / "records", shuffled, KINDS, 42)
     train, test = frame["split"] == "train", frame["split"] == "test"
-    expected = words_answers(texts[train], labels[train], texts[test], 42)
+    expected = words_answers(texts[train], labels[train], texts[test])
     assert answers.tolist() == expected.tolist() and 0 in answers
     assert answers_of_words(tmp_path / "records", shuffled, ["image"], 42) is None
 
