@@ -54,7 +54,7 @@ def core(home: Path) -> None:
         head = train_head(train, validation, config.head, config.training, config.seed)
         counts = split_report(splits, NAMES)["counts"]
         evaluated = evaluate_split(records, head, featurizer, counts, config.evaluation, config.seed, splits)
-        for name, figure in evaluation_figures(evaluated, head).items():
+        for name, figure in evaluation_figures(evaluated, head, config).items():
             save_figure(figure, Path(scratch) / name)
         write_package(Path(scratch) / "package", head, config, home / "encoders")
         print(asdict(evaluated.metrics), file=sys.stderr)

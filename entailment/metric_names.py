@@ -2,7 +2,8 @@
 
 `train/` and `val/` hold a figure for each epoch, counted from 1; `test/` the final figures of the test split (in a
 cross-validation the mean over the folds), `baseline/` what answers without a model get on the same rows, and
-`pooled/` the figures of the answers to all folds together.
+`pooled/` the figures of the answers to all folds together. A comparison's parent has those of the best variant in
+`best/`, and in `variants/` how many there are.
 """
 
 from collections.abc import Mapping
@@ -13,6 +14,8 @@ VALIDATION: Final = "val/"
 TEST: Final = "test/"
 BASELINE: Final = "baseline/"
 POOLED: Final = "pooled/"
+BEST_VARIANT: Final = "best/"
+VARIANTS: Final = "variants/"
 
 TRAIN_LOSS: Final = TRAIN + "loss"
 VALIDATION_MACRO_F1: Final = VALIDATION + "macro_f1"

@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from zenml.enums import ArtifactType
 
-from entailment.model.feature_index import FeatureIndex
+from entailment.model.feature_index import MANIFEST, FeatureIndex
 from materializers.folder import FolderMaterializer
 
 _NAME = "features"
@@ -14,6 +14,7 @@ class FeatureIndexMaterializer(FolderMaterializer):
     """Stores the folder of an index as it is: Arrow and JSON."""
 
     ASSOCIATED_TYPES: ClassVar[tuple[type[Any], ...]] = (FeatureIndex,)
+    SHOWN: ClassVar[str] = f"{_NAME}/{MANIFEST}"
     ASSOCIATED_ARTIFACT_TYPE: ClassVar[ArtifactType] = ArtifactType.DATA
 
     def save(self, data: FeatureIndex) -> None:

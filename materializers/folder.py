@@ -2,8 +2,10 @@
 
 import shutil
 from pathlib import Path
+from typing import Any, ClassVar
 
 from zenml.artifact_stores import LocalArtifactStore
+from zenml.enums import VisualizationType
 from zenml.io import fileio
 from zenml.materializers.base_materializer import BaseMaterializer
 
@@ -12,6 +14,12 @@ class FolderMaterializer(BaseMaterializer):
     """Base of materializers whose artifact is a folder of files."""
 
     SKIP_REGISTRATION = True
+    SHOWN: ClassVar[str]
+    """The JSON file below the artifact that ZenML shows."""
+
+    def save_visualizations(self, data: Any) -> dict[str, VisualizationType]:
+        """What the folder says of itself; to be called after `save`."""
+        return {f"{self.uri}/{self.SHOWN}": VisualizationType.JSON}
 
     def store_folder(self, folder: Path, name: str) -> None:
         """Moves `folder` to `name` in the artifact: by renaming where the store is local, else by copying."""

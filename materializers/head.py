@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from zenml.enums import ArtifactType
 
-from entailment.model.training import TrainedHead, load_trained, save_trained
+from entailment.model.training import RECORD, TrainedHead, load_trained, save_trained
 from materializers.folder import FolderMaterializer
 
 _NAME = "head"
@@ -16,6 +16,7 @@ class HeadMaterializer(FolderMaterializer):
     """Stores the model (`.keras`), the history of its training (JSON) and trained encoders (SavedModel)."""
 
     ASSOCIATED_TYPES: ClassVar[tuple[type[Any], ...]] = (TrainedHead,)
+    SHOWN: ClassVar[str] = f"{_NAME}/{RECORD}"
     ASSOCIATED_ARTIFACT_TYPE: ClassVar[ArtifactType] = ArtifactType.MODEL
 
     def save(self, data: TrainedHead) -> None:

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Final
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from zenml.enums import ArtifactType
+from zenml.enums import ArtifactType, VisualizationType
 from zenml.materializers.base_materializer import BaseMaterializer
 
 from entailment.data.pairs import content_hash
@@ -14,6 +14,8 @@ from entailment.files import check_format
 _FORMAT: Final = 1
 _FORMAT_KEY: Final = b"format"
 """In the file's metadata."""
+_SHOWN: Final = 100
+"""Rows that ZenML shows."""
 
 
 class PairsMaterializer(BaseMaterializer):
@@ -36,6 +38,14 @@ class PairsMaterializer(BaseMaterializer):
             check_format(self._path, int(metadata.get(_FORMAT_KEY, b"1")), _FORMAT)
             handle.seek(0)
             return pd.read_parquet(handle, engine="pyarrow")
+
+    def save_visualizations(self, data: pd.DataFrame) -> dict[str, VisualizationType]:
+        """The first rows as CSV."""
+        shown = data.head(_SHOWN)
+        path = f"{self.uri}/first_{len(shown)}_of_{len(data)}_rows.csv"
+        with self.artifact_store.open(path, "wb") as handle:
+            handle.write(shown.to_csv(index=False).encode())
+        return {path: VisualizationType.CSV}
 
     def compute_content_hash(self, data: pd.DataFrame) -> str:
         """Equal frames give equal hashes, so that steps after an unchanged result stay cached."""

@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from zenml.enums import ArtifactType
 
-from entailment.records.manifest import RecordsFolder
+from entailment.records.manifest import MANIFEST, RecordsFolder
 from materializers.folder import FolderMaterializer
 
 _NAME = "records"
@@ -14,6 +14,7 @@ class RecordsMaterializer(FolderMaterializer):
     """Stores a folder of TFRecord files as it is."""
 
     ASSOCIATED_TYPES: ClassVar[tuple[type[Any], ...]] = (RecordsFolder,)
+    SHOWN: ClassVar[str] = f"{_NAME}/{MANIFEST}"
     ASSOCIATED_ARTIFACT_TYPE: ClassVar[ArtifactType] = ArtifactType.DATA
 
     def save(self, data: RecordsFolder) -> None:

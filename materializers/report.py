@@ -4,7 +4,7 @@ import hashlib
 import json
 from typing import Any, ClassVar, Final
 
-from zenml.enums import ArtifactType
+from zenml.enums import ArtifactType, VisualizationType
 from zenml.materializers.base_materializer import BaseMaterializer
 
 from entailment.files import check_format
@@ -32,6 +32,17 @@ class ReportMaterializer(BaseMaterializer):
             report: dict[str, Any] = json.loads(handle.read())
         check_format(self._path, report.pop(_FORMAT_KEY, 1), _FORMAT)
         return report
+
+    def save_visualizations(self, data: dict[str, Any]) -> dict[str, VisualizationType]:
+        """The file itself, and a table of its `metrics` where it has some."""
+        shown = {self._path: VisualizationType.JSON}
+        if metrics := data.get("metrics"):
+            path = f"{self.uri}/metrics.md"
+            with self.artifact_store.open(path, "w") as handle:
+                handle.write("| metric | value |\n| --- | ---: |\n")
+                handle.writelines(f"| {name} | {value:.4f} |\n" for name, value in metrics.items())
+            shown[path] = VisualizationType.MARKDOWN
+        return shown
 
     def compute_content_hash(self, data: dict[str, Any]) -> str:
         """Equal reports give equal hashes."""

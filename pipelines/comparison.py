@@ -13,7 +13,7 @@ from tracking.experiment import tracker_settings
 def comparison(configuration: Configuration, variants: list[Variant], seeds: list[int]) -> None:
     """Look, ingest, resolve images, split, write records, encode, train each variant with each seed, compare."""
     config = with_absolute_paths(configuration)
-    prepared, tracked = prepare(config), tracker_settings(config.task.name)
+    prepared, tracked = prepare(config, variants=variants), tracker_settings(config.task.name)
     outcomes, predictions = [], []
     for variant in variants:
         model = variant.configured(config).of_model().of_trials()
@@ -28,8 +28,8 @@ def comparison(configuration: Configuration, variants: list[Variant], seeds: lis
     compare.with_options(settings=tracked)(
         outcomes,
         predictions,
-        variants,
         prepared.records,
+        variants,
         prepared.splits,
         prepared.source,
         prepared.split_report,

@@ -1,6 +1,6 @@
 """What every pipeline begins with: the steps from what is there to features."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +12,7 @@ from entailment.data.sources import is_path
 from entailment.data.versions import fetch_versions
 from entailment.encoders.handles import absolute_handle
 from entailment.task import KINDS, kinds_of
+from entailment.trials.variants import Variant
 from entailment.workspace import workspace
 from stacks.killed_runs import noted_process
 from stacks.run_hooks import begin_run, end_run
@@ -74,15 +75,20 @@ def prepare(
     divide: Callable[[Any], tuple[Any, Any]] | None = None,
     *,
     only_new: bool = False,
+    variants: Sequence[Variant] = (),
 ) -> Prepared:
     """Look, ingest, resolve images, split, write records, encode; to be called inside a pipeline.
 
     `divide`, if given, is called with the resolved pairs in place of the step `split` and gives the same two outputs.
-    With `only_new` the run ends at once when a version was trained on just what there is.
+    With `only_new` the run ends at once when a version was trained on just what there is. The run in ZenML gets
+    tags: the data set, and every input and loss of `variants`, or those of `config` where there are none.
     """
+    tried = variants or [Variant(config.inputs, config.training.loss)]
+    tags = dict.fromkeys(f"inputs:{variant.inputs}" for variant in tried)
+    tags |= dict.fromkeys(f"loss:{variant.loss}" for variant in tried)
     model, labels = config.of_model(), list(config.task.labels)
     missing = config.images.missing if "image" in kinds_of(config.inputs) else "mask"
-    found, images, encoders, champion = look(model, only_new)
+    found, images, encoders, champion = look(model, only_new, list(tags))
     pairs, source = ingest(found, config.ingest, config.task.of_rows(), config.inputs)
     resolved, image_report = resolve_image_paths(
         pairs,

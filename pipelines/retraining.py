@@ -30,7 +30,15 @@ def retraining(configuration: Configuration, force: bool = False) -> None:
         records, features, splits, source, champion, config, prepared.encoders
     )
     head, course = train.with_options(settings=tracked)(
-        records, features, source, prepared.image_report, report, model, prepared.encoders, after=drifted
+        records,
+        splits,
+        features,
+        source,
+        prepared.image_report,
+        report,
+        model,
+        prepared.encoders,
+        after=drifted,
     )
     evaluated = evaluate.with_options(settings=tracked)(
         records, features, head, splits, report, course, model, config.evaluation

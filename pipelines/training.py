@@ -16,7 +16,14 @@ def training(configuration: Configuration) -> None:
     prepared, tracked = prepare(config), tracker_settings(config.task.name)
     source, report = prepared.source, prepared.split_report
     head, course = train.with_options(settings=tracked)(
-        prepared.records, prepared.features, source, prepared.image_report, report, model, prepared.encoders
+        prepared.records,
+        prepared.splits,
+        prepared.features,
+        source,
+        prepared.image_report,
+        report,
+        model,
+        prepared.encoders,
     )
     evaluated = evaluate.with_options(settings=tracked)(
         prepared.records, prepared.features, head, prepared.splits, report, course, model, config.evaluation

@@ -35,6 +35,8 @@ _FIXED: Final = {
     # What computes, and how: other values give other numbers or do not run.
     "KERAS_BACKEND": "tensorflow",
     "TF_ENABLE_ONEDNN_OPTS": "1",
+    # Pictures look the same for everybody.
+    "MATPLOTLIBRC": os.devnull,
 }
 """Set whatever the user has set."""
 _STEERING: Final = (
@@ -42,6 +44,7 @@ _STEERING: Final = (
     *("MLFLOW_EXPERIMENT_NAME", "MLFLOW_ACTIVE_MODEL_ID", "MLFLOW_BACKEND_STORE_URI"),
     *("MLFLOW_REGISTRY_STORE_URI", "MLFLOW_READ_REPLICA_BACKEND_STORE_URI", "MLFLOW_DEFAULT_ARTIFACT_ROOT"),
     *("TF_USE_LEGACY_KERAS", "TF_XLA_FLAGS", "TF_DETERMINISTIC_OPS", "XLA_FLAGS"),
+    "MPL_IGNORE_SYSTEM_FONTS",
 )
 """Taken away: they name other stores and runs, or change what is computed."""
 FOLDERS: Final = ("ZENML_CONFIG_PATH", "MPLCONFIGDIR", "KERAS_HOME", "TFHUB_CACHE_DIR")

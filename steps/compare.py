@@ -1,5 +1,6 @@
 """The last step of the comparison: figures of every variant, side by side in MLflow."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -11,17 +12,21 @@ from entailment.configuration.model import ModelConfiguration
 from entailment.evaluation.report import most_frequent
 from entailment.evaluation.words_baseline import answers_of_words
 from entailment.records.manifest import RecordsFolder
-from entailment.reporting.comparison_page import comparison_figure, comparison_markdown
+from entailment.reporting.comparison_page import comparison_figure, comparison_markdown, comparison_page
+from entailment.reporting.grids import grid_figures
+from entailment.reporting.interactive_page import ShownModel, facts_of_run, interactive_page
 from entailment.reporting.markdown import table_records
 from entailment.task import kinds_of, probability_columns
-from entailment.trials.comparison import comparison_table
+from entailment.trials.comparison import best_two, comparison_metrics, comparison_table
+from entailment.trials.disagreements import disagreements
 from entailment.trials.variant_summary import summarise_variant
 from entailment.trials.variants import Variant
+from materializers.page import PageMaterializer
 from materializers.report import ReportMaterializer
 from steps.fingerprint import cached_by, fingerprint
 from tracking import runs
 from tracking.children import Child, finished_child, log_child
-from tracking.figures import log_figures
+from tracking.figures import log_figures, log_page
 
 
 def code() -> str:
@@ -31,22 +36,22 @@ def code() -> str:
 
 @step(
     experiment_tracker=True,
-    output_materializers={"comparison": ReportMaterializer},
+    output_materializers={"comparison": ReportMaterializer, "page": PageMaterializer},
     cache_policy=cached_by(code),
 )
 def compare(
     outcomes: list[dict[str, Any]],
     predictions: list[pd.DataFrame],
-    variants: list[Variant],
     records: RecordsFolder,
+    variants: list[Variant],
     splits: pd.DataFrame,
     source: dict[str, Any],
     split_report: dict[str, Any],
     configuration: ModelConfiguration,
     evaluation: Evaluation,
     encoder_state: dict[str, str],
-) -> Annotated[dict[str, Any], "comparison"]:
-    """Logs a parent run with the table and a child run for each variant; gives their ids and figures."""
+) -> tuple[Annotated[dict[str, Any], "comparison"], Annotated[str, "page"]]:
+    """Logs a parent run with table and page and a child run for each variant; gives ids and figures, and the page."""
     parent = runs.start(configuration, source, encoder_state)["run_id"]
     runs.log_settings(evaluation, "evaluation.")
     labels = configuration.task.labels
@@ -58,7 +63,7 @@ def compare(
         "words": answers_of_words(records.path, splits, kinds_of(configuration.inputs), configuration.seed),
     }
     answers, columns = dict[str, Any](), list(probability_columns(labels))
-    listed = []
+    listed, models = [], []
     true = np.empty(0, np.int64)
     trials = list(zip(outcomes, predictions, strict=True))
     for variant in variants:
@@ -78,6 +83,9 @@ def compare(
         answers[variant.name] = np.stack([table[columns].to_numpy() for _, table in results])
         histories, ended = ([outcome[name] for outcome, _ in results] for name in ("history", "ended"))
         summary = summarise_variant(true, answers[variant.name], histories, ended, labels, **options)
+        epochs = [outcome["best_epoch"] for outcome, _ in results]
+        models.append(ShownModel(variant.name, summary.curves, epochs, summary.confusion))
+        kept = epochs[0] if len(results) == 1 else None
         child = finished_child(
             variant.name,
             configured,
@@ -87,10 +95,40 @@ def compare(
             summary.curves,
             summary.ended,
             summary.confusion,
+            kept,
         )
         listed.append(entry | {"run_id": log_child(child), "metrics": summary.metrics})
     table = comparison_table(true, answers, labels, **options)
-    markdown = comparison_markdown(table, labels, evaluation.confidence)
-    runs.log_comparison(table, markdown, *([entry[name] for entry in listed] for name in ("inputs", "loss")))
-    log_figures({"comparison.png": comparison_figure(table, evaluation.confidence)})
-    return {"parent_run_id": parent, "variants": listed, "table": table_records(table)}
+    _log_parent(table, listed, models, labels, evaluation.confidence)
+    given = {model.name: answers[model.name] for model in models}
+    best = best_two(table, [variant.name for variant in variants])
+    page = interactive_page(
+        comparison_page(
+            table,
+            variants,
+            labels,
+            evaluation.confidence,
+            generated=source["generated"],
+            facts=facts_of_run(source, parent, {outcome["seed"] for outcome in outcomes}),
+            models=models,
+            test_rows=len(true),
+            disagreements=disagreements(records.path, given, best, labels),
+        )
+    )
+    log_page(page, "comparison.html")
+    return {"parent_run_id": parent, "variants": listed, "table": table_records(table)}, page
+
+
+def _log_parent(
+    table: pd.DataFrame,
+    variants: list[dict[str, Any]],
+    models: list[ShownModel],
+    labels: Sequence[str],
+    confidence: float,
+) -> None:
+    """The table, what it comes to as metrics, and pictures of all variants."""
+    inputs, losses = ([variant[name] for variant in variants] for name in ("inputs", "loss"))
+    runs.log_comparison(table, comparison_markdown(table, labels, confidence), inputs, losses)
+    names = [Variant(*each).name for each in zip(inputs, losses, strict=True)]
+    runs.log_metrics(comparison_metrics(table, names))
+    log_figures({"comparison.png": comparison_figure(table, confidence)} | grid_figures(models, labels))

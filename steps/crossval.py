@@ -1,7 +1,7 @@
 """The last step of the cross-validation: figures of every fold and of all answers pooled, in MLflow."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import pandas as pd
 from zenml import step
@@ -15,10 +15,13 @@ from entailment.records.manifest import RecordsFolder
 from entailment.reporting.cross_validation_page import (
     cross_validation_figure,
     cross_validation_markdown,
+    cross_validation_page,
     suspicious_labels_figure,
     suspicious_labels_markdown,
 )
 from entailment.reporting.figures import confusion_matrix_figure
+from entailment.reporting.grids import grid_figures
+from entailment.reporting.interactive_page import ShownModel, facts_of_run, interactive_page
 from entailment.statistics.confusion import confusion_counts
 from entailment.task import probability_columns
 from entailment.trials.cross_validation import (
@@ -28,11 +31,14 @@ from entailment.trials.cross_validation import (
     words_of_folds,
 )
 from entailment.trials.suspicious_labels import suspicious_labels, suspicious_samples, suspicious_table
+from materializers.page import PageMaterializer
 from materializers.report import ReportMaterializer
 from steps.fingerprint import cached_by, fingerprint
 from tracking import runs
 from tracking.children import Child, finished_child, log_child
-from tracking.figures import log_figures
+from tracking.figures import log_figures, log_page
+
+_ALL: Final = "all folds"
 
 
 def code() -> str:
@@ -42,7 +48,7 @@ def code() -> str:
 
 @step(
     experiment_tracker=True,
-    output_materializers={"cross_validation": ReportMaterializer},
+    output_materializers={"cross_validation": ReportMaterializer, "page": PageMaterializer},
     cache_policy=cached_by(code),
 )
 def crossval(
@@ -55,8 +61,8 @@ def crossval(
     configuration: ModelConfiguration,
     evaluation: Evaluation,
     encoder_state: dict[str, str],
-) -> Annotated[dict[str, Any], "cross_validation"]:
-    """Logs a parent run with pooled figures and a child run for each fold; gives their ids and figures."""
+) -> tuple[Annotated[dict[str, Any], "cross_validation"], Annotated[str, "page"]]:
+    """Logs a parent run with pooled figures and a child run for each fold; gives ids and figures, and the page."""
     parent = runs.start(configuration, source, encoder_state)["run_id"]
     runs.log_settings(evaluation, "evaluation.")
     labels = configuration.task.labels
@@ -75,24 +81,48 @@ def crossval(
     )
     tags = runs.facts(configuration, source, encoder_state) | {"folds": str(len(folds))}
     runs.log_tags({"folds": tags["folds"]})
+    models = {
+        number: _model(number, trials[number][0], fold, labels)
+        for number, fold in folds.items()
+        if isinstance(fold, FoldAnswers)
+    }
     listed = []
     for number, (outcome, _) in trials.items():
-        child = _child(configuration, evaluation, tags, number, outcome, folds[number], summary.folds[number])
-        entry = {"error": outcome["error"]} if outcome["error"] else {"metrics": summary.folds[number]}
+        metrics = summary.folds[number]
+        child = _child(configuration, evaluation, tags, number, outcome, models.get(number), metrics)
+        entry = {"error": outcome["error"]} if outcome["error"] else {"metrics": metrics}
         listed.append({"fold": number, "run_id": log_child(child)} | entry)
     runs.log_reports({"fold_report": fold_report})
     _log_pooled(summary, labels, evaluation.confidence)
     answers = _out_of_fold(outcomes, predictions, labels)
     runs.log_predictions(answers.drop(columns=["row", "true_index"]))
     suspicious = _log_suspicious(records, answers, pairs, labels)
+    shown = [ShownModel(_ALL, {}, [], summary.confusion), *models.values()] if models else []
+    log_figures(grid_figures(shown, labels))
+    page = interactive_page(
+        cross_validation_page(
+            summary.table,
+            labels,
+            evaluation.confidence,
+            generated=source["generated"],
+            facts=facts_of_run(source, parent, [configuration.seed]),
+            models=shown,
+        )
+    )
+    log_page(page, "crossval.html")
     rows = summary.table.astype(object).where(summary.table.notna(), None).to_dict("records")
     result = {"parent_run_id": parent, "folds": listed, "mean": summary.mean, "table": rows}
-    return result | {"suspicious": suspicious}
+    return result | {"suspicious": suspicious}, page
 
 
 def _answers(outcome: dict[str, Any], table: pd.DataFrame, labels: Sequence[str], words: Any) -> FoldAnswers:
     probabilities = table[list(probability_columns(labels))].to_numpy()
     return FoldAnswers(table["true_index"].to_numpy(), probabilities, tuple(outcome["train_counts"]), words)
+
+
+def _model(number: int, outcome: dict[str, Any], answers: FoldAnswers, labels: Sequence[str]) -> ShownModel:
+    confusion = confusion_counts(answers.labels, answers.probabilities.argmax(axis=1), len(labels))
+    return ShownModel(f"fold {number}", outcome["history"], [outcome["best_epoch"]], confusion)
 
 
 def _child(
@@ -101,16 +131,17 @@ def _child(
     tags: dict[str, str],
     number: int,
     outcome: dict[str, Any],
-    answers: FoldAnswers | str,
+    model: ShownModel | None,
     metrics: dict[str, float] | str,
 ) -> Child:
-    name, tags = f"fold {number}", tags | {"fold": str(number)}
-    if isinstance(answers, str) or isinstance(metrics, str):
-        return Child(name, configuration, evaluation, tags, {}, failed=outcome["error"])
-    classes = len(configuration.task.labels)
-    confusion = confusion_counts(answers.labels, answers.probabilities.argmax(axis=1), classes)
-    figures, curves = in_group(metrics, TEST), outcome["history"]
-    return finished_child(name, configuration, evaluation, tags, figures, curves, outcome["ended"], confusion)
+    tags = tags | {"fold": str(number)}
+    if model is None or isinstance(metrics, str):
+        return Child(f"fold {number}", configuration, evaluation, tags, {}, failed=outcome["error"])
+    figures, trained = in_group(metrics, TEST), (model.curves, outcome["ended"])
+    kept = outcome["best_epoch"]
+    return finished_child(
+        model.name, configuration, evaluation, tags, figures, *trained, model.confusion, kept
+    )
 
 
 def _title(of: str, metrics: dict[str, float]) -> str:
@@ -124,7 +155,7 @@ def _log_pooled(summary: CrossValidation, labels: Sequence[str], confidence: flo
     runs.log_table(table, "crossval", cross_validation_markdown(table, labels, confidence))
     figures = {"crossval.png": cross_validation_figure(table, confidence)}
     if summary.pooled:
-        title = _title("all folds", summary.pooled)
+        title = _title(_ALL, summary.pooled)
         figures["confusion_matrix.png"] = confusion_matrix_figure(summary.confusion, labels, title)
         runs.log_reports({"confusion_matrix": {"labels": list(labels), "counts": summary.confusion.tolist()}})
     runs.log_metrics(
@@ -161,5 +192,5 @@ def _log_suspicious(
     runs.log_table(table, "suspicious_labels", suspicious_labels_markdown(len(rows), len(table)))
     if len(rows):
         shown = suspicious_samples(records.path, answers, rows, suggested, labels)
-        log_figures({"suspicious_labels.png": suspicious_labels_figure(shown)})
+        log_figures({"suspicious_labels.png": suspicious_labels_figure(shown, len(rows))})
     return len(rows)

@@ -18,7 +18,7 @@ from entailment.workspace import workspace
 from materializers.report import ReportMaterializer
 from steps.fingerprint import cached_by, fingerprint
 from tracking import runs
-from tracking.reports import log_evaluation
+from tracking.reports import log_evaluation, log_raw_pairs
 
 
 def code() -> str:
@@ -44,6 +44,8 @@ def evaluate(
     """Computes and logs figures, predictions and pictures of the test split; also what `train` did, if cached."""
     places = workspace()
     run_id = runs.go_on(course)
+    if run_id != course["run_id"]:
+        log_raw_pairs(splits, configuration)
     runs.log_settings(evaluation, "evaluation.")
     known = features_of(features, configuration, places.encoders, places.features, head)
     evaluated = evaluate_split(
@@ -55,7 +57,7 @@ def evaluate(
         configuration.seed,
         splits,
     )
-    log_evaluation(evaluated, head)
+    log_evaluation(evaluated, head, configuration)
     runs.log_feature_usage(known.usage, "evaluate")
     return {
         "run_id": run_id,

@@ -18,6 +18,8 @@ _ROOMS: Final = ("entailment", "steps", "materializers")
 """Where code that computes lies; how a result is logged makes no other result."""
 _WHERE: Final = "entailment.workspace"
 """Where things lie makes no other result."""
+_PARTS: Final = (".css", ".html", ".js")
+"""A file of such an ending beside a module, with the module's name, is a part of it."""
 _LIBRARIES: Final = ("tensorflow", "tensorflow-text", "keras", "numpy", "pandas", "scikit-learn", "pillow")
 
 
@@ -42,7 +44,7 @@ def fingerprint(*modules: str) -> str:
     versions of the libraries that compute with them.
 
     What a module does is its syntax tree: comments, docstrings and layout count for nothing. Imports inside functions
-    count. Modules are dotted names such as `steps.train`.
+    count, and so do the parts of a page. Modules are dotted names such as `steps.train`.
     """
     digest = hashlib.sha256()
     for library in _LIBRARIES:
@@ -70,7 +72,9 @@ def _tree(path: Path) -> ast.Module:
 
 @cache
 def _code(path: Path) -> bytes:
-    return ast.dump(_WithoutTexts().visit(ast.parse(path.read_text(encoding="utf-8")))).encode()
+    code = ast.dump(_WithoutTexts().visit(ast.parse(path.read_text(encoding="utf-8")))).encode()
+    parts = [part for suffix in _PARTS if (part := path.with_suffix(suffix)).is_file()]
+    return b"\0".join([code, *(part.read_bytes() for part in parts)])
 
 
 class _WithoutTexts(ast.NodeTransformer):

@@ -1,9 +1,9 @@
 """The first step of every pipeline: what is there now; never cached, everything after it is, by what it found."""
 
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
-from zenml import step
+from zenml import add_tags, get_step_context, step
 from zenml.client import Client
 
 from entailment.configuration.model import ModelConfiguration
@@ -21,13 +21,16 @@ from steps.fingerprint import cached_by, never
 from tracking.experiment import ensure_experiment
 from tracking.registry import champion_version, version_trained_on
 
+_TAG: Final = 255
+"""Characters that a tag of ZenML holds."""
+
 
 @step(
     output_materializers={name: ReportMaterializer for name in ("found", "images", "encoders")},
     cache_policy=cached_by(never),
 )
 def look(
-    configuration: ModelConfiguration, only_new: bool
+    configuration: ModelConfiguration, only_new: bool, tags: list[str]
 ) -> tuple[
     Annotated[dict[str, Any], "found"],
     Annotated[dict[str, Any], "images"],
@@ -36,6 +39,8 @@ def look(
 ]:
     """Gives where the data set lies, its file's hash and what further columns must hold; a fingerprint of its images,
     those of the encoders, and the champion. Generates, downloads or builds what is not there yet.
+
+    Gives the run `tags` in ZenML, and one for the data set.
 
     With `only_new` raises NothingNewError when a version was trained on just these data.
     """
@@ -49,6 +54,8 @@ def look(
     source = locate(config.dataset, config.tweets, places.datasets, with_images=with_images)
     if only_new:
         check_for_new_data(config, places)
+    named = f"dataset:{source.name}"[:_TAG]
+    add_tags(tags=[named, *tags], run=get_step_context().pipeline_run.id)
     found = asdict(source) | {"csv": str(source.csv), "sha256": sha256_of_file(source.csv)}
     found["images"] = str(source.images) if source.images else None
     images = {"fingerprint": folder_fingerprint(source.images) if source.images and with_images else ""}

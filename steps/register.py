@@ -11,6 +11,7 @@ from zenml.client import Client
 from entailment.configuration.evaluation import Evaluation
 from entailment.configuration.model import ModelConfiguration
 from entailment.configuration.section import dotted
+from entailment.model.head import kinds_among
 from entailment.model.training import TrainedHead
 from entailment.reporting.model_card import encoder_record, model_card, training_command
 from entailment.serving.package import write_package
@@ -51,7 +52,8 @@ def register(
         card = model_card(
             model=model,
             run_id=run_id,
-            command=training_command(configuration, evaluation),
+            command=training_command(configuration, evaluation, source),
+            kinds=kinds_among(tensor.name for tensor in head.model.inputs),
             source=source,
             split_report=split_report,
             configuration=dotted(configuration) | dotted(evaluation, "evaluation."),

@@ -3,6 +3,7 @@
 from dataclasses import asdict
 from typing import Annotated, Any
 
+import pandas as pd
 from zenml import get_step_context, step
 
 from entailment.configuration.model import ModelConfiguration
@@ -15,6 +16,7 @@ from materializers.head import HeadMaterializer
 from materializers.report import ReportMaterializer
 from steps.fingerprint import cached_by, fingerprint
 from tracking import runs
+from tracking.reports import log_raw_pairs
 
 
 def code() -> str:
@@ -29,6 +31,7 @@ def code() -> str:
 )
 def train(
     records: RecordsFolder,
+    splits: pd.DataFrame,
     features: FeatureIndex,
     source: dict[str, Any],
     image_report: dict[str, Any],
@@ -36,11 +39,14 @@ def train(
     configuration: ModelConfiguration,
     encoder_state: dict[str, str],
 ) -> tuple[Annotated[TrainedHead, "head"], Annotated[dict[str, Any], "course"]]:
-    """Trains the configured head, logging settings, the data's facts and every epoch; gives all that it logged."""
+    """Trains the configured head, logging settings, the data's facts, a picture of some pairs (of `splits`) and every
+    epoch; gives all that it logged but the picture.
+    """
     places = workspace()
     undecodable = {"undecodable": read_manifest(records.path)["unreadable"]}
     reports = {"image_report": image_report | undecodable, "split_report": split_report}
     start = runs.start(configuration, source, encoder_state, reports)
+    log_raw_pairs(splits, configuration)
     known = features_of(features, configuration, places.encoders, places.features)
     parts = [known.split(records.path, name) for name in ("train", "validation")]
     place = Workplace(records.path, places.encoders, places.scratch)

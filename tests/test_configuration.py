@@ -416,7 +416,7 @@ def test_the_webhook_is_shown_nowhere():
     for shown in (str(configuration), configuration.model_dump_json(), str(dotted(configuration))):
         assert "hooks.example" not in shown
     assert (
-        training_command(configuration.of_model(), configuration.evaluation)
+        training_command(configuration.of_model(), configuration.evaluation, {"version": None})
         == "python run_pipeline.py train --set seed=7"
     )
 

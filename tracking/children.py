@@ -54,10 +54,12 @@ def finished_child(
     curves: Mapping[str, Sequence[float]],
     ended: Sequence[float],
     confusion: "np.ndarray",
+    kept: int | None = None,
 ) -> Child:
     """A trial that came to its end, with its curves and its confusion matrix, int64 [classes, classes], as pictures.
 
-    `metrics`: the figures of the rows that it answered, under `test/` and `baseline/`.
+    `metrics`: the figures of the rows that it answered, under `test/` and `baseline/`; `kept`: the epoch, from 1,
+    whose weights were kept, where all curves are of one training.
     """
     labels = configuration.task.labels
     figures = f"macro-F1 {metrics[MACRO_F1]:.2f}, accuracy {metrics[ACCURACY]:.2f}"
@@ -73,7 +75,7 @@ def finished_child(
         {"confusion_matrix.json": {"labels": list(labels), "counts": confusion.tolist()}},
         {
             "confusion_matrix.png": confusion_matrix_figure(confusion, labels, title),
-            "training_curves.png": training_curves_figure(curves),
+            "training_curves.png": training_curves_figure(curves, kept),
         },
     )
 

@@ -3,6 +3,7 @@
 import mlflow
 import pandas as pd
 
+from entailment.configuration.model import ModelConfiguration
 from entailment.evaluation.report import EvaluatedSplit
 from entailment.evaluation.slices import FEWEST_ROWS
 from entailment.model.training import TrainedHead
@@ -10,11 +11,12 @@ from entailment.promotion.drift import COLUMNS, DriftReport
 from entailment.reporting.drift_page import drift_figure, drift_markdown
 from entailment.reporting.evaluation_page import evaluation_figures, missing_markdown, slices_markdown
 from entailment.reporting.markdown import table_records
+from entailment.reporting.raw_pairs import raw_pairs_figure
 from tracking.figures import log_figures
 from tracking.runs import log_predictions, log_table
 
 
-def log_evaluation(evaluated: EvaluatedSplit, head: TrainedHead) -> None:
+def log_evaluation(evaluated: EvaluatedSplit, head: TrainedHead, configuration: ModelConfiguration) -> None:
     """Logs the final figures, tables and pictures of the test split."""
     mlflow.log_metrics(evaluated.final_metrics())
     mlflow.log_dict(evaluated.confusion, "confusion_matrix.json")
@@ -25,8 +27,13 @@ def log_evaluation(evaluated: EvaluatedSplit, head: TrainedHead) -> None:
     mlflow.log_dict({"fewest_rows": FEWEST_ROWS, "slices": slices}, "slices.json")
     if missing := table_records(evaluated.missing_modalities):
         log_table(evaluated.missing_modalities, "missing_modalities", missing_markdown(missing))
-    log_figures(evaluation_figures(evaluated, head))
+    log_figures(evaluation_figures(evaluated, head, configuration))
     log_predictions(evaluated.predictions)
+
+
+def log_raw_pairs(pairs: pd.DataFrame, configuration: ModelConfiguration) -> None:
+    """Logs a picture of some pairs as they come."""
+    log_figures({"raw_pairs.png": raw_pairs_figure(pairs, configuration)})
 
 
 def log_drift(report: DriftReport) -> None:

@@ -144,6 +144,31 @@ def decode_images(
     return pixels, reasons
 
 
+def thumbnail(
+    data: bytes, size: int, max_pixels: int, max_decoded_bytes: int
+) -> "np.ndarray[Any, Any] | None":
+    """An image file's bytes to be looked at: uint8 RGB [height, width, 3], upright, neither side above `size`.
+
+    None where it cannot be decoded.
+    """
+    import numpy as np
+
+    try:
+        _, _, image, needed = _ready(0, data, size, max_pixels, max_decoded_bytes)
+    except ImageError:
+        return None
+    with _room_for(needed, max_decoded_bytes):
+        try:
+            image.load()
+            levels = _over_white(image)
+        except Exception:  # each decoder has its own
+            return None
+        colours = np.ascontiguousarray(np.broadcast_to(levels, (*levels.shape[:2], 3)))
+        small = _pillow().fromarray(_turned(colours, _UPRIGHT.get(_orientation(image))))
+        small.thumbnail((size, size))
+        return np.asarray(small)
+
+
 def decoding_faults(data: Sequence[bytes], max_pixels: int, max_decoded_bytes: int) -> list[str]:
     """The reasons that `decode_images` gives. Nothing is resized, so TensorFlow is not imported."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from entailment.configuration.evaluation import Evaluation
 from entailment.evaluation.missing_modalities import missing_metrics, missing_modalities_table
-from entailment.evaluation.samples import Sample, confident_errors, samples
+from entailment.evaluation.samples import Sample, confident_errors, rows_to_show, samples
 from entailment.evaluation.slices import evaluated_pairs, slice_table
 from entailment.evaluation.words_baseline import answers_of_words, words_figures
 from entailment.metric_names import TEST, in_group
@@ -43,7 +43,7 @@ class EvaluatedSplit:
     predictions: "pd.DataFrame"
     """What `prediction_table` gives of the test rows, and `true_label`."""
     samples: list[Sample]
-    """The first rows."""
+    """Of each class the first right and the first wrong answers."""
     confident_errors: list[Sample]
     """Wrong answers, the surest first."""
     words: dict[str, float]
@@ -101,7 +101,7 @@ def evaluate_split(
             **resampling,
         ),
         prediction_table(features.ids, probabilities, names).assign(true_label=[names[i] for i in labels]),
-        samples(records, probabilities, range(config.sample_rows), names),
+        samples(records, probabilities, rows_to_show(labels, predicted, config.sample_rows), names),
         confident_errors(records, labels, probabilities, names),
         words_figures(labels, predicted[None], words, len(names), **resampling),
     )

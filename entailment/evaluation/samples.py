@@ -1,16 +1,23 @@
-"""Rows of a split with what a model answered, to be looked at."""
+"""Pairs to be looked at: as they come, or rows of a split with what a model answered."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from entailment.configuration.images import Images
+from entailment.data.image_paths import OK
+from entailment.data.images import thumbnail
 from entailment.records.reading import Row, read_rows
+from entailment.task import IMAGE_PATH, IMAGE_STATUS
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
 
 ERRORS_SHOWN: Final = 20
+RAW_PIXELS: Final = 256
+"""Longer side of an image that is shown as it was in its file."""
 
 
 @dataclass(frozen=True)
@@ -38,16 +45,32 @@ def samples(
     labels: Sequence[str],
     split: str = "test",
 ) -> list[Sample]:
-    """Some rows of a split, by number, in the order of `rows`; numbers that are too large are left out.
+    """Some rows of a split, by number, in the order of `rows`.
 
     `probabilities`: float [n, classes] of all its rows; `labels`: the classes' names.
     """
     import numpy as np
 
-    shown = [row for row in rows if row < len(probabilities)]
-    in_order = sorted(shown)
+    in_order = sorted(rows)
     found = dict(zip(in_order, read_rows(records, split, np.array(in_order, np.int64)), strict=True))
-    return [_sample(found[row], probabilities[row], labels) for row in shown]
+    return [_sample(found[row], probabilities[row], labels) for row in rows]
+
+
+def rows_to_show(true: "np.ndarray", predicted: "np.ndarray", count: int) -> list[int]:
+    """Numbers of at most `count` rows, as evenly as can be of each class, right and wrong answers: class by class.
+
+    `true`, `predicted`: int [n]. The first rows of each kind are taken.
+
+    >>> rows_to_show(np.array([0, 0, 0, 1, 1]), np.array([0, 0, 1, 0, 1]), 3)
+    [0, 2, 4]
+    """
+    ranked: list[tuple[int, bool, int, int]] = []
+    seen: dict[tuple[bool, int], int] = {}
+    for row, (label, answer) in enumerate(zip(true.tolist(), predicted.tolist(), strict=True)):
+        group = (label != answer, label)
+        seen[group] = seen.get(group, 0) + 1
+        ranked.append((seen[group], *group, row))
+    return [row for _, _, _, row in sorted(sorted(ranked)[:count], key=lambda entry: (entry[2], *entry[1:]))]
 
 
 def confident_errors(
@@ -59,6 +82,36 @@ def confident_errors(
     wrong = np.flatnonzero(probabilities.argmax(axis=1) != true)
     surest = np.argsort(-probabilities[wrong].max(axis=1), kind="stable")[:ERRORS_SHOWN]
     return samples(records, probabilities, wrong[surest].tolist(), labels)
+
+
+def raw_samples(
+    pairs: "pd.DataFrame", labels: Sequence[str], count: int, seed: int, config: Images
+) -> list[Sample]:
+    """At most `count` pairs drawn at random, in the order of the table, with their images as they are.
+
+    `pairs`: with paths of their images, as `resolve_image_paths` gives them.
+    """
+    shown = pairs.sample(min(count, len(pairs)), random_state=seed).sort_index()
+    return [
+        Sample(
+            (row["id_1"], row["id_2"]),
+            *(row["text_1"], _image(row, 0, config), row["text_2"], _image(row, 1, config)),
+            label=labels[row["label_index"]],
+            predicted=None,
+            probability=None,
+        )
+        for row in shown.to_dict("records")
+    ]
+
+
+def _image(pair: Mapping[Hashable, Any], side: int, config: Images) -> "np.ndarray | None":
+    if pair[IMAGE_STATUS[side]] != OK:
+        return None
+    try:
+        data = Path(pair[IMAGE_PATH[side]]).read_bytes()
+    except OSError:  # gone since it was found
+        return None
+    return thumbnail(data, RAW_PIXELS, config.max_pixels, config.max_decoded_bytes)
 
 
 def _sample(row: Row, answer: "np.ndarray", labels: Sequence[str]) -> Sample:

@@ -44,6 +44,7 @@ class Image(Kind):
     """An image, uint8 RGB [size, size, 3]."""
 
     plural = "images"
+    served_as = "bytes of an image file"
 
     def is_in(self, pairs: "pd.DataFrame") -> bool:
         """Whether an image was found that can be used."""

@@ -125,6 +125,9 @@ class Kind:
     request for one null and decodes base64 in some formats only; bytes pass as `string` too, base64 is decoded here.
     """
 
+    served_as: ClassVar[str] = "string"
+    """The same in words, as pictures of the model show it."""
+
     def __init__(self, name: str) -> None:
         """`name` is the file's."""
         self.name = name

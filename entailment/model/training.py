@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 _ROWS_AT_ONCE: Final = 256
 """Rows that a head answers together."""
-_RECORD: Final = "training.json"
+RECORD: Final = "training.json"
+"""The file of a trained head that says how it was trained."""
 _FORMAT: Final = 2
 """Of a trained head's files; format 1 counted epochs from 0."""
 
@@ -252,16 +253,16 @@ def save_trained(trained: TrainedHead, folder: Path) -> None:
         shutil.move(module, folder / role)
     trained.model.save(folder / "head.keras")
     facts = {"format": _FORMAT, "best_epoch": trained.best_epoch, "history": trained.history}
-    write_json(folder / _RECORD, facts)
+    write_json(folder / RECORD, facts)
 
 
 def load_trained(folder: Path) -> TrainedHead:
     """Reads what `save_trained` wrote. Raises DataError when it cannot be read."""
     try:
-        record = read_json(folder / _RECORD)
+        record = read_json(folder / RECORD)
     except (OSError, ValueError) as error:
-        raise DataError(f"{folder / _RECORD} cannot be read: {error}. Train again.") from None
-    check_format(folder / _RECORD, record.get("format", 1), _FORMAT)
+        raise DataError(f"{folder / RECORD} cannot be read: {error}. Train again.") from None
+    check_format(folder / RECORD, record.get("format", 1), _FORMAT)
     modules = {path.name: path for path in sorted(folder.iterdir()) if path.is_dir()}
     model = load_head(folder / "head.keras")
     best = record["best_epoch"] + (record.get("format", 1) == 1)

@@ -1,4 +1,4 @@
-"""A cross-validation: the table in Markdown, and a figure."""
+"""A cross-validation: the table in Markdown, a figure, and what the interactive page shows."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -6,10 +6,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from entailment.evaluation.samples import Sample
-from entailment.metric_names import MAJORITY_ACCURACY, WORDS_MACRO_F1
+from entailment.evaluation.words_baseline import WORDS_ALONE
+from entailment.metric_names import (
+    MAJORITY_ACCURACY,
+    WORDS_DIFFERENCE,
+    WORDS_DIFFERENCE_HIGH,
+    WORDS_DIFFERENCE_LOW,
+    WORDS_MACRO_F1,
+)
 from entailment.reporting.figures import (
     FAINT,
-    FONT,
     INK,
     PANEL,
     RIGHT,
@@ -18,9 +24,10 @@ from entailment.reporting.figures import (
     heading,
     new_figure,
     samples_figure,
-    wrapped,
     write,
 )
+from entailment.reporting.fonts import FONT, fitted
+from entailment.reporting.interactive_page import Cell, Page, ShownModel
 from entailment.reporting.markdown import markdown_table
 from entailment.trials.cross_validation import DEVIATION, INTERVAL, MEAN, POOLED, fold_figures
 
@@ -31,24 +38,104 @@ if TYPE_CHECKING:
 
 def cross_validation_markdown(table: "pd.DataFrame", labels: Sequence[str], confidence: float) -> str:
     """The table in Markdown, and how to read it; `confidence` is the level of its intervals."""
-    header = ["fold", "rows", "macro-F1", f"{confidence:.0%} interval", "macro-F1 of words alone", "accuracy"]
-    header += ["accuracy of the majority", "balanced accuracy", *(f"F1 {label}" for label in labels)]
-    lines = []
+    header, lines = _header(labels, confidence), []
     for row in table.to_dict("records"):
-        if row["error"]:
-            lines.append([row["fold"], *[""] * (len(header) - 2), f"failed: {row['error']}"])
-            continue
-        figures = ["" if np.isnan(row[name]) else f"{row[name]:.3f}" for name in fold_figures(labels)]
-        low, high = (row[name] for name in INTERVAL)
-        ends = "" if np.isnan(low) else f"{low:.3f} to {high:.3f}"
-        size = "" if np.isnan(row["rows"]) else f"{row['rows']:.0f}"
-        lines.append([row["fold"], size, figures[0], ends, *figures[1:]])
+        texts = [cell.text for cell in _cells(row, labels)]
+        lines.append([texts[0], *[""] * (len(header) - len(texts)), *texts[1:]])
     return (
         f"{markdown_table(header, lines)}\nEvery row is answered by a model that was not trained on it. `{POOLED}`:"
         f" all these answers together; its {confidence:.0%} bootstrap interval is over rows. `{DEVIATION}`: the"
         " standard deviation over the folds, which share most of their training rows. Words alone (TF-IDF, logistic"
         " regression) learned from each fold's training rows too.\n"
     )
+
+
+def cross_validation_page(
+    table: "pd.DataFrame",
+    labels: Sequence[str],
+    confidence: float,
+    *,
+    generated: bool,
+    facts: Mapping[str, str],
+    models: Sequence[ShownModel],
+) -> Page:
+    """What the interactive page shows of a cross-validation.
+
+    Args:
+        table: that of a `CrossValidation`.
+        labels: the classes' names.
+        confidence: the level of the intervals.
+        generated: whether the data are.
+        facts: what else is said of the run, by name.
+        models: the folds that came to their end, and all of them together.
+    """
+    folds = int((~table["fold"].isin([MEAN, DEVIATION, POOLED])).sum())
+    return Page(
+        title=f"Cross-validation with {folds} folds",
+        generated=generated,
+        verdict=_verdict(table, confidence),
+        facts=facts,
+        labels=labels,
+        columns=_header(labels, confidence),
+        table=[_cells(row, labels) for row in table.to_dict("records")],
+        explained={
+            "fold": "A model answers the rows of its fold and was trained on the others.",
+            POOLED: "All these answers together; the interval is over rows.",
+            DEVIATION: "The standard deviation over the folds, which share most of their training rows.",
+            "macro-F1": "The mean of the F1 of the classes: a rare class counts as much as a frequent one.",
+            "macro-F1 of words alone": "What TF-IDF and logistic regression on both texts get, after the same rows.",
+            "accuracy of the majority": "The accuracy of always answering the class that most training rows have.",
+        },
+        models=models,
+    )
+
+
+def _verdict(table: "pd.DataFrame", confidence: float) -> list[str]:
+    rows = table.set_index("fold").to_dict("index")
+    pooled = rows[POOLED]
+    if np.isnan(pooled["accuracy"]):
+        return ["Every fold failed."]
+    low, high = (pooled[name] for name in INTERVAL)
+    each = table.loc[~table["fold"].isin([MEAN, DEVIATION, POOLED]), "macro_f1"]
+    return [
+        f"All answers together: macro-F1 {pooled['macro_f1']:.3f} ({confidence:.0%} interval {low:.3f} to"
+        f" {high:.3f}).",
+        f"Accuracy is {pooled['accuracy']:.3f}; always answering the most frequent class gets"
+        f" {pooled[MAJORITY_ACCURACY]:.3f}.",
+        *_against_words(pooled, confidence),
+        f"The folds lie between {each.min():.3f} and {each.max():.3f} in macro-F1.",
+    ]
+
+
+def _against_words(pooled: Mapping[Any, Any], confidence: float) -> list[str]:
+    """What words alone get, in a sentence; none where they cannot answer."""
+    if np.isnan(pooled[WORDS_MACRO_F1]):
+        return []
+    difference, low, high = (
+        pooled[name] for name in (WORDS_DIFFERENCE, WORDS_DIFFERENCE_LOW, WORDS_DIFFERENCE_HIGH)
+    )
+    said = "It is really better than" if low > 0 else "It is not shown to be better than"
+    ends = f"({confidence:.0%} interval {low:+.3f} to {high:+.3f})"
+    return [f"{said} {WORDS_ALONE}, which get {pooled[WORDS_MACRO_F1]:.3f}: {difference:+.3f} {ends}."]
+
+
+def _header(labels: Sequence[str], confidence: float) -> list[str]:
+    header = ["fold", "rows", "macro-F1", f"{confidence:.0%} interval", "macro-F1 of words alone", "accuracy"]
+    return [*header, "accuracy of the majority", "balanced accuracy", *(f"F1 {label}" for label in labels)]
+
+
+def _cells(row: Mapping[Any, Any], labels: Sequence[str]) -> list[Cell]:
+    """Of one row of the table; two where the fold failed."""
+    name = Cell(row["fold"], row["fold"])
+    if row["error"]:
+        return [name, Cell(f"failed: {row['error']}")]
+    figures = [
+        Cell("" if np.isnan(row[name]) else f"{row[name]:.3f}", row[name]) for name in fold_figures(labels)
+    ]
+    low, high = (row[name] for name in INTERVAL)
+    ends = Cell("") if np.isnan(low) else Cell(f"{low:.3f} to {high:.3f}", low, (low, high))
+    size = Cell("" if np.isnan(row["rows"]) else f"{row['rows']:.0f}", row["rows"])
+    return [name, size, figures[0], ends, *figures[1:]]
 
 
 def cross_validation_figure(table: "pd.DataFrame", confidence: float) -> "Figure":
@@ -65,7 +152,7 @@ def cross_validation_figure(table: "pd.DataFrame", confidence: float) -> "Figure
         write(axes, -0.02, y, POOLED if pooled else f"fold {row['fold']}", 10.5, INK, ha="right")
         if row["error"] or np.isnan(row["macro_f1"]):
             reason = f"failed: {row['error']}" if row["error"] else "every fold failed"
-            write(axes, 0.01, y, wrapped(reason, 9.5, inches=width - 1.8, lines=1)[0], 9.5, WRONG)
+            write(axes, 0.01, y, fitted(reason, 9.5, inches=width - 1.8), 9.5, WRONG)
             continue
         color = RIGHT if pooled else TRAINING
         axes.plot(
@@ -93,9 +180,12 @@ def _below(by_name: Mapping[Any, Mapping[Any, Any]]) -> str:
     return f"pooled macro-F1 {pooled['macro_f1']:.3f}{told}; {accuracy}"
 
 
-def suspicious_labels_figure(shown: Sequence[Sample]) -> "Figure":
-    """Pairs whose labels are suspicious, the most suspicious first; the answer is the class suggested."""
-    return samples_figure(shown)
+def suspicious_labels_figure(shown: Sequence[Sample], found: int) -> "Figure":
+    """The first of so many pairs whose labels are suspicious; the answer is the class suggested."""
+    title = f"{len(shown)} of {found:,} labels that look suspicious"
+    return samples_figure(
+        shown, title, "the most suspicious first; the answer is the class that is suggested"
+    )
 
 
 def suspicious_labels_markdown(found: int, listed: int) -> str:

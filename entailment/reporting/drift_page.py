@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from entailment.promotion.drift import DriftReport
-from entailment.reporting.figures import FAINT, FONT, INK, RIGHT, WRONG, heading, new_figure, write
+from entailment.reporting.figures import FAINT, INK, RIGHT, WRONG, heading, new_figure, write
+from entailment.reporting.fonts import FONT
 from entailment.reporting.markdown import markdown_table
 
 if TYPE_CHECKING:

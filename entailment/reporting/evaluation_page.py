@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from entailment.configuration.model import ModelConfiguration
 from entailment.evaluation.report import EvaluatedSplit
 from entailment.model.training import TrainedHead
 from entailment.reporting.figures import (
@@ -15,27 +16,44 @@ from entailment.reporting.figures import (
     training_curves_figure,
 )
 from entailment.reporting.markdown import markdown_table
-from entailment.reporting.model_graph import model_graph_figure
+from entailment.reporting.model_graph import model_figure, served_model_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def evaluation_figures(evaluated: EvaluatedSplit, head: TrainedHead) -> "dict[str, Figure]":
-    """The pictures of an evaluated split and of the head, by file name."""
+def evaluation_figures(
+    evaluated: EvaluatedSplit, head: TrainedHead, config: ModelConfiguration
+) -> "dict[str, Figure]":
+    """The pictures of an evaluated split and of the model, by file name."""
     labels, counts = evaluated.confusion["labels"], np.array(evaluated.confusion["counts"])
-    metrics, errors = evaluated.metrics, evaluated.confident_errors
-    rows = len(evaluated.predictions)
+    metrics, shown, errors = evaluated.metrics, evaluated.samples, evaluated.confident_errors
+    rows, wrong = len(evaluated.predictions), int(counts.sum() - counts.trace())
     baseline = f"baseline {metrics.majority_accuracy:.2f}"
     title = f"Test: macro-F1 {metrics.macro_f1:.2f}, accuracy {metrics.accuracy:.2f} ({baseline})"
     no_errors = f"No errors: all {rows} test rows were answered right."
+    samples = samples_figure(
+        shown,
+        f"{len(shown)} of {rows:,} test rows",
+        "of each class the first right and the first wrong answers",
+    )
+    surest = (
+        samples_figure(
+            errors,
+            f"{len(errors)} of {wrong:,} wrong answers",
+            f"the surest of {rows:,} test rows, the surest first",
+        )
+        if errors
+        else sentence_figure(no_errors)
+    )
     return {
         "confusion_matrix.png": confusion_matrix_figure(counts, labels, title),
-        "samples.png": samples_figure(evaluated.samples),
-        "confident_errors.png": samples_figure(errors) if errors else sentence_figure(no_errors),
+        "samples.png": samples,
+        "confident_errors.png": surest,
         "reliability.png": reliability_figure(evaluated.calibration, f"Calibration on the {rows} test rows"),
-        "model.png": model_graph_figure(head.model),
-        "training_curves.png": training_curves_figure(head.history),
+        "model.png": model_figure(head.model, config),
+        "served_model.png": served_model_figure(head.model, config),
+        "training_curves.png": training_curves_figure(head.history, head.best_epoch),
     }
 
 

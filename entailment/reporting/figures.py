@@ -1,8 +1,6 @@
 """Figures of a run. They are drawn through matplotlib's object interface: nothing global is set or kept."""
 
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,19 +10,25 @@ from numpy.typing import NDArray
 from entailment import metric_names
 from entailment.evaluation.samples import Sample
 from entailment.files import written_aside
+from entailment.reporting.fonts import (
+    DOTS_PER_INCH,
+    FONT,
+    drawable,
+    families,
+    fitted,
+    from_the_right,
+    text_width,
+    wrapped,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-FONT = "DejaVu Sans"  # comes with matplotlib, so that a figure looks the same on every machine
-DOTS_PER_INCH = 120
 INK, FAINT, PANEL = "#1f2933", "#7b8794", "#e4e7eb"
 RIGHT, WRONG = "#1b7f4d", "#c0392b"
 TRAINING, VALIDATION = "#2b6cb0", "#dd6b20"
-
-POINT = 1 / 72  # inch
-CHARACTERS_READ = 2_000  # of a long text; more than any panel shows
+MEASURES = {"macro_f1": "macro-F1", "nll": "negative log-likelihood"}
 
 
 def save_figure(figure: "Figure", path: Path) -> None:
@@ -46,7 +50,7 @@ def confusion_matrix_figure(counts: NDArray[Any], labels: Sequence[str], title: 
     if counts.shape != (len(labels), len(labels)):
         raise ValueError(f"counts must be of shape {(len(labels), len(labels))}. Received: {counts.shape}")
     # The names of three short classes fit into 1.05 inches; longer ones are cut at 2.2.
-    side = min(2.2, max(1.05, *(text_width(drawable(label)) * 10 * POINT for label in labels)))
+    side = min(2.2, max(1.05, *(text_width(drawable(label), 10) for label in labels)))
     width, height = max(5.55, 0.62 * len(labels) + 1.95) + side, max(5.6, 0.55 * len(labels) + 2.5)
     figure, size = new_figure(width, height), min(1.0, 4 / len(labels))
     axes = figure.add_axes(
@@ -72,10 +76,10 @@ def confusion_matrix_figure(counts: NDArray[Any], labels: Sequence[str], title: 
     positions = range(len(labels))
     room = (width - side - 0.66) / len(labels) - 0.05
     names = ["\n".join(wrapped(label, 10, inches=room, lines=2)) for label in labels]
-    axes.set_xticks(positions, names, fontsize=10, color=INK, family=FONT)
-    names = [(wrapped(label, 10, inches=side, lines=1) or [""])[0] for label in labels]
+    axes.set_xticks(positions, names, fontsize=10, color=INK, family=families(), parse_math=False)
+    names = [fitted(label, 10, inches=side) for label in labels]
     rows = [f"{name}\n{total:,} rows" for name, total in zip(names, support, strict=True)]
-    axes.set_yticks(positions, rows, fontsize=10, color=INK, family=FONT)
+    axes.set_yticks(positions, rows, fontsize=10, color=INK, family=families(), parse_math=False)
     axes.set_xticks(np.arange(0.5, len(labels) - 1), minor=True)
     axes.set_yticks(np.arange(0.5, len(labels) - 1), minor=True)
     axes.grid(which="minor", color="white", linewidth=3)
@@ -87,42 +91,46 @@ def confusion_matrix_figure(counts: NDArray[Any], labels: Sequence[str], title: 
     return figure
 
 
-def samples_figure(rows: Sequence[Sample]) -> "Figure":
+def samples_figure(rows: Sequence[Sample], title: str, below: str) -> "Figure":
     """Each pair on a line: label and answer, and of both posts the id, the image and the text.
 
-    Texts are wrapped, shortened where they do not fit, and shown without the characters that the font lacks.
-    Raises ValueError if there are no rows, or on an image that is not uint8 [height, width, 3].
+    Texts are wrapped, and shortened where they do not fit; where no pair has an image, there are texts alone. Raises
+    ValueError if there are no rows, or on an image
+    that is not uint8 [height, width, 3].
     """
     if not rows:
         raise ValueError("rows must hold at least one sample. Received: none")
-    width, line, top = 13.0, 2.55, 0.3
-    height = line * len(rows) + top
+    width, top = 13.0, 0.85
+    panel, line = (1.9, 2.55) if any(_images(row) for row in rows) else (0.0, 1.4)
+    height = line * len(rows) + top + 0.15
     figure = new_figure(width, height)
     page = figure.add_axes((0, 0, 1, 1))
     page.set(xlim=(0, width), ylim=(height, 0))
     page.axis("off")
+    heading(figure, title, below)
     for index, row in enumerate(rows):
-        upper = top / 2 + index * line
+        upper = top + index * line
         page.plot([0.25, width - 0.25], [upper, upper], color=PANEL, linewidth=1)
         _verdict(page, row, upper + 0.27)
         posts = ((row.ids[0], row.image_1, row.text_1), (row.ids[1], row.image_2, row.text_2))
         for left, (identity, image, text) in zip((0.25, 6.7), posts, strict=True):
-            (name,) = wrapped(identity, 9, inches=2.5, lines=1) or [""]
-            write(page, left + 6, upper + 0.27, name, 9, FAINT, ha="right")
-            box = (left / width, 1 - (upper + 2.4) / height, 1.9 / width, 1.9 / height)
-            _image_panel(figure.add_axes(box), image)
-            lines = wrapped(text, 11, inches=3.95, lines=9) or ["(no text)"]
-            color = INK if text.strip() else FAINT
-            write(page, left + 2.05, upper + 0.5, "\n".join(lines), 11, color, va="top", linespacing=1.3)
+            write(page, left + 6, upper + 0.27, fitted(identity, 9, inches=2.5), 9, FAINT, ha="right")
+            if panel:
+                box = (left / width, 1 - (upper + 0.5 + panel) / height, panel / width, panel / height)
+                _image_panel(figure.add_axes(box), image)
+            beside = panel and panel + 0.15
+            _post(page, left + beside, upper + 0.5, 6 - beside, text, lines=9 if panel else 4)
     return figure
 
 
-def training_curves_figure(history: Mapping[str, Sequence[float]]) -> "Figure":
-    """One panel for each measure, over the epochs: training, and validation with its best epoch marked.
+def training_curves_figure(
+    history: Mapping[str, Sequence[float]], kept: int | None = None, title: str = "Training"
+) -> "Figure":
+    """One panel for each measure, over the epochs from 1: training, and validation.
 
     `history`: a value for each epoch under each name, such as `train/loss`, `val/loss`, `val/macro_f1`
-    (`val/` for validation). The best loss is the smallest, the best of anything else the largest; what is not
-    finite is left out. Raises ValueError if there is nothing to draw.
+    (`val/` for validation); what is not finite is left out. `kept`: the epoch, from 1, whose weights were kept,
+    marked in every panel. Raises ValueError if there is nothing to draw.
     """
     panels: dict[str, list[str]] = {}
     for name, values in history.items():
@@ -130,14 +138,19 @@ def training_curves_figure(history: Mapping[str, Sequence[float]]) -> "Figure":
             panels.setdefault(name.partition("/")[2], []).append(name)
     if not panels:
         raise ValueError("history must hold at least one epoch of one measure. Received: none")
-    width = 4.6 * len(panels)
-    figure = new_figure(width, 3.8)
+    columns = min(2, len(panels))
+    width, height = 4.6 * columns, 0.85 + 3.55 * -(-len(panels) // columns)
+    figure = new_figure(width, height)
+    epochs = max(len(history[name]) for names in panels.values() for name in names)
     for index, (measure, names) in enumerate(panels.items()):
-        left = (4.6 * index + 0.65) / width
-        axes = figure.add_axes((left, 0.14, 3.7 / width, 0.69))
+        row, column = divmod(index, columns)
+        box = (4.6 * column + 0.65, height - 0.85 - 3.55 * row - 3.0, 3.7, 2.45)
+        axes = figure.add_axes((box[0] / width, box[1] / height, box[2] / width, box[3] / height))
         for name in names:
-            _curve(axes, measure, history[name], validation=name.startswith(metric_names.VALIDATION))
-        _curve_frame(axes, measure, max(len(history[name]) for name in names))
+            _curve(axes, history[name], kept, validation=name.startswith(metric_names.VALIDATION))
+        _curve_frame(axes, measure, epochs)
+    below = "" if kept is None else f"the weights of epoch {kept} were kept (dotted line)"
+    heading(figure, f"{title}: {epochs} epoch{'s' * (epochs != 1)}", below)
     return figure
 
 
@@ -186,8 +199,7 @@ def sentence_figure(sentence: str) -> "Figure":
     figure = new_figure(9.0, 0.9)
     page = figure.add_axes((0, 0, 1, 1))
     page.axis("off")
-    (line,) = wrapped(sentence, 12, inches=8.5, lines=1) or [""]
-    write(page, 0.5, 0.5, line, 12, INK, ha="center")
+    write(page, 0.5, 0.4, fitted(sentence, 12, inches=8.5), 12, INK, ha="center")
     return figure
 
 
@@ -199,95 +211,58 @@ def new_figure(width: float, height: float) -> "Figure":
 
 
 def heading(figure: "Figure", title: str, below: str) -> None:
-    """Writes a title and a line below it at the top left of a figure, shortened to its width."""
+    """Writes a title and a line below it at the top left of a figure, each shortened to its width.
+
+    Above them is room for what `name_data` writes.
+    """
+    _line(figure, 0.29, title, 13, INK, weight="bold")
+    _line(figure, 0.55, below, 10, FAINT)
+
+
+def name_data(figure: "Figure", name: str, *, generated: bool) -> None:
+    """Writes on top of a figure which data it shows, and that they are generated if they are."""
+    if generated:
+        _line(figure, 0.1, f"{name}: GENERATED DATA", 8.5, WRONG, weight="bold")
+    else:
+        _line(figure, 0.1, name, 8.5, FAINT, weight="bold")
+
+
+def _line(figure: "Figure", top: float, text: str, size: float, color: str, weight: str = "normal") -> None:
+    """A line of text at the left, `top` inches below the upper end of the figure."""
     width, height = figure.get_size_inches()
-    (line,) = wrapped(title, 13, inches=width - 0.5, lines=1) or [""]
-    options: dict[str, Any] = {"va": "top", "parse_math": False, "family": FONT}
-    figure.text(0.25 / width, 1 - 0.16 / height, line, fontsize=13, color=INK, weight="bold", **options)
-    figure.text(0.25 / width, 1 - 0.43 / height, drawable(below), fontsize=10, color=FAINT, **options)
+    line = fitted(text, size, inches=width - 0.5, weight=weight)
+    options: dict[str, Any] = {"va": "top", "parse_math": False, "family": families(), "weight": weight}
+    figure.text(0.25 / width, 1 - top / height, line, fontsize=size, color=color, **options)
 
 
 def write(axes: "Axes", x: float, y: float, text: str, size: float, color: str, **options: Any) -> None:
     """Writes `text` as it stands (a `$` starts no formula) at data coordinates, size in points."""
-    options = {"ha": "left", "va": "center", "family": FONT} | options
+    options = {"ha": "left", "va": "center", "family": families()} | options
     axes.text(x, y, text, fontsize=size, color=color, parse_math=False, **options)
-
-
-def drawable(text: str) -> str:
-    """`text` on one line with only what FONT can draw: other signs become a box, runs of those one box.
-
-    Matplotlib would draw a box for each, and warn each time.
-    """
-    kept: list[str] = []
-    for sign in " ".join(unicodedata.normalize("NFC", text).split()):
-        # Joiners, variation selectors and the like only change how their neighbours look.
-        if unicodedata.category(sign) in ("Cc", "Cf", "Cs", "Mn", "Me"):
-            continue
-        shown = sign if ord(sign) in _advances() else "\N{WHITE SQUARE}"
-        if shown == sign or kept[-1:] != [shown]:
-            kept.append(shown)
-    return "".join(kept)
-
-
-def wrapped(text: str, size: float, inches: float, lines: int) -> list[str]:
-    """The drawable part of `text`, broken at blanks into at most `lines` lines of `inches` at `size` points.
-
-    What does not fit is cut off behind an ellipsis; a word that is wider than a line is broken.
-    """
-    limit = inches / (size * POINT)
-    done: list[str] = []
-    rest = drawable(text[:CHARACTERS_READ])
-    while rest and len(done) < lines:
-        fits = _characters_within(rest, limit)
-        if fits < len(rest):
-            blank = rest.rfind(" ", 1, fits + 1)
-            fits = blank if blank > 0 else fits
-        done.append(rest[:fits].rstrip())
-        rest = rest[fits:].lstrip()
-    if rest or (len(text) > CHARACTERS_READ and done):
-        room = _characters_within(done[-1], limit - text_width("…"))
-        done[-1] = done[-1][:room].rstrip() + "…"
-    return done
-
-
-def text_width(text: str) -> float:
-    """Width of a drawable text in multiples of the font size."""
-    return sum(_advances()[ord(sign)] for sign in text)
-
-
-@cache
-def _advances() -> dict[int, float]:
-    """Width of every character that FONT has, by code point, in multiples of the font size."""
-    from matplotlib.font_manager import FontProperties, findfont
-    from matplotlib.ft2font import FT2Font, LoadFlags
-
-    font = FT2Font(findfont(FontProperties(family=[FONT])))
-    return {
-        code: font.load_glyph(glyph, LoadFlags.NO_SCALE).horiAdvance / font.units_per_EM
-        for code, glyph in font.get_charmap().items()
-    }
-
-
-def _characters_within(text: str, limit: float) -> int:
-    """How many characters of `text` fit into `limit` font sizes; at least one."""
-    used = 0.0
-    for count, sign in enumerate(text):
-        used += _advances()[ord(sign)]
-        if used > limit:
-            return max(count, 1)
-    return len(text)
 
 
 def _verdict(page: "Axes", row: Sample, y: float) -> None:
     """The line above a pair: its label, and what a model answered."""
-    (label,) = wrapped(f"label: {row.label}", 11, inches=5.5, lines=1)
+    label = fitted(f"label: {row.label}", 11, inches=3.4, weight="bold")
     write(page, 0.25, y, label, 11, INK, weight="bold")
     if row.predicted is None:
         return
     right = row.predicted == row.label
     sure = "" if row.probability is None else f" ({row.probability:.1%})"
-    (answer,) = wrapped(f"{'✓' if right else '✗'} answer: {row.predicted}{sure}", 11, inches=5.5, lines=1)
+    answer = fitted(f"{'✓' if right else '✗'} answer: {row.predicted}{sure}", 11, inches=3.4, weight="bold")
     write(page, 6.7, y, answer, 11, RIGHT if right else WRONG, weight="bold")
+
+
+def _images(row: Sample) -> list[NDArray[np.uint8]]:
+    return [image for image in (row.image_1, row.image_2) if image is not None]
+
+
+def _post(page: "Axes", left: float, top: float, wide: float, text: str, lines: int) -> None:
+    """A post's text, at the side that it is read from."""
+    shown = wrapped(text, 11, inches=wide, lines=lines) or ["(no text)"]
+    color = INK if text.strip() else FAINT
+    side, x = ("right", left + wide) if from_the_right(text) else ("left", left)
+    write(page, x, top, "\n".join(shown), 11, color, ha=side, va="top", linespacing=1.3)
 
 
 def _image_panel(axes: "Axes", image: NDArray[np.uint8] | None) -> None:
@@ -322,17 +297,17 @@ def _reliability_frame(upper: "Axes", lower: "Axes", *, first: bool) -> None:
         lower.set_ylabel("rows", fontsize=10, color=FAINT, family=FONT)
 
 
-def _curve(axes: "Axes", measure: str, values: Iterable[float], *, validation: bool) -> None:
-    """One line over the epochs 1, 2, ...; of validation also its best epoch, marked and named."""
+def _curve(axes: "Axes", values: Iterable[float], kept: int | None, *, validation: bool) -> None:
+    """One line over the epochs 1, 2, ...; of validation also its value in the kept epoch, marked and named."""
     series = np.asarray(list(values), np.float64)
     epochs = np.arange(1, len(series) + 1)
     label, color, style = ("validation", VALIDATION, "-") if validation else ("training", TRAINING, "--")
     finite = np.isfinite(series)
-    if validation and finite.any():
-        smaller = measure.endswith("loss")
-        best = int(np.where(finite, series if smaller else -series, np.inf).argmin())
-        label += f" (best {series[best]:.3f}, epoch {best + 1})"
-        axes.plot(epochs[best], series[best], "o", markersize=10, markerfacecolor="none", color=color)
+    if validation and kept is not None:
+        axes.axvline(kept, color=FAINT, linewidth=1.2, linestyle=":", zorder=0)
+        if kept <= len(series) and finite[kept - 1]:
+            label += f" (kept: {series[kept - 1]:.3f})"
+            axes.plot(kept, series[kept - 1], "o", markersize=10, markerfacecolor="none", color=color)
     axes.plot(epochs, np.where(finite, series, np.nan), style, marker=".", color=color, label=label)
 
 
@@ -340,18 +315,8 @@ def _curve_frame(axes: "Axes", measure: str, epochs: int) -> None:
     """Title, ticks, grid and legend of one panel of curves."""
     from matplotlib.ticker import MaxNLocator
 
-    title = drawable(measure.replace("_", " ").replace("f1", "F1"))
-    axes.text(
-        0,
-        1.14,
-        title,
-        transform=axes.transAxes,
-        fontsize=12,
-        color=INK,
-        weight="bold",
-        family=FONT,
-        parse_math=False,
-    )
+    title = fitted(MEASURES.get(measure, measure.replace("_", " ")), 12, inches=3.7, weight="bold")
+    write(axes, 0, 1.14, title, 12, INK, weight="bold", va="baseline", transform=axes.transAxes)
     axes.set_xlabel("epoch", fontsize=10, color=FAINT, family=FONT)
     axes.set_xlim(0.5, epochs + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=10, integer=True, min_n_ticks=1))
@@ -359,12 +324,16 @@ def _curve_frame(axes: "Axes", measure: str, epochs: int) -> None:
     axes.grid(color=PANEL)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["bottom", "left"]].set_color(FAINT)
-    # Above the panel, so that it never lies on a curve.
+    legend_above(axes)
+
+
+def legend_above(axes: "Axes") -> None:
+    """The legend in one line above a panel, so that it never lies on what is drawn."""
     axes.legend(
         loc="lower left",
         bbox_to_anchor=(0, 1),
         borderaxespad=0.2,
-        ncols=2,
+        ncols=6,
         columnspacing=1.2,
         handlelength=1.6,
         frameon=False,

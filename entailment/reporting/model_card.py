@@ -13,6 +13,7 @@ import yaml
 from entailment.configuration.evaluation import Evaluation
 from entailment.configuration.model import ModelConfiguration
 from entailment.configuration.section import dotted
+from entailment.data.sources import SAMPLE, TWEETS
 from entailment.evaluation.words_baseline import WORDS_ALONE
 from entailment.files import read_json
 from entailment.inputs import kind_named
@@ -27,15 +28,15 @@ from entailment.metric_names import (
 )
 from entailment.reporting.evaluation_page import missing_markdown, slices_markdown
 from entailment.reporting.markdown import markdown_table
-from entailment.task import LABELS, SPLITS, kinds_of
+from entailment.task import KINDS, LABELS, SPLITS
 
 GENERATED_WARNING: Final = (
-    "> **Trained and tested on GENERATED data.** Posts and pictures were made up by a program, to show that the"
+    "> **Trained and tested on GENERATED data.** The posts were made up by a program, to show that the"
     " pipeline works. None of the figures below says anything about real posts: do not use this model on any."
 )
 _ASKED: Final = "whether the second contradicts the first, follows from it, or neither (NoEntailment)"
 _USE: Final = (
-    "Given two social-media posts, each a text with or without an image, it says {asked}. It is meant for research,"
+    "Given two social-media posts, each {posts}, it says {asked}. It is meant for research,"
     " for teaching, and for sorting pairs that a person then reads. It is not meant to decide alone: not for"
     " moderation, not for judging whether a post is true (it compares two posts and knows no facts), not for judging"
     " people."
@@ -47,6 +48,7 @@ def model_card(
     model: str,
     run_id: str,
     command: str,
+    kinds: Sequence[str],
     source: Mapping[str, Any],
     split_report: Mapping[str, Any],
     configuration: Mapping[str, Any],
@@ -59,7 +61,8 @@ def model_card(
         model: name of the registered model.
         run_id: of the MLflow run that made it.
         command: the command that made it (`training_command`).
-        source: `name`, `sha256`, `rows` and `generated` of the data set.
+        kinds: kinds of input that the model sees.
+        source: `name`, `version`, `sha256`, `rows` and `generated` of the data set.
         split_report: `counts` by split and label; `shared`: ids and texts that lie in several splits.
         configuration: every setting by its dotted key.
         encoders: by role (text, preprocessor, image) what `encoder_record` gives.
@@ -71,16 +74,17 @@ def model_card(
     confidence = f"{configuration['evaluation.confidence']:.0%}"
     chapters = {
         "Intended use": _USE.format(
-            asked=_ASKED if labels == LABELS else f"which of these fits: {', '.join(labels)}"
+            posts=_posts(kinds),
+            asked=_ASKED if labels == LABELS else f"which of these fits: {', '.join(labels)}",
         ),
         "Data": _data(source, split_report, labels),
-        "Encoders": _encoders(encoders),
+        "Encoders": _encoders(encoders, kinds),
         "Figures on the test split": _figures(report, split_report, confidence),
         "Calibration": _calibration(report["calibration"]),
-        "Slices": _slices(report["slices"], confidence),
+        "Slices": _slices(report["slices"], kinds, confidence),
         **_missing_modalities(report["missing_modalities"], confidence),
-        "Limits": _limits(source, split_report, configuration, report),
-        "How it was made": _origin(command, run_id, configuration),
+        "Limits": _limits(kinds, source, split_report, configuration, report),
+        "How it was made": _origin(command, run_id, kinds, source, configuration),
     }
     parts = [f"# {model}", *([generated] if generated else [])]
     parts += [f"## {title}\n\n{text.strip()}" for title, text in chapters.items()]
@@ -96,17 +100,36 @@ def encoder_record(handle: str, module: Path) -> dict[str, Any]:
     return {"handle": handle} | (read_json(record) if record.is_file() else {})
 
 
-def training_command(configuration: ModelConfiguration, evaluation: Evaluation) -> str:
-    """A command that trains and judges with exactly these settings, given an unchanged `zenml_config.yaml`."""
-    settings = _settings(configuration, evaluation)
-    defaults = _settings(ModelConfiguration(), Evaluation())
-    changed = {key: value for key, value in settings.items() if value != defaults[key]}
+def pinned_name(source: Mapping[str, Any]) -> str:
+    """What names the data of a run for good: `NAME@version` of a data set that grows.
+
+    >>> pinned_name({"name": "mine", "version": 3})
+    'mine@3'
+    """
+    return source["name"] if source["version"] is None else f"{source['name']}@{source['version']}"
+
+
+def training_command(
+    configuration: ModelConfiguration, evaluation: Evaluation, source: Mapping[str, Any]
+) -> str:
+    """A command that trains and judges with exactly these settings and data, given an unchanged `zenml_config.yaml`.
+
+    `source`: `name` and `version` of the data set.
+    """
+    settings = dotted(configuration) | dotted(evaluation, "evaluation.")
+    if source["version"] is not None:
+        settings["dataset.source"] = pinned_name(source)
+    changed = {key: value for key, (value, _) in _changed(settings).items()}
     options = [f"--set {shlex.quote(f'{key}={_yaml(value)}')}" for key, value in changed.items()]
     return " ".join(["python run_pipeline.py train", *options])
 
 
-def _settings(configuration: ModelConfiguration, evaluation: Evaluation) -> dict[str, Any]:
-    return dotted(configuration) | dotted(evaluation, "evaluation.")
+def _changed(settings: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """The settings that are not the defaults, each with its default; lists and tuples of equal values are equal."""
+    defaults = dotted(ModelConfiguration()) | dotted(Evaluation(), "evaluation.")
+    return {
+        key: (value, defaults[key]) for key, value in settings.items() if _yaml(value) != _yaml(defaults[key])
+    }
 
 
 def _yaml(value: Any) -> str:
@@ -123,14 +146,29 @@ def _data(source: Mapping[str, Any], split_report: Mapping[str, Any], labels: Se
     shared = split_report["shared"]
     leaks = ", ".join(f"{number:,} {what}" for what, number in shared.items() if number)
     return (
-        f"Data set `{source['name']}` ({kind}), {source['rows']:,} pairs;"
+        f"Data set `{pinned_name(source)}` ({kind}), {source['rows']:,} pairs;"
         f" SHA-256 of the table: `{source['sha256']}`.\n\n"
         + markdown_table(["split", "rows", *labels], rows)
         + (f"\n**The splits share {leaks}.**" if leaks else "\nThe splits share no id and no text.")
     )
 
 
-def _encoders(encoders: Mapping[str, Mapping[str, Any]]) -> str:
+def _posts(kinds: Sequence[str]) -> str:
+    """What a post is to a model that sees these kinds of input."""
+    if {"text", "image"} <= set(kinds):
+        further = [kind_named(name).plural for name in kinds if name not in ("text", "image")]
+        return " and ".join(["a text with or without an image", *further])
+    return " with ".join({"text": "a text", "image": "an image"}.get(name, f"its {name}") for name in kinds)
+
+
+def _encoders(encoders: Mapping[str, Mapping[str, Any]], kinds: Sequence[str]) -> str:
+    encoders = {
+        role: record
+        for role, record in encoders.items()
+        if ("text" if role == "preprocessor" else role) in kinds
+    }
+    if not encoders:
+        return "None: the vectors of what it sees are made without a network."
     rows = []
     for role, record in encoders.items():
         origin = f"{record['project']} {record['version']} (PyPI)" if "project" in record else "not built in"
@@ -140,10 +178,12 @@ def _encoders(encoders: Mapping[str, Mapping[str, Any]]) -> str:
                 f"`{record['handle']}`",
                 origin,
                 str(record.get("licence", "not known here: ask whoever published it")),
-                f"`{record['weights_sha256']}`" if "weights_sha256" in record else "",
+                f"`{record['weights_sha256'][:12]}`" if "weights_sha256" in record else "",
             ]
         )
-    table = markdown_table(["role", "encoder", "origin", "licence", "SHA-256 of the weights"], rows)
+    table = markdown_table(
+        ["role", "encoder", "origin", "licence", "SHA-256 of the weights, its start"], rows
+    )
     trained = [
         f"of `{record['handle']}` {'everything' if record['tuned'] == 'all' else _layers(record['tuned'])}"
         for record in encoders.values()
@@ -247,7 +287,8 @@ def _calibration(calibration: Mapping[str, Any]) -> str:
     )
 
 
-def _slices(slices: Sequence[Mapping[str, Any]], confidence: str) -> str:
+def _slices(slices: Sequence[Mapping[str, Any]], kinds: Sequence[str], confidence: str) -> str:
+    slices = [row for row in slices if "image" in kinds or "image" not in row["slice"]]
     return (
         f"Parts of the test split, with {confidence} intervals of macro-F1. Macro-F1 is over all classes: a"
         f" slice that lacks one cannot reach 1.\n\n{slices_markdown(slices)}"
@@ -266,6 +307,7 @@ def _missing_modalities(rows: Sequence[Mapping[str, Any]], confidence: str) -> d
 
 
 def _limits(
+    kinds: Sequence[str],
     source: Mapping[str, Any],
     split_report: Mapping[str, Any],
     configuration: Mapping[str, Any],
@@ -278,15 +320,14 @@ def _limits(
         " seriously.",
         "The intervals are about other rows of the same source, not about other topics, times or platforms.",
         "It was trained on posts of one source; other languages, topics and ways of writing were not tested.",
-        "It takes over what its encoders learned from the web and from ImageNet, with their biases.",
+        "It takes over what its encoders learned from the data that they were trained on before, with their biases.",
     ]
     if source["generated"]:
         limits.insert(0, "The data are generated: nothing here was measured on real posts.")
     if any(split_report["shared"].values()):
         limits.insert(0, "Test rows share ids or texts with training rows: the figures are too good.")
-    seen = kinds_of(configuration["inputs"])
-    limits += filter(None, (kind_named(name).limit(configuration) for name in seen))
-    if hidden := [kind_named(name).plural for name in ("text", "image") if name not in seen]:
+    limits += filter(None, (kind_named(name).limit(configuration) for name in kinds))
+    if hidden := [kind_named(name).plural for name in ("text", "image") if name not in kinds]:
         limits.append(f"It does not see {' or '.join(hidden)}.")
     lacking = [row for row in report["missing_modalities"] if row["difference"] is not None]
     if lacking:
@@ -301,9 +342,26 @@ def _limits(
     return "\n".join(f"- {limit}" for limit in limits)
 
 
-def _origin(command: str, run_id: str, configuration: Mapping[str, Any]) -> str:
-    settings = [[f"`{key}`", f"`{_yaml(value)}`"] for key, value in configuration.items()]
-    return (
-        f"```\n{command}\n```\n\nMLflow run `{run_id}`. Every setting:\n\n"
-        f"{markdown_table(['key', 'value'], settings)}"
+def _origin(
+    command: str,
+    run_id: str,
+    kinds: Sequence[str],
+    source: Mapping[str, Any],
+    configuration: Mapping[str, Any],
+) -> str:
+    unused = tuple(
+        [f"encoders.{name}." for name in KINDS if name not in kinds]
+        + ["images."] * ("image" not in kinds)
+        + ["tweets."] * (source["name"] != TWEETS)
+        + ["dataset.sample_pairs"] * (source["name"] != SAMPLE)
     )
+    rows = [
+        [f"`{key}`", f"`{_yaml(value)}`", f"`{_yaml(default)}`"]
+        for key, (value, default) in _changed(configuration).items()
+        if not key.startswith(unused)
+    ]
+    told = f"```\n{command}\n```\n\nMLflow run `{run_id}` has every setting among its parameters."
+    if not rows:
+        return f"{told} All are the defaults."
+    table = markdown_table(["key", "value", "default"], rows)
+    return f"{told} All but these are the defaults:\n\n{table}"

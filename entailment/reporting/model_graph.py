@@ -1,27 +1,17 @@
-"""A picture of a Keras model's graph, drawn with matplotlib alone: it needs no Graphviz on the machine.
+"""Pictures of the trained network and of what is served."""
 
-The layout is the layered one of Sugiyama, Tagawa and Toda (Methods for visual understanding of hierarchical
-system structures, 1981): levels by longest path, places on each level that edges lead through, few crossings.
-"""
-
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from entailment.reporting.figures import FAINT, INK, POINT, heading, new_figure, text_width, wrapped, write
+from entailment.configuration.model import ModelConfiguration
+from entailment.inputs import kind_named
+from entailment.model.head import kind_of
+from entailment.reporting.graph import OTHER, Box, graph_figure
+from entailment.task import KINDS, columns_of
 
 if TYPE_CHECKING:
     import keras
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-NAME_SIZE, KIND_SIZE = 10, 9  # points
-BOX_HEIGHT, BETWEEN_LEVELS, BETWEEN_BOXES = 0.52, 0.36, 0.3  # inches
-NARROWEST, WIDEST, MARGIN, HEADING = 1.5, 3.2, 0.3, 0.75  # inches
-LARGEST = 400  # inches; matplotlib draws no picture of more than 65,536 dots a side
-BOLD, PADDING = 1.1, 0.15  # bold letters are about a tenth wider; inches beside the text in a box
-SWEEPS, ROUNDS, TOLERANCE = 12, 40, 0.005  # of the layout; inches
 
 COLORS = {
     "InputLayer": "#dbeafe",
@@ -32,288 +22,101 @@ COLORS = {
     "Activation": "#fde3dd",
     "Add": "#e9e0f8",
     "Concatenate": "#e9e0f8",
+    "encoder": "#fbe4c9",
+    "column": "#dbeafe",
 }
-OTHER = "#e3f1f4"
 
 
-@dataclass(eq=False)
-class Point:
-    """A place on a level: a box, or (without a name) where an edge leads through a level. Sizes in inches.
+def model_figure(model: "keras.Model", config: ModelConfiguration) -> "Figure":
+    """Draws the encoders, and each call of a layer as a box (name, class, output shape and type), inputs on top.
 
-    `above` and `below` are its neighbours along the edges, on the levels next to its own.
-    """
-
-    level: int
-    width: float
-    name: str = ""
-    kind: str = ""
-    color: str = OTHER
-    x: float = 0.0
-    above: list["Point"] = field(default_factory=list)
-    below: list["Point"] = field(default_factory=list)
-
-    @property
-    def passing(self) -> bool:
-        """Whether this is no box."""
-        return not self.name
-
-
-@dataclass(eq=False)
-class Chain:
-    """Points that stand in one column, and the boxes elsewhere that they should be near to."""
-
-    points: list[Point]
-    near: list[Point] = field(default_factory=list)
-    x: float = 0.0
-
-
-def model_graph_figure(model: "keras.Model") -> "Figure":
-    """Draws each call of a layer as a box (name, class, output shape), arrows along the data, inputs on top.
-
-    A layer that is called several times has a box for each call, marked `shared`; an input that nothing reads
-    is marked `not used`; a model inside the model is one box. Raises ValueError for a model that is not a
-    functional one.
-    """
-    levels, chains = _graph(model)
-    _reduce_crossings(levels)
-    _place(levels, chains)
-    points = [point for level in levels for point in level]
-    left = min(point.x - point.width / 2 for point in points)
-    right = max(point.x + point.width / 2 for point in points)
-    width = max(right - left + 2 * MARGIN, 5.0)
-    height = HEADING + len(levels) * (BOX_HEIGHT + BETWEEN_LEVELS) - BETWEEN_LEVELS + MARGIN
-    scale = min(1.0, LARGEST / max(width, height))
-    figure = new_figure(width * scale, height * scale)
-    axes = figure.add_axes((0, 0, 1, 1))
-    middle = (left + right) / 2
-    axes.set(xlim=(middle - width / 2, middle + width / 2), ylim=(height - HEADING, -HEADING))
-    axes.axis("off")
-    for point in points:
-        for parent in point.above:
-            _draw_edge(axes, parent, point)
-        if not point.passing:
-            _draw_box(axes, point, scale)
-    boxes = sum(not point.passing for point in points)
-    heading(figure, model.name, f"{boxes:,} calls of layers, {model.count_params():,} parameters")
-    return figure
-
-
-def _graph(model: "keras.Model") -> tuple[list[list[Point]], list[Chain]]:
-    """The calls of the model's layers by level, each level from left to right, and the columns they form.
-
-    A call's level is set by its longest way to an output, so that an input stands right above its reader; an
-    input that nothing reads stands on top.
+    A layer that is called several times has a box for each call, marked `shared`; an input that nothing reads has
+    none; a model inside the model is one box. Raises ValueError for a model that is not a functional one.
     """
     # Keras tells the calls of layers in no public way; its own summary() reads these attributes too.
     by_depth: dict[int, list[Any]] | None = getattr(model, "_nodes_by_depth", None)
     if by_depth is None:
         raise ValueError(f"model must be a functional Keras model. Received: {type(model).__name__}")
-    nodes = [(depth, node) for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
-    deepest = nodes[0][0]
-    calls = [id(node.operation) for _, node in nodes]
-    read = {id(parent) for _, node in nodes for parent in node.parent_nodes}
-    inputs = [id(tensor._keras_history.operation) for tensor in model.inputs]
-    boxes: dict[int, Point] = {}
-    parents: dict[Point, list[Point]] = {}
-    order: dict[Point, float] = {}
-    for depth, node in nodes:
-        unread = node.is_input and id(node) not in read
-        note = "shared" if calls.count(id(node.operation)) > 1 else "not used" if unread else ""
-        box = boxes[id(node)] = _box(node, 0 if unread else deepest - depth, note)
-        parents[box] = [boxes[key] for key in dict.fromkeys(map(id, node.parent_nodes))]
-        own = inputs.index(id(node.operation)) if id(node.operation) in inputs else 0
-        order[box] = _mean([order[parent] for parent in parents[box]], otherwise=own)
-    chains = _columns(parents)
-    levels: list[list[Point]] = [[] for _ in range(deepest + 1)]
-    for box in parents:
-        levels[box.level].append(box)
-    for child, its_parents in parents.items():
-        for parent in its_parents:
-            passing = _connect(parent, child)
-            if passing:
-                chains.append(Chain(passing, [parent, child]))
-            for point in passing:
-                order[point] = order[parent]
-                levels[point.level].append(point)
-    for level in levels:
-        level.sort(key=order.__getitem__)
-    return levels, chains
+    nodes = [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
+    encoders = _encoders(model, config, {})
+    calls = _calls(model, nodes, encoders)
+    read = [encoder for encoder in encoders.values() if any(encoder in call.parents for call in calls)]
+    below = f"{len(calls):,} calls of layers, {model.count_params():,} parameters"
+    return graph_figure([*read, *calls], f"The network: {model.name}", below)
 
 
-def _box(node: Any, level: int, note: str) -> Point:
-    """The box of one call: its name, class, output shape and a note, as wide as they need."""
+def served_model_figure(model: "keras.Model", config: ModelConfiguration) -> "Figure":
+    """Draws what is served around the network `model`: from the columns of a request to those of its answer."""
+    color = COLORS["column"]
+    columns = {
+        kind: tuple(Box(name, (kind_named(kind).served_as, "or absent"), color) for name in columns_of(kind))
+        for kind in KINDS
+    }
+    encoders = _encoders(model, config, columns)
+    head = Box(
+        model.name, (f"{model.count_params():,} parameters",), COLORS["Dense"], tuple(encoders.values())
+    )
+    answers = [
+        Box("label", ("string", "or none"), color, (head,)),
+        Box("p_<class>", ("float64", f"of {len(config.task.labels)} classes"), color, (head,)),
+        Box("error", ("string", "why there is no label"), color, (head,)),
+    ]
+    given = [column for kind in encoders for column in columns[kind]]
+    below = "columns of a request on top, those of the answer at the bottom"
+    return graph_figure(
+        [*given, *encoders.values(), head, *answers], f"The registered model: {config.task.name}", below
+    )
+
+
+def _encoders(
+    model: "keras.Model", config: ModelConfiguration, columns: Mapping[str, tuple[Box, ...]]
+) -> dict[str, Box]:
+    """By kind of input its encoder (its handle or its file, and whether it was trained with the head), which reads
+    the kind's `columns`, if any.
+    """
+    handles, amounts = config.encoders.handles(config.inputs), config.encoders.trained(config.inputs)
+    trained: dict[Any, str] = {None: "frozen", "all": "trained", 1: "last layer trained"}
+    kinds = dict.fromkeys(kind_of(tensor.name) for tensor in model.inputs)
+    return {
+        kind: Box(
+            f"{kind} encoder",
+            (
+                handles.get(kind, f"{kind}.py"),
+                trained.get(amounts.get(kind), f"last {amounts.get(kind)} layers trained"),
+            ),
+            COLORS["encoder"],
+            columns.get(kind, ()),
+        )
+        for kind in kinds
+        if kind in KINDS
+    }
+
+
+def _calls(model: "keras.Model", nodes: Sequence[Any], encoders: dict[str, Box]) -> list[Box]:
+    """The calls of the model's layers, each after those that it reads; `encoders` feed the inputs of their kind."""
+    places = {id(tensor._keras_history.operation): place for place, tensor in enumerate(model.inputs)}
+    nodes = sorted(nodes, key=lambda node: places.get(id(node.operation), len(places)))
+    called = [id(node.operation) for node in nodes]
+    read = {id(parent) for node in nodes for parent in node.parent_nodes}
+    boxes: dict[int, Box] = {}
+    for node in nodes:
+        name = node.operation.name
+        if node.is_input:
+            encoder = None if name.endswith("_present") else encoders.get(kind_of(name))
+            if id(node) in read:
+                boxes[id(node)] = _box(node, (encoder,) if encoder else ())
+            continue
+        parents = tuple(boxes[key] for key in dict.fromkeys(map(id, node.parent_nodes)))
+        boxes[id(node)] = _box(node, parents, shared=called.count(id(node.operation)) > 1)
+    return list(boxes.values())
+
+
+def _box(node: Any, parents: tuple[Box, ...], *, shared: bool = False) -> Box:
+    """The box of one call."""
     operation = node.operation
     kind = type(operation).__name__
     activation = getattr(getattr(operation, "activation", None), "__name__", "linear")
-    shape = ", ".join(str(tuple(output.shape)) for output in node.outputs)
+    shape = ", ".join(f"{tuple(output.shape)} {output.dtype}" for output in node.outputs)
     title = kind if activation == "linear" else f"{kind} ({activation})"
-    details = [title, shape, *([note] if note else [])]
-    room = WIDEST - 2 * PADDING
-    (name,) = wrapped(operation.name, NAME_SIZE, room / BOLD, lines=1) or ["?"]
-    (below,) = wrapped("  ·  ".join(details), KIND_SIZE, room, lines=1)
-    needed = max(text_width(name) * NAME_SIZE * BOLD, text_width(below) * KIND_SIZE) * POINT
-    return Point(level, max(NARROWEST, needed + 2 * PADDING), name, below, COLORS.get(kind, OTHER))
-
-
-def _connect(parent: Point, child: Point) -> list[Point]:
-    """Links two boxes through a new passing point on every level between them, and returns those points."""
-    passing = [Point(level, 0.1) for level in range(parent.level + 1, child.level)]
-    for upper, lower in pairwise([parent, *passing, child]):
-        upper.below.append(lower)
-        lower.above.append(upper)
-    return passing
-
-
-def _columns(parents: dict[Point, list[Point]]) -> list[Chain]:
-    """Puts a box into its parent's column where the data goes from one to the other alone.
-
-    Shortcuts (edges that a longer way goes round, such as residual ones) count neither here nor for what a
-    column should be near to. `parents` names each box's parents and lists every box after them.
-    """
-    ancestors: dict[Point, set[Point]] = {}
-    main: dict[Point, list[Point]] = {}
-    children: dict[Point, list[Point]] = {box: [] for box in parents}
-    for box, its_parents in parents.items():
-        around = set().union(*(ancestors[parent] for parent in its_parents))
-        ancestors[box] = around | set(its_parents)
-        main[box] = [parent for parent in its_parents if parent not in around]
-        for parent in main[box]:
-            children[parent].append(box)
-    column: dict[Point, Chain] = {}
-    for box in parents:
-        alone = len(main[box]) == 1 and children[main[box][0]] == [box]
-        column[box] = column[main[box][0]] if alone else Chain([])
-        column[box].points.append(box)
-        if not alone:
-            column[box].near.extend(main[box])
-        if len(children[box]) > 1 or any(len(main[child]) > 1 for child in children[box]):
-            column[box].near.extend(children[box])
-    return list(dict.fromkeys(column.values()))
-
-
-def _reduce_crossings(levels: list[list[Point]]) -> None:
-    """Sorts levels by their parents' mean places, then by their children's, and on; keeps the best order."""
-    best, fewest = [list(level) for level in levels], _crossings(levels)
-    for sweep in range(SWEEPS):
-        downwards = sweep % 2 == 0
-        for settled, level in pairwise(levels if downwards else levels[::-1]):
-            places = {point: float(place) for place, point in enumerate(settled)}
-            wanted = {}
-            for place, point in enumerate(level):
-                linked = point.above if downwards else point.below
-                wanted[point] = _mean([places[other] for other in linked], otherwise=place)
-            level.sort(key=wanted.__getitem__)
-        crossings = _crossings(levels)
-        if crossings < fewest:
-            best, fewest = [list(level) for level in levels], crossings
-    levels[:] = best
-
-
-def _crossings(levels: list[list[Point]]) -> int:
-    """How many pairs of edges between neighbouring levels cross."""
-    total = 0
-    for upper, lower in pairwise(levels):
-        places = {point: place for place, point in enumerate(upper)}
-        edges = [(places[parent], place) for place, point in enumerate(lower) for parent in point.above]
-        total += sum(a < c and b > d for a, b in edges for c, d in edges)
-    return total
-
-
-def _place(levels: list[list[Point]], chains: list[Chain]) -> None:
-    """Gives every point its x: its column near to what it is linked to, and no two points too close."""
-    for level in levels:
-        _spread(level)
-    for chain in chains:
-        chain.x = _mean([point.x for point in chain.points], otherwise=0.0)
-    for _ in range(ROUNDS):
-        for chain in chains:
-            goal = _mean([point.x for point in chain.near], otherwise=chain.x)
-            # Half the way: neighbours that move towards each other would otherwise only change places.
-            chain.x = goal if chain.points[0].passing else (chain.x + goal) / 2
-        for _ in range(ROUNDS):
-            _align(chains)
-            for level in levels:
-                _spread(level)
-            if all(abs(point.x - chain.x) < TOLERANCE for chain in chains for point in chain.points):
-                break
-            for chain in chains:
-                # Where the narrowest place pushes one point of a column, the others go with it.
-                chain.x = max(
-                    (point.x for point in chain.points), key=lambda x: abs(x - chain.x), default=0.0
-                )
-
-
-def _align(chains: list[Chain]) -> None:
-    for chain in chains:
-        for point in chain.points:
-            point.x = chain.x
-
-
-def _spread(level: Sequence[Point]) -> None:
-    """Moves a level's points as little as their order and distances allow (least squares).
-
-    With the distances taken off this is isotonic regression, solved by pooling adjacent violators. A box
-    outweighs any number of passing points.
-    """
-    offsets = [0.0]
-    for left, right in pairwise(level):
-        offsets.append(offsets[-1] + (left.width + right.width) / 2 + BETWEEN_BOXES)
-    pools: list[tuple[float, float, int]] = []  # mean, weight, number of points
-    for point, offset in zip(level, offsets, strict=True):
-        mean, weight, size = point.x - offset, 0.001 if point.passing else 1.0, 1
-        while pools and pools[-1][0] > mean:
-            other, its_weight, its_size = pools.pop()
-            mean = (mean * weight + other * its_weight) / (weight + its_weight)
-            weight, size = weight + its_weight, size + its_size
-        pools.append((mean, weight, size))
-    means = [mean for mean, _, size in pools for _ in range(size)]
-    for point, mean, offset in zip(level, means, offsets, strict=True):
-        point.x = mean + offset
-
-
-def _mean(values: Sequence[float], otherwise: float) -> float:
-    return sum(values) / len(values) if values else otherwise
-
-
-def _top(point: Point) -> float:
-    """Upper end of a point's level, in inches from the first."""
-    return point.level * (BOX_HEIGHT + BETWEEN_LEVELS)
-
-
-def _draw_edge(axes: "Axes", parent: Point, child: Point) -> None:
-    """A curve from one level to the next, upright at both ends; an arrow before a box."""
-    from matplotlib.patches import PathPatch
-    from matplotlib.path import Path
-
-    start, end = _top(parent) + BOX_HEIGHT, _top(child)
-    bend = (start + end) / 2
-    points = [(parent.x, start), (parent.x, bend), (child.x, bend), (child.x, end)]
-    codes = [Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4]
-    if child.passing:
-        points.append((child.x, end + BOX_HEIGHT))
-        codes.append(Path.LINETO)
-    else:
-        axes.plot(child.x, end - 0.045, "v", color=FAINT, markersize=5.5, markeredgewidth=0)
-    axes.add_patch(
-        PathPatch(Path(points, codes), fill=False, edgecolor=FAINT, linewidth=1.2, capstyle="round")
-    )
-
-
-def _draw_box(axes: "Axes", point: Point, scale: float) -> None:
-    """A rounded box with the name and, below it, class and output shape."""
-    from matplotlib.patches import FancyBboxPatch
-
-    top = _top(point)
-    box = FancyBboxPatch(
-        (point.x - point.width / 2, top),
-        point.width,
-        BOX_HEIGHT,
-        boxstyle="round,pad=0,rounding_size=0.08",
-        facecolor=point.color,
-        edgecolor=FAINT,
-        linewidth=0.9,
-        gid=point.name,
-    )
-    axes.add_patch(box)
-    write(axes, point.x, top + 0.17, point.name, NAME_SIZE * scale, INK, ha="center", weight="bold")
-    write(axes, point.x, top + 0.37, point.kind, KIND_SIZE * scale, INK, ha="center")
+    lines = f"{title}, shared" if shared else title, shape
+    return Box(operation.name, lines, COLORS.get(kind, OTHER), parents)

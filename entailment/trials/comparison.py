@@ -5,13 +5,14 @@ difference is paired (`entailment.statistics.intervals`).
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from entailment.errors import DataError
 from entailment.evaluation.words_baseline import WORDS_ALONE
+from entailment.metric_names import BASELINE, BEST_VARIANT, VARIANTS
 from entailment.statistics.confusion import confusion_counts, scores
 from entailment.statistics.intervals import macro_f1_interval, paired_differences
 from entailment.task import in_snake_case
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 BEST, YES, NO = "best", "yes", "no: interval holds 0"
+_ALWAYS: Final = "always "
+"""How the name of the majority baseline begins."""
+_OF_BEST: Final = ("accuracy", "macro_f1", "macro_f1_low", "macro_f1_high")
 
 
 def compared_figures(labels: Sequence[str]) -> list[str]:
@@ -80,7 +84,7 @@ def comparison_table(
         if not isinstance(probabilities, str)
     }
     failed = {name: reason for name, reason in variants.items() if isinstance(reason, str)}
-    always = f"always {labels[majority]}"
+    always = f"{_ALWAYS}{labels[majority]}"
     baselines = {always: np.full((1, len(true)), majority)}
     if words is not None:
         baselines = {WORDS_ALONE: words[None]} | baselines
@@ -91,6 +95,35 @@ def comparison_table(
         rows, failed = {}, failed | dict.fromkeys(baselines, nothing)
     rows |= {name: {"variant": name, "seeds": 0, "differs": "", "error": why} for name, why in failed.items()}
     return pd.DataFrame([rows[name] for name in (*variants, *baselines)], columns=comparison_columns(labels))
+
+
+def best_two(table: "pd.DataFrame", variants: Sequence[str]) -> list[str]:
+    """Names of the two of `variants` with the largest macro-F1, the best first; fewer where fewer gave answers."""
+    given = table[table["variant"].isin(variants) & (table["error"] == "")]
+    # In the order of the table where they are equal, so that the first is the one that is called the best.
+    names: list[str] = given.sort_values("macro_f1", ascending=False, kind="stable")["variant"].tolist()
+    return names[:2]
+
+
+def comparison_metrics(table: "pd.DataFrame", variants: Sequence[str]) -> dict[str, float]:
+    """What a comparison comes to, as metrics: the best variant, the baselines, and how many variants there are.
+
+    `table`: what `comparison_table` gives; its rows that are none of `variants` are baselines.
+    """
+    of_variants = table["variant"].isin(variants)
+    figures: dict[str, float] = {
+        f"{VARIANTS}compared": int(of_variants.sum()),
+        f"{VARIANTS}failed": int((of_variants & (table["error"] != "")).sum()),
+        f"{VARIANTS}not_told_apart": int((of_variants & (table["differs"] == NO)).sum()),
+    }
+    rows = {str(row["variant"]): row for row in table.to_dict("records") if not row["error"]}
+    for name in best_two(table, variants)[:1]:
+        figures |= {f"{BEST_VARIANT}{figure}": rows[name][figure] for figure in _OF_BEST}
+    for name, row in rows.items():
+        if name not in variants:
+            of = "words" if name == WORDS_ALONE else "majority"
+            figures |= {f"{BASELINE}{of}_{figure}": row[figure] for figure in ("accuracy", "macro_f1")}
+    return figures
 
 
 def _compared(

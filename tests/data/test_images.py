@@ -18,7 +18,15 @@ from PIL import Image, ImageFile, features
 
 from entailment.configuration.images import MAX_DECODED_BYTES
 from entailment.data import images as module
-from entailment.data.images import KINDS, MISSING, checksums_fit, decode_images, decoding_faults, read_header
+from entailment.data.images import (
+    KINDS,
+    MISSING,
+    checksums_fit,
+    decode_images,
+    decoding_faults,
+    read_header,
+    thumbnail,
+)
 from entailment.errors import ImageError
 from entailment.workspace import PROJECT
 
@@ -677,3 +685,22 @@ def test_damaged_files_never_crash_and_header_and_decoder_agree(name, cut, edits
 def test_random_bytes_after_any_signature_have_a_reason(kind, data):
     pixels, reason = decode_one(FILES[kind][:16] + data)
     assert reason and not pixels.any()
+
+
+def test_a_thumbnail_keeps_its_proportions_stands_upright_and_is_none_where_it_cannot_be_decoded():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture = Image.new("RGBA", (400, 100), (0, 0, 0, 0))
+    picture.paste((255, 0, 0, 255), (0, 0, 200, 100))
+    stream = BytesIO()
+    picture.save(stream, "PNG", exif=exif)
+    small = thumbnail(stream.getvalue(), 80, 10**6, 10**7)
+    assert small.shape == (80, 20, 3) and small.dtype == np.uint8
+    assert small[5, 5].tolist() == [255, 0, 0] and small[75, 5].tolist() == [255, 255, 255]
+    assert thumbnail(stream.getvalue(), 800, 10**6, 10**7).shape == (400, 100, 3)
+    assert thumbnail(stream.getvalue()[:100], 80, 10**6, 10**7) is None
+    assert thumbnail(stream.getvalue(), 80, 100, 10**7) is None
+    assert thumbnail(stream.getvalue(), 80, 10**6, 100) is None
+    grey = BytesIO()
+    Image.new("I;16", (40, 10), 65535).save(grey, "PNG")
+    assert thumbnail(grey.getvalue(), 20, 10**6, 10**7).tolist() == [[[255] * 3] * 20] * 5

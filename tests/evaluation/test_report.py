@@ -10,6 +10,7 @@ from entailment.configuration.head import Head
 from entailment.configuration.model import ModelConfiguration
 from entailment.evaluation import samples as samples_module
 from entailment.evaluation.report import evaluate_split
+from entailment.evaluation.samples import rows_to_show
 from entailment.evaluation.slices import SLICES
 from entailment.model.features import SplitFeatures
 from entailment.model.head import build_head, set_temperature
@@ -70,7 +71,7 @@ def telling_head():
     for name in ("text_projection", "logits"):
         model.get_layer(name).set_weights([np.eye(3, dtype=np.float32), np.zeros(3, np.float32)])
     set_temperature(model, 2.0)
-    return TrainedHead(model, 0, {"train/loss": [1.0, 0.5], "val/macro_f1": [0.3, 0.4]})
+    return TrainedHead(model, 1, {"train/loss": [1.0, 0.5], "val/macro_f1": [0.3, 0.4]})
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["images", "texts"])
@@ -90,10 +91,10 @@ def judged(request, tmp_path_factory):
 
 def test_every_figure_is_drawn_from_texts_alone_too(judged, tmp_path):
     *_, evaluated = judged
-    figures = evaluation_figures(evaluated, telling_head())
+    figures = evaluation_figures(evaluated, telling_head(), ModelConfiguration())
     assert set(figures) == {
         *("confusion_matrix.png", "samples.png", "confident_errors.png", "reliability.png"),
-        *("model.png", "training_curves.png"),
+        *("model.png", "served_model.png", "training_curves.png"),
     }
     for name, figure in figures.items():
         save_figure(figure, tmp_path / name)
@@ -133,7 +134,7 @@ def test_missing_modalities_are_judged_on_the_same_rows(judged):
         vectors = np.random.default_rng(seed).normal(size=(len(labels), 3)).astype(np.float32)
         features.inputs |= {name: vectors, f"{name}_present": np.ones((len(labels), 1), np.float32)}
     head = build_head({name: column.shape[1] for name, column in features.inputs.items()}, Head(), 3)
-    evaluated = evaluate_split(records, TrainedHead(head, 0, {"val/loss": [1.0]}), features, *rest)
+    evaluated = evaluate_split(records, TrainedHead(head, 1, {"val/loss": [1.0]}), features, *rest)
     table = evaluated.missing_modalities.set_index("missing")
     assert table.loc["nothing_missing", "macro_f1"] == evaluated.metrics.macro_f1
     assert (table["rows"] == len(labels)).all()
@@ -158,29 +159,50 @@ def test_the_most_confident_errors_are_shown_surest_first(judged, monkeypatch):
     wrong = table[table["label"] != table["true_label"]].assign(sure=lambda rows: rows[columns].max(axis=1))
     wanted = wrong.sort_values("sure", ascending=False, kind="stable")
     assert len(wanted) > 20
-    got = shown(samples_figure(evaluated.confident_errors))
+    got = shown(samples_figure(evaluated.confident_errors, "", ""))
     assert len(got) == 20
     for (label, answer, text), (_, row) in zip(got, wanted.head(20).iterrows(), strict=True):
         assert label == row["true_label"]
         assert answer == f"{row['label']} ({row['sure']:.1%})"
         assert text.endswith(f"number {row['id_1'].removeprefix('id_1-')}")
     monkeypatch.setattr(samples_module, "ERRORS_SHOWN", 3)
-    assert shown(samples_figure(evaluate_split(*judge).confident_errors)) == got[:3]
+    assert shown(samples_figure(evaluate_split(*judge).confident_errors, "", "")) == got[:3]
 
 
-def test_samples_are_the_first_rows(judged):
-    *_, evaluated = judged
-    figure = samples_figure(evaluated.samples)
-    got = shown(figure)
-    assert [text.rsplit(" ", 1)[1] for _, _, text in got] == ["2", "3", "4"]
-    texts = [text.get_text() for text in figure.axes[0].texts]
-    assert (texts[2::6], texts[4::6]) == (["id_1-2", "id_1-3", "id_1-4"], ["id_2-2", "id_2-3", "id_2-4"])
+def test_samples_are_of_every_class_right_and_wrong(judged):
+    _, _, (*judge, _, seed, frame), evaluated = judged
+    first = samples_figure(evaluated.samples, "", "")
+    assert [label for label, *_ in shown(first)] == list(LABELS)
+    evaluated = evaluate_split(*judge, CONFIG.model_copy(update={"sample_rows": 12}), seed, frame)
+    figure = evaluation_figures(evaluated, telling_head(), ModelConfiguration())["samples.png"]
+    assert figure.texts[0].get_text() == f"12 of {ROWS - 2} test rows"
+    got, table = shown(figure), evaluated.predictions
+    for label in LABELS:
+        of_label = table[table["true_label"] == label]
+        wanted = [of_label[(of_label["label"] == label) == right].head(2) for right in (True, False)]
+        answers = [answer.split(" (")[0] for true, answer, _ in got if true == label]
+        numbers = [f"id_1-{text.rsplit(' ', 1)[1]}" for true, _, text in got if true == label]
+        assert answers == [answer for part in wanted for answer in part["label"]]
+        assert numbers == [name for part in wanted for name in part["id_1"]]
+
+
+@pytest.mark.parametrize(
+    ("true", "predicted", "count", "rows"),
+    [
+        ([0, 0, 0, 1, 1], [0, 0, 1, 0, 1], 3, [0, 2, 4]),
+        ([0, 0, 0, 1, 1], [0, 0, 1, 0, 1], 4, [0, 2, 4, 3]),
+        ([2] * 5, [2] * 5, 3, [0, 1, 2]),
+        ([0, 1], [0, 1], 20, [0, 1]),
+    ],
+)
+def test_rows_to_show_are_spread_evenly(true, predicted, count, rows):
+    assert rows_to_show(np.array(true), np.array(predicted), count) == rows
 
 
 def test_without_errors_there_is_a_sentence(judged):
     _, labels, (records, head, _, *rest), _ = judged
     evaluated = evaluate_split(records, head, Features(labels, telling=True), *rest)
     assert evaluated.metrics.accuracy == 1
-    figure = evaluation_figures(evaluated, head)["confident_errors.png"]
+    figure = evaluation_figures(evaluated, head, ModelConfiguration())["confident_errors.png"]
     (text,) = [text.get_text() for text in figure.axes[0].texts]
     assert text == f"No errors: all {ROWS - 2} test rows were answered right."

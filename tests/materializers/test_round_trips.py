@@ -21,11 +21,12 @@ from entailment.records.manifest import RecordsFolder
 from entailment.records.reading import read_rows
 from entailment.records.writing import write_records
 from materializers.head import HeadMaterializer
+from materializers.page import PageMaterializer
 from materializers.pairs import PairsMaterializer
 from materializers.records import RecordsMaterializer
 from materializers.report import ReportMaterializer
 
-OPEN_FORMATS = {".parquet", ".json", ".tfrecord", ".arrow", ".keras"}
+OPEN_FORMATS = {".parquet", ".json", ".tfrecord", ".arrow", ".keras", ".html", ".csv", ".md"}
 
 
 @pytest.fixture
@@ -55,6 +56,10 @@ def pairs(tmp_path):
 
 def report(tmp_path):
     return {"counts": {"a": 1}, "share": 0.25, "none": None, "list": [1, "é"]}
+
+
+def page(tmp_path):
+    return "<!doctype html>\r\n<p>é"
 
 
 def records(tmp_path):
@@ -110,6 +115,7 @@ def content(value):
     [
         (PairsMaterializer, pairs),
         (ReportMaterializer, report),
+        (PageMaterializer, page),
         (RecordsMaterializer, records),
         (HeadMaterializer, head),
         (HeadMaterializer, head_with_encoder),
@@ -125,6 +131,8 @@ def test_round_trip(materializer, make, store, tmp_path):
     loaded = materializer(str(folder), store).load(type(data))
     assert content(loaded) == expected
     assert materializer(str(folder), store).compute_content_hash(loaded) == content_hash
+    shown = materializer(str(folder), store).save_visualizations(loaded)
+    assert shown and all(Path(path).is_relative_to(folder) and Path(path).is_file() for path in shown)
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert files and {path.suffix for path in files} <= OPEN_FORMATS
 
@@ -160,6 +168,21 @@ def test_a_store_elsewhere_gets_copies(make, store, tmp_path, monkeypatch):
     assert content(loaded) == expected
     if isinstance(loaded, RecordsFolder):
         assert not loaded.path.is_relative_to(folder)
+
+
+def test_zenml_shows_the_first_rows_of_a_table_and_the_metrics_of_a_report(store, tmp_path):
+    folder = tmp_path / "store"
+    table = pd.DataFrame({"id_1": [str(row) for row in range(250)], "text_1": 'a "b", c'})
+    (path,) = PairsMaterializer(str(folder), store).save_visualizations(table)
+    assert Path(path).name == "first_100_of_250_rows.csv"
+    pd.testing.assert_frame_equal(pd.read_csv(path, dtype="str"), table.head(100), check_dtype=False)
+    materializer, data = ReportMaterializer(str(folder), store), {"metrics": {"test_macro_f1": 0.5}}
+    materializer.save(data)
+    assert [Path(path).name for path in materializer.save_visualizations(data)] == [
+        "report.json",
+        "metrics.md",
+    ]
+    assert "| test_macro_f1 | 0.5000 |" in (folder / "metrics.md").read_text()
 
 
 def test_a_changed_table_changes_the_hash(store, tmp_path):

@@ -3,6 +3,7 @@
 import json
 import socket
 import sqlite3
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -60,7 +61,14 @@ def test_a_child_for_each_variant_stands_alone(first, workspace, client):
 
 def test_the_parent_holds_the_table(first, client):
     files = {item.path for item in client.list_artifacts(first["parent_run_id"])}
-    assert {"comparison.csv", "comparison.md", "comparison.png"} <= files
+    assert {"comparison.csv", "comparison.md", "comparison.png", "comparison.html"} <= files
+    assert {"confusion_matrices.png", "training_curves.png"} <= files
+    metrics = client.get_run(first["parent_run_id"]).data.metrics
+    best = max(variant["metrics"]["test/macro_f1"] for variant in first["variants"])
+    assert metrics["best/macro_f1"] == pytest.approx(best)
+    assert metrics["variants/compared"] == len(LOSSES) and metrics["variants/failed"] == 0
+    page = Path(client.download_artifacts(first["parent_run_id"], "comparison.html")).read_text()
+    assert first["parent_run_id"] in page and "Comparison of 3 variants" in page
     table = pd.read_csv(client.download_artifacts(first["parent_run_id"], "comparison.csv"))
     baselines = ["words alone", "always NoEntailment"]
     assert table["variant"].tolist() == [*(f"text_{loss}" for loss in LOSSES), *baselines]

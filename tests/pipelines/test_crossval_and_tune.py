@@ -88,7 +88,8 @@ def test_cross_validation_judges_every_row_once(workspace, client):
         assert len(client.get_metric_history(run.info.run_id, "val/macro_f1")) == 2
 
     files = {item.path for item in client.list_artifacts(parent.info.run_id)}
-    assert {"crossval.csv", "crossval.md", "crossval.png", "confusion_matrix.png"} <= files
+    assert {"crossval.csv", "crossval.md", "crossval.png", "crossval.html", "confusion_matrix.png"} <= files
+    assert {"confusion_matrices.png", "training_curves.png"} <= files
     pairs = pairs_of(workspace)
     answers = pd.read_parquet(client.download_artifacts(parent.info.run_id, "predictions.parquet"))
     assert answers.columns.tolist() == [*ID, "label", *PROBABILITY, "error", "true_label", "fold"]

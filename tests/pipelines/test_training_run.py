@@ -76,7 +76,7 @@ def test_the_run_holds_configuration_tags_curves_and_files(first, client, worksp
         assert [point.step for point in client.get_metric_history(first["run_id"], curve)] == [1, 2, 3]
     assert {
         *("confusion_matrix.png", "confusion_matrix.json", "classification_report.json"),
-        *("predictions.parquet", "samples.png", "model.png", "training_curves.png"),
+        *("predictions.parquet", "raw_pairs.png", "samples.png", "model.png", "training_curves.png"),
         *("calibration.json", "reliability.png", "confident_errors.png"),
         *("slices.csv", "slices.md", "slices.json", "missing_modalities.csv", "missing_modalities.md"),
     } <= artifacts(client, first["run_id"])

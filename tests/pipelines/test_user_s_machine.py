@@ -93,9 +93,11 @@ def test_what_the_user_set_for_other_projects_steers_nothing(first, workspace, t
     (tmp_path / ".keras").mkdir()
     keras = {"backend": "jax", "floatx": "float16", "epsilon": 0.1, "image_data_format": "channels_first"}
     (tmp_path / ".keras" / "keras.json").write_text(json.dumps(keras))
+    (tmp_path / "matplotlibrc").write_text("text.usetex: True\n")
     nowhere = "http://127.0.0.1:9"
     his = {
         "HOME": str(tmp_path),
+        **{"MATPLOTLIBRC": str(tmp_path / "matplotlibrc"), "MPL_IGNORE_SYSTEM_FONTS": "1"},
         **{
             "KERAS_BACKEND": "jax",
             "KERAS_HOME": "",

@@ -4,8 +4,6 @@ import warnings
 import matplotlib
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from PIL import Image
@@ -13,14 +11,12 @@ from PIL import Image
 from entailment.evaluation.samples import Sample
 from entailment.reporting.figures import (
     confusion_matrix_figure,
-    drawable,
+    name_data,
     reliability_figure,
     samples_figure,
     save_figure,
     sentence_figure,
-    text_width,
     training_curves_figure,
-    wrapped,
 )
 from entailment.statistics.calibration import calibration_report, softmax
 from entailment.task import LABELS
@@ -44,6 +40,10 @@ def sample(**changed):
     return Sample(**values | {"label": "Implies", "predicted": None, "probability": None} | changed)
 
 
+def drawn_samples(rows):
+    return samples_figure(rows, "a title", "a line below")
+
+
 def pixels(figure):
     """The drawn figure, uint8 [height, width, 3]; any warning is an error."""
     with warnings.catch_warnings():
@@ -64,7 +64,7 @@ def texts(figure):
 
 
 def test_both_images_of_every_pair_are_drawn():
-    drawn = pixels(samples_figure([sample(), sample(image_1=plain(BLUE), image_2=plain(YELLOW))]))
+    drawn = pixels(drawn_samples([sample(), sample(image_1=plain(BLUE), image_2=plain(YELLOW))]))
     red, green, blue, yellow = (middle_of(drawn, color) for color in (RED, GREEN, BLUE, YELLOW))
     assert red[0] < 0.25 and blue[0] < 0.25
     assert 0.5 < green[0] < 0.75 and 0.5 < yellow[0] < 0.75
@@ -75,7 +75,7 @@ def test_both_images_of_every_pair_are_drawn():
 
 @pytest.mark.parametrize("missing", ["image_1", "image_2"])
 def test_a_missing_image_is_a_panel_that_says_so(missing):
-    figure = samples_figure([sample(**{missing: None})])
+    figure = drawn_samples([sample(**{missing: None})])
     drawn = pixels(figure)
     assert texts(figure).count("no image") == 1
     assert (middle_of(drawn, RED) is None) == (missing == "image_1")
@@ -83,7 +83,7 @@ def test_a_missing_image_is_a_panel_that_says_so(missing):
 
 
 def test_an_image_keeps_its_proportions():
-    drawn = pixels(samples_figure([sample(image_1=plain(RED, height=20, width=40))]))
+    drawn = pixels(drawn_samples([sample(image_1=plain(RED, height=20, width=40))]))
     ys, xs = np.nonzero((drawn == RED).all(axis=2))
     assert np.ptp(xs) / np.ptp(ys) == pytest.approx(2, rel=0.03)
 
@@ -97,17 +97,17 @@ def test_an_image_keeps_its_proportions():
     ],
 )
 def test_the_answer_is_shown_beside_the_label(label, predicted, probability, shown):
-    figure = samples_figure([sample(label=label, predicted=predicted, probability=probability)])
+    figure = drawn_samples([sample(label=label, predicted=predicted, probability=probability)])
     assert f"label: {label}" in texts(figure)
     assert shown in texts(figure)
 
 
 def test_both_posts_are_named_by_their_ids():
-    assert {"11", "22"} <= set(texts(samples_figure([sample()])))
+    assert {"11", "22"} <= set(texts(drawn_samples([sample()])))
 
 
 def test_without_an_answer_none_is_shown():
-    assert not any("answer" in text for text in texts(samples_figure([sample()])))
+    assert not any("answer" in text for text in texts(drawn_samples([sample()])))
 
 
 @pytest.mark.parametrize(
@@ -124,13 +124,13 @@ def test_without_an_answer_none_is_shown():
 )
 def test_hostile_texts_are_drawn_without_a_warning(text):
     hostile = {"ids": (text, text), "text_1": text, "text_2": text, "label": text}
-    figure = samples_figure([sample(**hostile, predicted="Implies")])
+    figure = drawn_samples([sample(**hostile, predicted="Implies")])
     assert pixels(figure).std() > 0
 
 
 def test_no_text_leaves_its_column():
     rows = [sample(text_1=sign * 3_000, text_2=sign * 3_000) for sign in ("W", "i", "word ", "ш")]
-    drawn = pixels(samples_figure([sample(image_1=None, image_2=None), *rows]))
+    drawn = pixels(drawn_samples([sample(image_1=None, image_2=None), *rows]))
     ink = (drawn < 100).all(axis=2)
     width = drawn.shape[1]
     assert ink[:, : int(0.49 * width)].any()
@@ -140,35 +140,30 @@ def test_no_text_leaves_its_column():
 
 def test_a_wrong_image_is_named():
     with pytest.raises(ValueError, match=r"uint8 \[height, width, 3\].*float32 \[4, 4, 3\]"):
-        samples_figure([sample(image_2=np.zeros((4, 4, 3), np.float32))])
+        drawn_samples([sample(image_2=np.zeros((4, 4, 3), np.float32))])
     with pytest.raises(ValueError, match=r"uint8 \[4, 4\]"):
-        samples_figure([sample(image_1=np.zeros((4, 4), np.uint8))])
+        drawn_samples([sample(image_1=np.zeros((4, 4), np.uint8))])
+
+
+def test_without_any_image_there_are_texts_alone():
+    rows = [sample(image_1=None, image_2=None, text_1="one long text " * 9)] * 2
+    figure = drawn_samples(rows)
+    pixels(figure)
+    assert "no image" not in texts(figure) and len(figure.axes) == 1
+    assert figure.get_size_inches()[1] < drawn_samples([sample()] * 2).get_size_inches()[1]
+
+
+def test_a_text_that_is_read_from_the_right_stands_at_the_right_of_its_column():
+    def ink(text):
+        drawn = pixels(drawn_samples([sample(text_1=text, text_2="")]))[160:, 280:780]
+        return np.flatnonzero(((drawn < 100).all(axis=2)).any(axis=0))
+
+    assert ink("שלום").min() > ink("hello").max()
 
 
 def test_no_samples_is_an_error():
     with pytest.raises(ValueError, match="at least one sample"):
-        samples_figure([])
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.text(max_size=300), st.floats(0.5, 4), st.integers(1, 5))
-@example("a" * 5_000, 1.0, 5)
-def test_wrapped_lines_fit_and_lose_nothing_unsaid(text, inches, lines):
-    got = wrapped(text, 11, inches, lines)
-    assert len(got) <= lines
-    assert all(text_width(line) * 11 / 72 <= inches for line in got)
-    shown, whole = "".join(got).replace(" ", ""), drawable(text).replace(" ", "")
-    assert shown == whole or (shown.endswith("…") and whole.startswith(shown.rstrip("…")))
-
-
-def test_words_stay_whole_where_they_fit():
-    lines = wrapped("the quick brown fox jumps over the lazy dog", 11, 1.2, 9)
-    assert len(lines) > 2
-    assert " ".join(lines) == "the quick brown fox jumps over the lazy dog"
-
-
-def test_undrawable_signs_become_one_box():
-    assert drawable("a 日本 b\n\n c\u200d e\u0301") == "a □ b c é"
+        drawn_samples([])
 
 
 def test_confusion_matrix_shows_counts_and_row_shares():
@@ -216,26 +211,33 @@ def test_counts_of_another_shape_are_an_error():
         confusion_matrix_figure(np.ones((2, 2), int), LABELS, "")
 
 
-def test_training_curves_have_a_panel_for_each_measure_and_mark_the_best():
+def test_training_curves_have_a_panel_for_each_measure_and_mark_the_kept_epoch_in_all():
     history = {
         "train/loss": [1.0, 0.5, 0.2],
         "val/loss": [0.9, 0.6, 0.7],
-        "val/macro_f1": [0.3, 0.4, 0.35],
+        "val/macro_f1": [0.3, 0.35, 0.4],
     }
-    figure = training_curves_figure(history)
+    figure = training_curves_figure(history, kept=3)
     pixels(figure)
-    assert [axes.texts[0].get_text() for axes in figure.axes] == ["loss", "macro F1"]
+    assert [axes.texts[0].get_text() for axes in figure.axes] == ["loss", "macro-F1"]
     legends = [[text.get_text() for text in axes.get_legend().texts] for axes in figure.axes]
-    assert legends == [["training", "validation (best 0.600, epoch 2)"], ["validation (best 0.400, epoch 2)"]]
-    drawn = [line.get_ydata().tolist() for line in figure.axes[0].lines]
-    assert history["train/loss"] in drawn and history["val/loss"] in drawn
+    assert legends == [["training", "validation (kept: 0.700)"], ["validation (kept: 0.400)"]]
+    assert [text.get_text() for text in figure.texts] == [
+        *("Training: 3 epochs", "the weights of epoch 3 were kept (dotted line)"),
+    ]
+    drawn = [(list(line.get_xdata()), list(line.get_ydata())) for line in figure.axes[0].lines]
+    assert ([1, 2, 3], history["train/loss"]) in drawn and ([1, 2, 3], history["val/loss"]) in drawn
+    for axes in figure.axes:
+        assert [3, 3] in [list(line.get_xdata()) for line in axes.lines]
 
 
-def test_training_curves_bear_one_epoch_and_values_that_are_not_finite():
-    pixels(training_curves_figure({"train/loss": [0.5]}))
-    figure = training_curves_figure({"val/loss": [float("nan"), 2.0, float("inf")], "val_x": [float("nan")]})
-    pixels(figure)
-    assert figure.axes[0].get_legend().texts[0].get_text() == "validation (best 2.000, epoch 2)"
+def test_training_curves_bear_one_epoch_values_that_are_not_finite_and_no_kept_epoch():
+    pixels(training_curves_figure({"train/loss": [0.5]}, kept=1))
+    history = {"val/loss": [float("nan"), 2.0, float("inf")], "val/x": [float("nan")]}
+    for kept in (None, 1, 3):
+        figure = training_curves_figure(history, kept)
+        pixels(figure)
+        assert figure.axes[0].get_legend().texts[0].get_text() == "validation"
 
 
 @pytest.mark.parametrize("history", [{}, {"train/loss": []}])
@@ -278,6 +280,22 @@ def test_reliability_of_one_row():
     pixels(reliability_figure(calibration_report(np.array([0]), one, one, 1.0, 0.95), ""))
 
 
+def test_the_data_are_named_above_the_title_and_generated_ones_in_red():
+    def colours(generated):
+        figure = confusion_matrix_figure(COUNTS, LABELS, "title")
+        name_data(figure, "mine", generated=generated)
+        title, below, data = figure.texts
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        boxes = [text.get_window_extent(canvas.get_renderer()) for text in (below, title, data)]
+        assert boxes[0].y1 <= boxes[1].y0 and boxes[1].y1 <= boxes[2].y0 and boxes[2].y1 < figure.bbox.y1
+        assert boxes[0].y0 > figure.axes[0].get_window_extent().y1
+        return data.get_text(), (pixels(figure)[:26] @ [1, -1, 0]).max() > 100
+
+    assert colours(True) == ("mine: GENERATED DATA", True)
+    assert colours(False) == ("mine", False)
+
+
 def test_a_sentence_is_drawn_and_shortened():
     figure = sentence_figure("No errors: all $140 test rows were answered right.")
     assert pixels(figure).min() < 100
@@ -291,7 +309,7 @@ def test_a_sentence_is_drawn_and_shortened():
         lambda: reliability_figure(calibration(), "title"),
         lambda: sentence_figure("Nothing to show."),
         lambda: confusion_matrix_figure(COUNTS, LABELS, "title"),
-        lambda: samples_figure([sample(predicted="Implies", probability=0.5)]),
+        lambda: drawn_samples([sample(predicted="Implies", probability=0.5)]),
         lambda: training_curves_figure({"train/loss": [3.0, 2.0], "val/loss": [3.0, 4.0]}),
     ],
 )
@@ -310,7 +328,7 @@ def test_drawing_keeps_out_of_pyplot_and_of_global_settings(tmp_path):
     import matplotlib.pyplot
 
     before = dict(matplotlib.rcParams)
-    save_figure(samples_figure([sample()]), tmp_path / "a.png")
+    save_figure(drawn_samples([sample()]), tmp_path / "a.png")
     assert matplotlib.pyplot.get_fignums() == []
     assert dict(matplotlib.rcParams) == before
 
@@ -320,6 +338,6 @@ def test_a_failed_drawing_leaves_the_older_file(tmp_path, monkeypatch):
     target.write_bytes(b"old")
     monkeypatch.setattr(FigureCanvasAgg, "print_png", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        save_figure(samples_figure([sample()]), target)
+        save_figure(drawn_samples([sample()]), target)
     assert target.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [target]

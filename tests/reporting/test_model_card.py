@@ -53,6 +53,11 @@ def report(true=None, right=0.8, words=None):
     }
 
 
+def settings(overrides=None):
+    configuration = load_configuration(None, overrides=overrides)
+    return dotted(configuration.of_model()) | dotted(configuration.evaluation, "evaluation.")
+
+
 def card(**changed):
     counts = {
         "train": dict(zip(LABELS, (180, 179, 838), strict=True)),
@@ -63,9 +68,10 @@ def card(**changed):
         "model": "multimodal-entailment",
         "run_id": "abc123",
         "command": "python run_pipeline.py train --set training.loss=focal",
-        "source": {"name": "tweets", "sha256": SHA, "rows": 1400, "generated": False},
+        "kinds": ["image", "text"],
+        "source": {"name": "tweets", "version": None, "sha256": SHA, "rows": 1400, "generated": False},
         "split_report": {"counts": counts, "shared": {"ids": 0, "texts": 0}},
-        "configuration": dotted(load_configuration(None)),
+        "configuration": settings(),
         "encoders": {"text": MINILM, "image": {"handle": "https://tfhub.dev/some/module/1"}},
         "report": report(),
     }
@@ -96,7 +102,7 @@ def test_data_is_counted_and_named():
 
 
 def test_generated_data_is_said_before_everything_else():
-    text = card(source={"name": "sample", "sha256": SHA, "rows": 1400, "generated": True})
+    text = card(source={"name": "sample", "version": None, "sha256": SHA, "rows": 1400, "generated": True})
     head = text.split("\n## ")[0]
     assert "GENERATED" in head and "do not use this model" in head
     assert "generated" in chapter(text, "Limits").splitlines()[1]
@@ -178,14 +184,46 @@ def test_missing_modalities_are_a_table_where_something_can_be_missing():
 def test_command_run_and_settings_are_there():
     made = chapter(card(), "How it was made")
     assert "```\npython run_pipeline.py train --set training.loss=focal\n```" in made and "`abc123`" in made
-    assert all(f"| `{key}` |" in made for key in dotted(load_configuration(None)))
+    assert "All are the defaults." in made and "| `" not in made
+
+
+def test_only_settings_that_differ_and_matter_are_shown_beside_their_defaults():
+    changed = {"training.loss": "focal", "images.size": 96, "tweets.max_files": 7}
+    configuration = settings(changed)
+    made = chapter(card(configuration=configuration, kinds=["text"]), "How it was made")
+    rows = [line for line in made.splitlines() if line.startswith("| `")]
+    assert rows == [
+        "| `tweets.max_files` | `7` | `20000` |",
+        "| `training.loss` | `focal` | `cross_entropy` |",
+    ]
+    mine = {"name": "mine", "version": 3, "sha256": SHA, "rows": 9, "generated": False}
+    made = chapter(card(configuration=configuration, source=mine), "How it was made")
+    assert "| `images.size` | `96` | `128` |" in made and "tweets" not in made
+
+
+def test_a_version_of_a_growing_data_set_is_named_as_such_in_the_command_too():
+    mine = {"name": "mine", "version": 3, "sha256": SHA, "rows": 9, "generated": False}
+    assert "Data set `mine@3` (not generated), 9 pairs" in chapter(card(source=mine), "Data")
+    configuration = load_configuration(None, overrides={"dataset.source": "mine"})
+    command = training_command(configuration.of_model(), Evaluation(), mine)
+    assert command == "python run_pipeline.py train --set dataset.source=mine@3"
+
+
+def test_a_model_of_texts_alone_says_nothing_of_images():
+    text = card(
+        kinds=["text"],
+        configuration=settings({"inputs": "text"}),
+        report=report() | {"missing_modalities": []},
+    )
+    assert "each a text, it says" in text and "each a text with or without an image" in card()
+    assert [line for line in text.splitlines() if "image" in line.lower()] == ["- It does not see images."]
 
 
 def test_limits_speak_of_what_the_model_sees():
-    configuration = dotted(load_configuration(None))
-    only_text = chapter(card(configuration=configuration | {"inputs": "text"}), "Limits")
+    configuration = settings()
+    only_text = chapter(card(configuration=configuration, kinds=["text"]), "Limits")
     assert "does not see images" in only_text and "pixels" not in only_text
-    only_images = chapter(card(configuration=configuration | {"inputs": "image"}), "Limits")
+    only_images = chapter(card(configuration=configuration, kinds=["image"]), "Limits")
     assert "does not see texts" in only_images and "tokens" not in only_images
 
 
@@ -201,11 +239,14 @@ def test_the_command_gives_the_same_configuration_again():
         **{"images.size": 96, "dataset.images": "/with 'quotes'", "tweets.csv_sha256": None},
     }
     configuration = load_configuration(None, overrides=overrides)
-    words = shlex.split(training_command(configuration.of_model(), configuration.evaluation))
+    words = shlex.split(
+        training_command(configuration.of_model(), configuration.evaluation, {"version": None})
+    )
     assert words[:3] == ["python", "run_pipeline.py", "train"]
     assert set(words[3::2]) == {"--set"} and len(words[4::2]) == len(overrides)
     assert load_configuration(None, overrides=parse_assignments(words[4::2])) == configuration
-    assert training_command(Configuration().of_model(), Evaluation()) == "python run_pipeline.py train"
+    defaults = training_command(Configuration().of_model(), Evaluation(), {"version": None})
+    assert defaults == "python run_pipeline.py train"
 
 
 @pytest.mark.parametrize(

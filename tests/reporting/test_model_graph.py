@@ -6,8 +6,9 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.patches import FancyBboxPatch
 
+from entailment.configuration.model import ModelConfiguration
 from entailment.reporting.figures import save_figure
-from entailment.reporting.model_graph import model_graph_figure
+from entailment.reporting.model_graph import model_figure, served_model_figure
 
 
 def projected(x, name, blocks):
@@ -40,6 +41,10 @@ def head(blocks=1):
     joined = layers.Concatenate(name="modalities")(branches)
     answer = layers.Dense(3, activation="softmax", name="answer")(joined)
     return keras.Model([*texts, *images, *present], answer, name="head")
+
+
+def drawn(model):
+    return model_figure(model, ModelConfiguration())
 
 
 def boxes(figure):
@@ -77,6 +82,17 @@ def assert_sound(figure):
     assert upper < flat[:, 1].min() and flat[:, 3].max() < lower
 
 
+def lines(figure, name):
+    """What is written below the name in the one box of that name."""
+    [(left, top, right, bottom)] = boxes(figure)[name]
+    inside = [
+        text
+        for text in figure.axes[0].texts
+        if left < text.get_position()[0] < right and top < text.get_position()[1] < bottom
+    ]
+    return [text.get_text() for text in inside[1:]]
+
+
 def middle(found, name):
     left, top, right, bottom = found[name][0]
     return (left + right) / 2, (top + bottom) / 2
@@ -84,17 +100,18 @@ def middle(found, name):
 
 @pytest.fixture(scope="module")
 def drawn_head():
-    return model_graph_figure(head())
+    return drawn(head())
 
 
 def test_every_layer_has_a_box_with_name_class_and_shape(drawn_head):
     model = head()
-    assert set(boxes(drawn_head)) == {layer.name for layer in model.layers}
-    shown = [text.get_text() for text in drawn_head.axes[0].texts]
-    assert "Dense (softmax) · (None, 3)" in shown
-    assert "Activation (gelu) · (None, 8)" in shown
-    assert shown.count("InputLayer · (None, 1)") == 2
-    assert drawn_head.texts[0].get_text() == "head"
+    encoders = {"text encoder", "image encoder"}
+    assert set(boxes(drawn_head)) == {layer.name for layer in model.layers} | encoders
+    assert lines(drawn_head, "answer") == ["Dense (softmax)", "(None, 3) float32"]
+    assert lines(drawn_head, "text_gelu_0") == ["Activation (gelu)", "(None, 8) float32"]
+    assert lines(drawn_head, "present_1") == ["InputLayer", "(None, 1) float32"]
+    assert lines(drawn_head, "text encoder") == ["minilm", "frozen"]
+    assert drawn_head.texts[0].get_text() == "The network: head"
     assert f"{model.count_params():,} parameters" in drawn_head.texts[1].get_text()
 
 
@@ -117,7 +134,8 @@ def test_every_edge_of_the_model_arrives(drawn_head):
     assert arrivals["text_add_0"] == arrivals["image_add_0"] == 2
     assert arrivals["modalities"] == arrivals["mask_0"] == 2
     assert arrivals["answer"] == arrivals["text_gelu_0"] == 1
-    assert "text_1" not in arrivals
+    assert arrivals["text_1"] == arrivals["image_2"] == 1
+    assert "present_1" not in arrivals and "text encoder" not in arrivals
 
 
 def test_inputs_keep_their_order_and_stand_above_their_reader(drawn_head):
@@ -128,9 +146,9 @@ def test_inputs_keep_their_order_and_stand_above_their_reader(drawn_head):
 
 
 def test_sixty_layers_are_drawn_without_a_warning():
-    figure = model_graph_figure(head(blocks=5))
+    figure = drawn(head(blocks=5))
     assert_sound(figure)
-    assert sum(map(len, boxes(figure).values())) == 64
+    assert sum(map(len, boxes(figure).values())) == 64 + 2
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         canvas = FigureCanvasAgg(figure)
@@ -158,14 +176,13 @@ def test_shared_layers_operations_and_inner_models():
     shared = layers.Dense(4, name="twice")
     inner = keras.Sequential([keras.Input((16,)), layers.Dense(2)], name="inner")
     parts = [shared(first), shared(second), first, keras.ops.absolute(first - second)]
-    figure = model_graph_figure(keras.Model([first, second], inner(layers.Concatenate(name="all")(parts))))
+    figure = drawn(keras.Model([first, second], inner(layers.Concatenate(name="all")(parts))))
     assert_sound(figure)
     found = boxes(figure)
     assert len(found["twice"]) == 2
     assert len(found["inner"]) == 1
     shown = [text.get_text() for text in figure.axes[0].texts]
-    assert shown.count("Dense · (None, 4) · shared") == 2
-    assert any(text.startswith("Absolute") for text in shown)
+    assert shown.count("Dense, shared") == 2 and "Absolute" in shown
 
 
 def test_a_layer_called_twice_in_a_row_is_no_circle():
@@ -174,22 +191,47 @@ def test_a_layer_called_twice_in_a_row_is_no_circle():
 
     inputs = keras.Input((4,))
     shared = layers.Dense(4, name="again")
-    figure = model_graph_figure(keras.Model(inputs, shared(shared(inputs))))
+    figure = drawn(keras.Model(inputs, shared(shared(inputs))))
     assert_sound(figure)
     (first, second) = boxes(figure)["again"]
     assert first[3] < second[1] or second[3] < first[1]
 
 
-def test_an_input_that_nothing_reads_stands_on_top_and_is_marked():
+def test_an_input_that_nothing_reads_is_not_drawn():
     import keras
     from keras import layers
 
     read, unread = keras.Input((4,), name="read"), keras.Input((4,), name="unread")
-    figure = model_graph_figure(keras.Model([read, unread], layers.Dense(2)(read)))
+    figure = drawn(keras.Model([read, unread], layers.Dense(2)(read)))
     assert_sound(figure)
-    assert middle(boxes(figure), "read")[1] == middle(boxes(figure), "unread")[1]
-    shown = [text.get_text() for text in figure.axes[0].texts]
-    assert shown.count("InputLayer · (None, 4)") == shown.count("InputLayer · (None, 4) · not used") == 1
+    assert "read" in boxes(figure) and "unread" not in boxes(figure)
+
+
+@pytest.mark.parametrize(
+    ("trainable", "said"), [("all", "trained"), (1, "last layer trained"), (2, "last 2 layers trained")]
+)
+def test_encoders_that_were_trained_with_the_head_say_so(trainable, said):
+    config = ModelConfiguration.model_validate({"encoders": {"text": {"trainable": trainable}}})
+    figure = model_figure(head(), config)
+    assert lines(figure, "text encoder") == ["minilm", said]
+    assert lines(figure, "image encoder")[1] == "frozen"
+
+
+def test_what_is_served_is_drawn_from_the_columns_of_a_request_to_those_of_its_answer():
+    figure = served_model_figure(head(), ModelConfiguration())
+    assert_sound(figure)
+    found = boxes(figure)
+    levels = [
+        {"text_1", "text_2", "image_1", "image_2"},
+        {"text encoder", "image encoder"},
+        {"head"},
+        {"label", "p_<class>", "error"},
+    ]
+    heights = {name: middle(found, name)[1] for name in found}
+    assert [
+        {name for name in found if heights[name] == height} for height in sorted(set(heights.values()))
+    ] == levels
+    assert lines(figure, "text_1")[0] == "string" and lines(figure, "image_2")[0] == "bytes of an image file"
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -204,7 +246,7 @@ def test_random_graphs_are_sound(seed):
         count = generator.integers(2, 4)
         picked = generator.choice(len(tensors), count, replace=False)
         tensors.append(layers.Add()([tensors[i] for i in picked]))
-    figure = model_graph_figure(keras.Model(inputs, layers.Concatenate()(tensors)))
+    figure = drawn(keras.Model(inputs, layers.Concatenate()(tensors)))
     assert_sound(figure)
     assert sum(map(len, boxes(figure).values())) == 30
 
@@ -216,7 +258,7 @@ def test_a_very_deep_model_and_long_names_are_still_drawn():
     x = inputs = keras.Input((1,), name="$in$" + "n" * 200)
     for _ in range(500):
         x = layers.ReLU()(x)
-    figure = model_graph_figure(keras.Model(inputs, x, name="m" * 300))
+    figure = drawn(keras.Model(inputs, x, name="m" * 300))
     assert_sound(figure)
     assert max(figure.get_size_inches()) * figure.dpi < 2**16
     assert figure.axes[0].texts[0].get_text().startswith("$in$nnn")
@@ -225,7 +267,7 @@ def test_a_very_deep_model_and_long_names_are_still_drawn():
 
 def test_the_same_model_gives_the_same_bytes(tmp_path):
     for name in ("a", "b"):
-        save_figure(model_graph_figure(head()), tmp_path / name)
+        save_figure(drawn(head()), tmp_path / name)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
@@ -237,4 +279,4 @@ def test_other_models_are_named():
             return x
 
     with pytest.raises(ValueError, match=r"must be a functional Keras model. Received: Own"):
-        model_graph_figure(Own())
+        drawn(Own())

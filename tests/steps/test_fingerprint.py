@@ -18,6 +18,8 @@ def project(tmp_path, monkeypatch):
         "entailment/__init__.py": "",
         "entailment/deep.py": "def f():\n    from entailment.late import g\n    return g\n",
         "entailment/late.py": "g = 1\n",
+        "entailment/late.css": "",
+        "entailment/late.svg": "",
         "entailment/unrelated.py": "h = 1\n",
     }.items():
         file = tmp_path / path
@@ -34,6 +36,8 @@ def project(tmp_path, monkeypatch):
         ("steps/one.py", True, False),
         ("entailment/deep.py", True, False),
         ("entailment/late.py", True, False),
+        ("entailment/late.css", True, False),
+        ("entailment/late.svg", False, False),
         ("entailment/unrelated.py", False, False),
         ("steps/two.py", False, True),
     ],

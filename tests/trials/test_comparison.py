@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from entailment.errors import DataError
 from entailment.reporting.comparison_page import comparison_figure, comparison_markdown
@@ -16,6 +17,7 @@ from entailment.trials.comparison import (
     YES,
     compared_figures,
     comparison_columns,
+    comparison_metrics,
     comparison_table,
 )
 from entailment.trials.variant_summary import summarise_variant
@@ -80,12 +82,13 @@ def test_words_alone_are_a_row_beside_the_majority_and_never_the_best(tmp_path):
     without = comparison_table(LABELS, variants, NAMES, **OPTIONS).set_index("variant")
     pd.testing.assert_frame_equal(without, rows.drop("words alone"))
     figure = comparison_figure(table, 0.95)
-    assert [text.get_text() for text in figure.axes[0].texts if text.get_ha() == "right"] == [
-        *("good", "poor", "lost")
-    ]
+    written = [text.get_text() for text in figure.axes[0].texts]
+    assert {"words alone: 1.000", "good", "lost"} <= set(written) and "words alone" not in written
+    assert f"always NoEntailment: {rows['macro_f1']['always NoEntailment']:.3f}" in written
     dotted = [line.get_xdata()[0] for line in figure.axes[0].lines if line.get_linestyle() == ":"]
     assert set(dotted) == {1, rows["macro_f1"]["always NoEntailment"]}
-    assert "words alone, 1.000; always" in figure.axes[0].get_xlabel()
+    metrics = comparison_metrics(table, list(variants))
+    assert metrics["baseline/words_macro_f1"] == 1 and "baseline/majority_macro_f1" in metrics
 
 
 def test_what_differs_is_said_in_words(table):
@@ -265,16 +268,15 @@ def test_a_name_that_would_break_the_table_does_not():
 
 def drawn_points(figure):
     """Height on the picture, by colour, of each variant's mean."""
-    return [
-        (line.get_ydata()[0], line.get_color()) for line in figure.axes[0].lines if line.get_marker() == "o"
-    ]
+    points = [line for line in figure.axes[0].lines if line.get_marker() == "o" and len(line.get_ydata())]
+    return [(line.get_ydata()[0], line.get_color()) for line in points]
 
 
 def test_the_picture_shows_the_best_on_top_intervals_and_the_baseline(table):
     figure = comparison_figure(table, 0.95)
     axes = figure.axes[0]
     assert axes.yaxis_inverted()
-    names = [text.get_text() for text in axes.texts if text.get_ha() == "right"]
+    names = [text.get_text() for text in axes.texts if text.get_position()[0] < 0]
     assert names == ["good", "fair", "poor", "lost"]
     heights, colors = zip(*drawn_points(figure), strict=True)
     assert heights == (0, 1, 2) and len(set(colors)) == 3
@@ -288,7 +290,35 @@ def test_the_picture_shows_the_best_on_top_intervals_and_the_baseline(table):
     written = [text.get_text() for text in axes.texts]
     assert any("failed: the loss is nan" in text for text in written)
     assert f"{rows['macro_f1']['good']:.3f} ± {rows['macro_f1_std']['good']:.3f}" in written
-    assert f"always NoEntailment, {rows['macro_f1']['always NoEntailment']:.3f}" in axes.get_xlabel()
+    (named,) = [text for text in axes.texts if text.get_text().startswith("always")]
+    assert named.get_text() == f"always NoEntailment: {rows['macro_f1']['always NoEntailment']:.3f}"
+    assert 0 < abs(named.get_position()[0] - dotted.get_xdata()[0]) < 0.02
+
+
+def test_the_picture_has_a_colour_for_each_kind_of_inputs_and_cuts_no_name():
+    names = [
+        f"{inputs}_{loss}"
+        for inputs in ("multimodal", "text", "ratings")
+        for loss in ("focal", "cross_entropy")
+    ]
+    table = comparison_table(LABELS, dict.fromkeys(names, sure(GOOD)), NAMES, **OPTIONS)
+    figure = comparison_figure(table, 0.95)
+    axes = figure.axes[0]
+    legend = axes.get_legend()
+    colors = dict(
+        zip(
+            (text.get_text() for text in legend.texts),
+            (line.get_color() for line in legend.get_lines()),
+            strict=True,
+        )
+    )
+    assert list(colors) == ["multimodal", "text", "ratings"] and len(set(colors.values())) == 3
+    drawn = [text for text in axes.texts if text.get_ha() == "right" and text.get_position()[0] < 0]
+    assert [text.get_text() for text in drawn] == names
+    assert [color for _, color in drawn_points(figure)] == [colors[name.partition("_")[0]] for name in names]
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    assert all(text.get_window_extent(canvas.get_renderer()).x0 > 0 for text in drawn)
 
 
 def test_the_picture_is_the_same_each_time_and_bears_long_names(tmp_path):
