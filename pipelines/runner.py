@@ -122,6 +122,8 @@ class CrossValidationResult:
     mean: dict[str, float]
     table: list[dict[str, Any]]
     """Rows of `CrossValidation.table`."""
+    suspicious: int
+    """How many labels look suspicious."""
 
 
 @dataclass(frozen=True)
