@@ -27,6 +27,12 @@ MACRO_F1_LOW: Final = TEST + "macro_f1_low"
 MACRO_F1_HIGH: Final = TEST + "macro_f1_high"
 MAJORITY_ACCURACY: Final = BASELINE + "majority_accuracy"
 MAJORITY_MACRO_F1: Final = BASELINE + "majority_macro_f1"
+WORDS_ACCURACY: Final = BASELINE + "words_accuracy"
+WORDS_MACRO_F1: Final = BASELINE + "words_macro_f1"
+WORDS_DIFFERENCE: Final = BASELINE + "words_difference"
+"""The model's macro-F1 less that of words alone; with the ends of its paired interval."""
+WORDS_DIFFERENCE_LOW: Final = WORDS_DIFFERENCE + "_low"
+WORDS_DIFFERENCE_HIGH: Final = WORDS_DIFFERENCE + "_high"
 
 
 def in_group(figures: Mapping[str, float], group: str) -> dict[str, float]:

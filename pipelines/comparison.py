@@ -30,6 +30,7 @@ def comparison(configuration: Configuration, variants: list[Variant], seeds: lis
         predictions,
         prepared.records,
         variants,
+        prepared.splits,
         prepared.source,
         prepared.split_report,
         config.of_model(),

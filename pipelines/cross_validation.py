@@ -33,6 +33,8 @@ def cross_validation(configuration: Configuration, folds: int) -> None:
     crossval.with_options(settings=tracked)(
         outcomes,
         predictions,
+        prepared.records,
+        prepared.pairs,
         prepared.source,
         prepared.split_report,
         config.of_model(),

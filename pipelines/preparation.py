@@ -32,6 +32,8 @@ class Prepared:
     """Artifacts of the first six steps."""
 
     source: Any
+    pairs: Any
+    """As they came, before the images were looked for."""
     image_report: Any
     examples: Any
     splits: Any
@@ -102,5 +104,5 @@ def prepare(
     records = write_tfrecords(splits, model.of_records(), images)
     features = encode(records, model.of_features(), encoders)
     return Prepared(
-        source, image_report, examples, splits, split_report, records, features, encoders, champion
+        source, pairs, image_report, examples, splits, split_report, records, features, encoders, champion
     )

@@ -123,6 +123,8 @@ class CrossValidationResult:
     mean: dict[str, float]
     table: list[dict[str, Any]]
     """Rows of `CrossValidation.table`."""
+    suspicious: int
+    """How many labels look suspicious."""
 
 
 @dataclass(frozen=True)

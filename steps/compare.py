@@ -10,12 +10,13 @@ from zenml import step
 from entailment.configuration.evaluation import Evaluation
 from entailment.configuration.model import ModelConfiguration
 from entailment.evaluation.report import most_frequent
+from entailment.evaluation.words_baseline import answers_of_words
 from entailment.records.manifest import RecordsFolder
 from entailment.reporting.comparison_page import comparison_figure, comparison_markdown, comparison_page
 from entailment.reporting.grids import grid_figures
 from entailment.reporting.interactive_page import ShownModel, facts_of_run, interactive_page
 from entailment.reporting.markdown import table_records
-from entailment.task import probability_columns
+from entailment.task import kinds_of, probability_columns
 from entailment.trials.comparison import best_two, comparison_metrics, comparison_table
 from entailment.trials.disagreements import disagreements
 from entailment.trials.variant_summary import summarise_variant
@@ -43,6 +44,7 @@ def compare(
     predictions: list[pd.DataFrame],
     records: RecordsFolder,
     variants: list[Variant],
+    splits: pd.DataFrame,
     source: dict[str, Any],
     split_report: dict[str, Any],
     configuration: ModelConfiguration,
@@ -58,6 +60,7 @@ def compare(
         "bootstrap_samples": evaluation.bootstrap_samples,
         "confidence": evaluation.confidence,
         "seed": configuration.seed,
+        "words": answers_of_words(records.path, splits, kinds_of(configuration.inputs), configuration.seed),
     }
     answers, columns = dict[str, Any](), list(probability_columns(labels))
     listed, models = [], []

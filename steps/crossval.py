@@ -8,11 +8,16 @@ from zenml import step
 
 from entailment.configuration.evaluation import Evaluation
 from entailment.configuration.model import ModelConfiguration
+from entailment.data.split import UNDIVIDED
 from entailment.metric_names import BASELINE, MAJORITY_ACCURACY, POOLED, TEST, in_group
+from entailment.records.index import read_index
+from entailment.records.manifest import RecordsFolder
 from entailment.reporting.cross_validation_page import (
     cross_validation_figure,
     cross_validation_markdown,
     cross_validation_page,
+    suspicious_labels_figure,
+    suspicious_labels_markdown,
 )
 from entailment.reporting.figures import confusion_matrix_figure
 from entailment.reporting.grids import grid_figures
@@ -23,7 +28,9 @@ from entailment.trials.cross_validation import (
     CrossValidation,
     FoldAnswers,
     cross_validation,
+    words_of_folds,
 )
+from entailment.trials.suspicious_labels import suspicious_labels, suspicious_samples, suspicious_table
 from materializers.page import PageMaterializer
 from materializers.report import ReportMaterializer
 from steps.fingerprint import cached_by, fingerprint
@@ -47,6 +54,8 @@ def code() -> str:
 def crossval(
     outcomes: list[dict[str, Any]],
     predictions: list[pd.DataFrame],
+    records: RecordsFolder,
+    pairs: pd.DataFrame,
     source: dict[str, Any],
     fold_report: dict[str, Any],
     configuration: ModelConfiguration,
@@ -58,8 +67,9 @@ def crossval(
     runs.log_settings(evaluation, "evaluation.")
     labels = configuration.task.labels
     trials = dict(enumerate(zip(outcomes, predictions, strict=True), 1))
+    words = words_of_folds(read_index(records.path, UNDIVIDED), pairs, len(trials), configuration)
     folds = {
-        number: outcome["error"] or _answers(outcome, table, labels)
+        number: outcome["error"] or _answers(outcome, table, labels, words[number - 1])
         for number, (outcome, table) in trials.items()
     }
     summary = cross_validation(
@@ -84,7 +94,9 @@ def crossval(
         listed.append({"fold": number, "run_id": log_child(child)} | entry)
     runs.log_reports({"fold_report": fold_report})
     _log_pooled(summary, labels, evaluation.confidence)
-    runs.log_predictions(_out_of_fold(outcomes, predictions, labels))
+    answers = _out_of_fold(outcomes, predictions, labels)
+    runs.log_predictions(answers.drop(columns=["row", "true_index"]))
+    suspicious = _log_suspicious(records, answers, pairs, labels)
     shown = [ShownModel(_ALL, {}, [], summary.confusion), *models.values()] if models else []
     log_figures(grid_figures(shown, labels))
     page = interactive_page(
@@ -99,12 +111,13 @@ def crossval(
     )
     log_page(page, "crossval.html")
     rows = summary.table.astype(object).where(summary.table.notna(), None).to_dict("records")
-    return {"parent_run_id": parent, "folds": listed, "mean": summary.mean, "table": rows}, page
+    result = {"parent_run_id": parent, "folds": listed, "mean": summary.mean, "table": rows}
+    return result | {"suspicious": suspicious}, page
 
 
-def _answers(outcome: dict[str, Any], table: pd.DataFrame, labels: Sequence[str]) -> FoldAnswers:
+def _answers(outcome: dict[str, Any], table: pd.DataFrame, labels: Sequence[str], words: Any) -> FoldAnswers:
     probabilities = table[list(probability_columns(labels))].to_numpy()
-    return FoldAnswers(table["true_index"].to_numpy(), probabilities, tuple(outcome["train_counts"]))
+    return FoldAnswers(table["true_index"].to_numpy(), probabilities, tuple(outcome["train_counts"]), words)
 
 
 def _model(number: int, outcome: dict[str, Any], answers: FoldAnswers, labels: Sequence[str]) -> ShownModel:
@@ -156,12 +169,28 @@ def _log_pooled(summary: CrossValidation, labels: Sequence[str], confidence: flo
 def _out_of_fold(
     outcomes: list[dict[str, Any]], predictions: list[pd.DataFrame], labels: Sequence[str]
 ) -> pd.DataFrame:
-    """The answers of all folds in file order, each with its true label and its fold."""
+    """The answers of all folds in file order, each with its true label, its fold, and its row in the records."""
     tables = [
         table.assign(true_label=[labels[index] for index in table["true_index"]], fold=number)
         for number, (outcome, table) in enumerate(zip(outcomes, predictions, strict=True), 1)
         if not outcome["error"]
     ]
     if not tables:
-        return pd.DataFrame()
-    return pd.concat(tables).sort_values("row", ignore_index=True).drop(columns=["row", "true_index"])
+        return pd.DataFrame(columns=["row", "true_index"])
+    return pd.concat(tables).sort_values("row", ignore_index=True)
+
+
+def _log_suspicious(
+    records: RecordsFolder, answers: pd.DataFrame, pairs: pd.DataFrame, labels: Sequence[str]
+) -> int:
+    """Logs the rows whose labels their models believe least, and a picture of the first; gives how many there are."""
+    if answers.empty:
+        return 0
+    probabilities = answers[list(probability_columns(labels))].to_numpy()
+    rows, suggested = suspicious_labels(answers["true_index"].to_numpy(), probabilities)
+    table = suspicious_table(answers, rows, suggested, pairs, labels)
+    runs.log_table(table, "suspicious_labels", suspicious_labels_markdown(len(rows), len(table)))
+    if len(rows):
+        shown = suspicious_samples(records.path, answers, rows, suggested, labels)
+        log_figures({"suspicious_labels.png": suspicious_labels_figure(shown, len(rows))})
+    return len(rows)

@@ -8,6 +8,7 @@ from zenml import step
 
 from entailment.configuration.configuration import Configuration
 from entailment.evaluation.report import most_frequent
+from entailment.evaluation.words_baseline import answers_of_words
 from entailment.model.end_to_end import features_of
 from entailment.model.feature_index import FeatureIndex
 from entailment.model.training import TrainedHead, predict
@@ -15,6 +16,7 @@ from entailment.promotion.champion import gather_evidence
 from entailment.promotion.gate import decide
 from entailment.records.index import read_index
 from entailment.records.manifest import RecordsFolder
+from entailment.task import kinds_of
 from entailment.workspace import workspace
 from materializers.report import ReportMaterializer
 from steps.fingerprint import cached_by, never
@@ -46,9 +48,18 @@ def judge(
     labels = configuration.task.labels
     majority = most_frequent(split_report["counts"], labels)
     index = read_index(records.path, "test")
+    words = answers_of_words(records.path, splits, kinds_of(configuration.inputs), configuration.seed)
     with load_champion(champion, source, configuration) as (loaded, why):
         evidence = gather_evidence(
-            index, challenger, splits, majority, labels, loaded, version=champion, no_champion=why
+            index,
+            challenger,
+            splits,
+            majority,
+            labels,
+            loaded,
+            version=champion,
+            no_champion=why,
+            words=words,
         )
     resamples = configuration.evaluation.bootstrap_samples
     decision = decide(evidence, configuration.promotion, bootstrap_samples=resamples, seed=configuration.seed)

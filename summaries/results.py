@@ -3,17 +3,30 @@
 import shlex
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from entailment.configuration.task import Task
 from entailment.data.image_paths import MISSING, OK, UNREADABLE
 from entailment.encoders.feature_store import Usage
-from entailment.metric_names import ACCURACY, MACRO_F1, MACRO_F1_HIGH, MACRO_F1_LOW, MAJORITY_ACCURACY
+from entailment.evaluation.words_baseline import WORDS_ALONE
+from entailment.metric_names import (
+    ACCURACY,
+    MACRO_F1,
+    MACRO_F1_HIGH,
+    MACRO_F1_LOW,
+    MAJORITY_ACCURACY,
+    WORDS_ACCURACY,
+    WORDS_DIFFERENCE,
+    WORDS_DIFFERENCE_HIGH,
+    WORDS_DIFFERENCE_LOW,
+    WORDS_MACRO_F1,
+)
 from entailment.reporting.search_page import changes
 from entailment.trials.comparison import compared_figures
 from entailment.trials.cross_validation import INTERVAL, POOLED, fold_figures
+from entailment.trials.suspicious_labels import MOST_LISTED
 from entailment.workspace import PROJECT
 from pipelines.runner import (
     ComparisonResult,
@@ -47,6 +60,7 @@ def training_summary(result: TrainingResult) -> str:
         f"Features  {_features_line(result.features)}",
         f"Test      macro-F1 {metrics[MACRO_F1]:.3f} ({result.confidence:.0%} interval"
         f" {metrics[MACRO_F1_LOW]:.3f} to {metrics[MACRO_F1_HIGH]:.3f})",
+        *(f"          {line}" for line in _words_lines(metrics)),
         f"          accuracy {metrics[ACCURACY]:.3f}; always answering"
         f" {max(counts['train'], key=counts['train'].get)} gets {metrics[MAJORITY_ACCURACY]:.3f}",
         f"Model     {result.model} version {version}; {_champion_line(result)}",
@@ -70,6 +84,7 @@ def retraining_summary(result: RetrainingResult | None) -> str:
         f"Drift     {result.drift['summary']}",
         f"Test      macro-F1 {metrics[MACRO_F1]:.3f}, accuracy {metrics[ACCURACY]:.3f} (majority"
         f" {metrics[MAJORITY_ACCURACY]:.3f})",
+        *(f"          {line}" for line in _words_lines(metrics)),
         *(
             f"{'Met' if reason['passed'] else 'NOT MET':<10}{reason['name']}: {reason['text']}"
             for reason in decision["reasons"]
@@ -78,6 +93,21 @@ def retraining_summary(result: RetrainingResult | None) -> str:
         f"Next      {_command('ui' + _of(result.model))}",
     ]
     return "\n".join(lines)
+
+
+def _words_lines(figures: Mapping[str, Any]) -> list[str]:
+    """The macro-F1 that words alone get, and whether the model is better; nothing where they cannot answer."""
+    if figures.get(WORDS_MACRO_F1) is None:
+        return []
+    macro_f1, accuracy, difference = (
+        figures[name] for name in (WORDS_MACRO_F1, WORDS_ACCURACY, WORDS_DIFFERENCE)
+    )
+    low, high = figures[WORDS_DIFFERENCE_LOW], figures[WORDS_DIFFERENCE_HIGH]
+    better = "better than them" if low > 0 else f"NOT better than {WORDS_ALONE}"
+    return [
+        f"{WORDS_ALONE} (TF-IDF, logistic regression) get {macro_f1:.3f} (accuracy {accuracy:.3f});",
+        f"the model is {better}: {difference:+.3f} ({low:+.3f} to {high:+.3f})",
+    ]
 
 
 def _champion_line(result: TrainingResult | RetrainingResult) -> str:
@@ -130,7 +160,7 @@ def _compared(row: dict[str, Any], names: Sequence[str]) -> list[str]:
 
 def cross_validation_summary(result: CrossValidationResult, width: int | None = None) -> str:
     """The table of folds, the pooled figure with its interval, and how to see it in the browser; `width` likewise."""
-    heads = ["fold", ">rows", ">macro-F1", ">accuracy", ">baseline", ">balanced"]
+    heads = ["fold", ">rows", ">macro-F1", ">words", ">accuracy", ">majority", ">balanced"]
     names = fold_figures(result.labels)
     rows = [_fold(row, names) for row in result.table]
     table = text_table([*heads, *(f">F1 {label}" for label in result.labels), ""], rows, width)
@@ -141,6 +171,9 @@ def cross_validation_summary(result: CrossValidationResult, width: int | None = 
         lines.append(
             f"Pooled    macro-F1 {pooled['macro_f1']:.3f} ({result.confidence:.0%} interval {low:.3f} to {high:.3f})"
         )
+        lines += [f"          {line}" for line in _words_lines(pooled)]
+        where = f": up to {MOST_LISTED} are in suspicious_labels.csv of the run" if result.suspicious else ""
+        lines.append(f"Labels    {result.suspicious} look suspicious{where}")
     return "\n".join([*lines, f"Next      {_command(f'ui --run {result.parent_run_id}')}"])
 
 

@@ -9,10 +9,11 @@ from entailment.configuration.evaluation import Evaluation
 from entailment.evaluation.missing_modalities import missing_metrics, missing_modalities_table
 from entailment.evaluation.samples import Sample, confident_errors, rows_to_show, samples
 from entailment.evaluation.slices import evaluated_pairs, slice_table
+from entailment.evaluation.words_baseline import answers_of_words, words_figures
 from entailment.metric_names import TEST, in_group
 from entailment.model.feature_index import IndexedFeatures
 from entailment.model.features import Featurizer
-from entailment.model.head import logits_model, temperature_of
+from entailment.model.head import kinds_among, logits_model, temperature_of
 from entailment.model.training import TrainedHead, predict
 from entailment.records.index import read_index
 from entailment.statistics.calibration import calibration_report, softmax
@@ -45,10 +46,13 @@ class EvaluatedSplit:
     """Of each class the first right and the first wrong answers."""
     confident_errors: list[Sample]
     """Wrong answers, the surest first."""
+    words: dict[str, float]
+    """What `words_figures` gives."""
 
     def final_metrics(self) -> dict[str, float]:
         """Every figure of the test split by the name that it is logged under."""
-        return self.metrics.as_dict(TEST) | in_group(missing_metrics(self.missing_modalities), TEST)
+        missing = in_group(missing_metrics(self.missing_modalities), TEST)
+        return self.metrics.as_dict(TEST) | self.words | missing
 
 
 def evaluate_split(
@@ -62,8 +66,9 @@ def evaluate_split(
 ) -> EvaluatedSplit:
     """Judges a trained head on the test split of a folder of records.
 
-    `counts` are rows by split and label; the most frequent label of `train` is the baseline's answer. `splits` are
-    the pairs with their texts, image URLs and the column `split`.
+    `counts` are rows by split and label; the most frequent label of `train` is one baseline's answer, the other are
+    words alone, learned from the training rows of the records. `splits` are the pairs with their texts, image URLs
+    and the column `split`.
     """
     features = featurizer.split(records, "test")
     labels, names, probabilities = features.labels, features.classes, predict(head.model, features)
@@ -81,6 +86,7 @@ def evaluate_split(
         labels, uncalibrated, probabilities, temperature_of(head.model), config.confidence
     )
     pairs = evaluated_pairs(read_index(records, "test"), splits)
+    words = answers_of_words(records, splits, kinds_among(features.inputs), seed)
     return EvaluatedSplit(
         metrics,
         {"labels": list(names), "counts": confusion.tolist()},
@@ -97,6 +103,7 @@ def evaluate_split(
         prediction_table(features.ids, probabilities, names).assign(true_label=[names[i] for i in labels]),
         samples(records, probabilities, rows_to_show(labels, predicted, config.sample_rows), names),
         confident_errors(records, labels, probabilities, names),
+        words_figures(labels, predicted[None], words, len(names), **resampling),
     )
 
 

@@ -39,16 +39,20 @@ class Sample:
 
 
 def samples(
-    records: Path, probabilities: "np.ndarray", rows: Sequence[int], labels: Sequence[str]
+    records: Path,
+    probabilities: "np.ndarray",
+    rows: Sequence[int],
+    labels: Sequence[str],
+    split: str = "test",
 ) -> list[Sample]:
-    """Some test rows, by number, in the order of `rows`.
+    """Some rows of a split, by number, in the order of `rows`.
 
-    `probabilities`: float [n, classes] of all test rows; `labels`: the classes' names.
+    `probabilities`: float [n, classes] of all its rows; `labels`: the classes' names.
     """
     import numpy as np
 
     in_order = sorted(rows)
-    found = dict(zip(in_order, read_rows(records, "test", np.array(in_order, np.int64)), strict=True))
+    found = dict(zip(in_order, read_rows(records, split, np.array(in_order, np.int64)), strict=True))
     return [_sample(found[row], probabilities[row], labels) for row in rows]
 
 

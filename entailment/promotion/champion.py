@@ -16,10 +16,9 @@ from entailment.inputs import kind_named
 from entailment.model.features import SplitFeatures
 from entailment.promotion.drift import DriftReport, PairRows, drift_report
 from entailment.promotion.gate import Evidence
-from entailment.records.index import RecordsIndex
+from entailment.records.index import RecordsIndex, pairs_in_order
 from entailment.serving.predictor import Predictor
 from entailment.task import (
-    ID,
     IMAGE_PATH,
     IMAGE_STATUS,
     KINDS,
@@ -98,6 +97,7 @@ def gather_evidence(
     *,
     version: str,
     no_champion: str = "",
+    words: "np.ndarray | None" = None,
 ) -> Evidence:
     """The answers of challenger and champion to the same test rows.
 
@@ -109,6 +109,7 @@ def gather_evidence(
         classes: their names, in the order of the indices.
         champion: None where there is nobody to be compared with, for the reason `no_champion`.
         version: the champion's, also where it is not to be compared with.
+        words: what words alone answer, int64 [n], if they can.
     """
     import numpy as np
 
@@ -116,13 +117,12 @@ def gather_evidence(
     slices = {name: function(known) for name, function in SLICES.items()}
     said = challenger.astype(np.float64)
     if champion is None:
-        return Evidence(
-            index.labels, said, classes, majority, version, slices=slices, no_champion=no_champion
-        )
+        alone: dict[str, Any] = {"slices": slices, "no_champion": no_champion, "words": words}
+        return Evidence(index.labels, said, classes, majority, version, **alone)
     # The validation rows chose its epoch and its temperature: it has learned from them too.
     unseen = ~champion.knows(pair_hashes(index.ids), "train", "validation")
-    answers = champion.probabilities(_in_order(index.ids, splits))
-    return Evidence(index.labels, said, classes, majority, version, answers, unseen, slices)
+    answers = champion.probabilities(pairs_in_order(index.ids, splits))
+    return Evidence(index.labels, said, classes, majority, version, answers, unseen, slices, words=words)
 
 
 def drift_configuration(config: Configuration) -> Configuration:
@@ -166,7 +166,7 @@ def measure_drift(
     rows = [
         _drawn(np.flatnonzero(mask), config.drift.max_rows, generator) for mask in (trained, new, held_out)
     ]
-    pairs = [_in_order(ids.iloc[numbers], splits) for numbers in rows]
+    pairs = [pairs_in_order(ids.iloc[numbers], splits) for numbers in rows]
     reference, recent = (_pair_rows(pairs[side], _taken(features, rows[side])) for side in range(2))
     answers = champion.answers(pairs[2]), champion.answers(pairs[1])
     options: dict[str, Any] = {"with_images": "image" in kinds_of(config.inputs), "seed": config.seed}
@@ -203,12 +203,6 @@ def _taken(features: "Sequence[SplitFeatures]", rows: "np.ndarray") -> "np.ndarr
         parts.append(np.concatenate([column[inside] for column in columns], axis=1))
         start += len(split.labels)
     return np.concatenate(parts)
-
-
-def _in_order(ids: "pd.DataFrame", splits: "pd.DataFrame") -> "pd.DataFrame":
-    """The pairs of `splits` that `ids` names, in their order."""
-    pairs: pd.DataFrame = ids[list(ID)].merge(splits.drop_duplicates(list(ID)), on=list(ID), how="left")
-    return pairs
 
 
 def _raw(pairs: "pd.DataFrame") -> "pd.DataFrame":

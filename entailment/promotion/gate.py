@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from entailment.configuration.promotion import Promotion
+from entailment.evaluation.words_baseline import WORDS_ALONE
 from entailment.statistics.calibration import expected_calibration_error
 from entailment.statistics.confusion import confusion_counts, scores
 from entailment.statistics.intervals import paired_differences
@@ -51,6 +52,8 @@ class Evidence:
     """By name the rows [n] of each slice."""
     no_champion: str = "there is no champion yet"
     """Why there is nobody to be compared with."""
+    words: NDArray[np.int64] | None = None
+    """What words alone answer [n]; None where they cannot."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ class Decision:
 def decide(evidence: Evidence, config: Promotion, *, bootstrap_samples: int, seed: int) -> Decision:
     """Judges a challenger; it is promoted when every reason is passed.
 
-    Always: enough rows to judge by, of every class, better than always giving the most frequent answer, calibrated.
+    Always: enough rows to judge by, of every class, better than the baseline `config.baseline`, calibrated.
     With a champion also: better than it, and not shown to be worse by more than `config.max_loss` on a class, or on a
     slice that has rows enough.
     The same evidence and seed give the same decision.
@@ -96,7 +99,7 @@ def decide(evidence: Evidence, config: Promotion, *, bootstrap_samples: int, see
     resampling = {"bootstrap_samples": bootstrap_samples, "confidence": config.confidence, "seed": seed}
     rows = _comparable(evidence)
     reasons = [_enough_rows(evidence, rows, config), _every_class(evidence, rows)]
-    reasons += [_above_baseline(evidence, resampling), _calibrated(evidence, config)]
+    reasons += [_above_baseline(evidence, config, resampling), _calibrated(evidence, config)]
     if evidence.champion is not None and rows.any():
         differences = _differences(evidence, rows, resampling)
         reasons.append(_better(evidence, rows, differences, config))
@@ -146,22 +149,38 @@ def _every_class(evidence: Evidence, rows: NDArray[np.bool_]) -> Reason:
     return Reason("every_class", not lacking, text, {"lacking": len(lacking)})
 
 
-def _above_baseline(evidence: Evidence, resampling: Mapping[str, Any]) -> Reason:
+def _above_baseline(evidence: Evidence, config: Promotion, resampling: Mapping[str, Any]) -> Reason:
+    """Better than the baseline that is demanded; what was found of the other one stands beside it."""
+    majority = np.full_like(evidence.labels, evidence.majority)
+    called = f"always answering {evidence.classes[evidence.majority]}"
+    found = {"majority": _against(evidence, called, majority, resampling)}
+    if evidence.words is not None:
+        found["words"] = _against(evidence, WORDS_ALONE, evidence.words, resampling)
+    demanded = config.baseline if config.baseline in found else "majority"
+    text, figures = found.pop(demanded)
+    text += "".join(f"; not demanded: {other}" for other, _ in found.values())
+    if demanded != config.baseline:
+        text += f"; {WORDS_ALONE} (promotion.baseline) cannot answer: no texts, or one class to learn from"
+    return Reason("baseline", figures["low"] > 0, text, figures)
+
+
+def _against(
+    evidence: Evidence, called: str, answers: NDArray[np.int64], resampling: Mapping[str, Any]
+) -> tuple[str, dict[str, float]]:
+    """The challenger against a baseline's answers, in words and in numbers."""
     predicted = evidence.challenger.argmax(axis=1)
-    always = np.full_like(predicted, evidence.majority)
     differences = paired_differences(
-        evidence.labels, predicted[None], always[None], len(evidence.classes), **resampling
+        evidence.labels, predicted[None], answers[None], len(evidence.classes), **resampling
     )
     difference, low, high = map(float, differences["macro_f1"])
-    own, base = (_figures(evidence, evidence.labels, answers) for answers in (predicted, always))
+    own, base = (_figures(evidence, evidence.labels, side) for side in (predicted, answers))
     text = (
-        f"macro-F1 {own['macro_f1']:.3f} against {base['macro_f1']:.3f} of always answering"
-        f" {evidence.classes[evidence.majority]}: {_with_interval(difference, low, high)}"
+        f"macro-F1 {own['macro_f1']:.3f} against {base['macro_f1']:.3f} of {called}:"
+        f" {_with_interval(difference, low, high)}"
         f" (accuracy {own['accuracy']:.3f} against {base['accuracy']:.3f})"
     )
     figures = {"macro_f1": own["macro_f1"], "baseline": base["macro_f1"]}
-    figures |= {"difference": difference, "low": low, "high": high}
-    return Reason("baseline", low > 0, text, figures)
+    return text, figures | {"difference": difference, "low": low, "high": high}
 
 
 def _calibrated(evidence: Evidence, config: Promotion) -> Reason:

@@ -68,6 +68,12 @@ def read_index(folder: Path, split: str) -> RecordsIndex:
     )
 
 
+def pairs_in_order(ids: "pd.DataFrame", pairs: "pd.DataFrame") -> "pd.DataFrame":
+    """The pairs that `ids` names (columns id_1 and id_2), in its order; of equal pairs the first."""
+    found: pd.DataFrame = ids[list(ID)].merge(pairs.drop_duplicates(list(ID)), on=list(ID), how="left")
+    return found
+
+
 class IndexWriter:
     """Writes an index batch by batch."""
 

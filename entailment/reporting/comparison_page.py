@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from entailment.evaluation.words_baseline import WORDS_ALONE
 from entailment.reporting.figures import FAINT, INK, PANEL, WRONG, heading, legend_above, new_figure, write
 from entailment.reporting.fonts import FONT, fitted, text_width
 from entailment.reporting.interactive_page import Cell, Page, ShownModel
@@ -26,6 +27,7 @@ _EXPLAINED: Final = {
     "accuracy": "The share of right answers. Where one class is frequent, always answering it is rewarded.",
     "balanced accuracy": "The mean over the classes of the share of their rows that were answered right.",
     "F1 of a class": "The harmonic mean of precision and recall of the class.",
+    WORDS_ALONE: "A baseline: TF-IDF and logistic regression on both texts, learned from the same training rows.",
     "always ...": "A baseline: what the class that most training rows have would get as the only answer.",
 }
 
@@ -58,18 +60,21 @@ def comparison_figure(table: "pd.DataFrame", confidence: float) -> "Figure":
     """Macro-F1 of each variant, ± its deviation over the seeds, with its interval; the best on top.
 
     `table`: what `comparison_table` gives; `confidence`: the level of its intervals. Each kind of inputs has
-    a colour. A dotted line stands at what the majority class gets; a variant that failed stands below the others with
-    its reason.
+    a colour. A dotted line stands at what each baseline gets; a variant that failed stands below the others with its
+    reason.
     """
-    *variants, baseline = table.to_dict("records")
+    *variants, majority = table.to_dict("records")
+    baselines = [majority]
+    if variants[-1]["variant"] == WORDS_ALONE:
+        baselines.insert(0, variants.pop())
     done = sorted((row for row in variants if not row["error"]), key=lambda row: -row["macro_f1"])
     rows = done + [row for row in variants if row["error"]]
     names = [fitted(str(row["variant"]), 10.5, inches=4, weight="bold") for row in rows]
     side = max(text_width(name, 10.5, "bold") for name in names) + 0.4
-    figure = new_figure(side + 6.9, 2.35 + 0.42 * len(rows))
+    figure = new_figure(side + 6.9, 2.54 + 0.42 * len(rows))
     width, height = figure.get_size_inches()
     axes = figure.add_axes((side / width, 0.62 / height, 6.5 / width, 1 - 1.75 / height))
-    axes.set(xlim=(0, 1), ylim=(len(rows) - 0.4, -1.1), yticks=[])
+    axes.set(xlim=(0, 1), ylim=(len(rows) - 0.4, -0.65 - 0.45 * len(baselines)), yticks=[])
     inputs = dict.fromkeys(str(row["variant"]).partition("_")[0] for row in variants)
     colors = dict(zip(inputs, cycle(COLORS), strict=False))
     for y, (name, row) in enumerate(zip(names, rows, strict=True)):
@@ -84,11 +89,12 @@ def comparison_figure(table: "pd.DataFrame", confidence: float) -> "Figure":
         inside = "white" if row["differs"] == YES else color
         axes.plot(mean, y, "o", color=color, markerfacecolor=inside, markersize=8, markeredgewidth=1.8)
         write(axes, mean, y - 0.3, _mean_and_deviation(mean, row["macro_f1_std"]), 9, INK, ha="center")
-    if not baseline["error"]:
-        at = baseline["macro_f1"]
-        axes.plot([at, at], [len(done) - 0.4, -1.1], ":", color=FAINT, linewidth=1.6, zorder=0)
-        beside, ha = (at + 0.012, "left") if at < 0.5 else (at - 0.012, "right")
-        write(axes, beside, -0.85, f"{baseline['variant']}: {at:.3f}", 9, FAINT, ha=ha)
+    for top, row in zip((-0.85, -1.3), baselines, strict=False):
+        if not row["error"]:
+            at = row["macro_f1"]
+            axes.plot([at, at], [len(done) - 0.4, top - 0.25], ":", color=FAINT, linewidth=1.6, zorder=0)
+            beside, ha = (at + 0.012, "left") if at < 0.5 else (at - 0.012, "right")
+            write(axes, beside, top, f"{row['variant']}: {at:.3f}", 9, FAINT, ha=ha)
     for name, color in colors.items():
         axes.plot([], [], "o-", color=color, linewidth=2.4, markersize=8, label=name)
     legend_above(axes)
@@ -215,7 +221,9 @@ def _notes(table: "pd.DataFrame", confidence: float) -> str:
         "Figures are of the test split: means over the seeds ± their standard deviation. A difference from the best"
         f" is called real when its {confidence:.0%} paired bootstrap interval over the test rows leaves 0 out."
         f" Each of the {compared} is judged by itself: where nothing differs, about {1 - confidence:.0%} of them look"
-        " real by chance. The best was chosen on these same rows, which flatters it.\n"
+        " real by chance. The best was chosen on these same rows, which flatters it; a baseline is never"
+        f" called the best. `{WORDS_ALONE}` is TF-IDF and logistic regression on both texts, learned from the same"
+        " training rows.\n"
     )
 
 

@@ -5,8 +5,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from entailment.metric_names import MAJORITY_ACCURACY
-from entailment.reporting.figures import FAINT, INK, PANEL, RIGHT, TRAINING, WRONG, heading, new_figure, write
+from entailment.evaluation.samples import Sample
+from entailment.evaluation.words_baseline import WORDS_ALONE
+from entailment.metric_names import (
+    MAJORITY_ACCURACY,
+    WORDS_DIFFERENCE,
+    WORDS_DIFFERENCE_HIGH,
+    WORDS_DIFFERENCE_LOW,
+    WORDS_MACRO_F1,
+)
+from entailment.reporting.figures import (
+    FAINT,
+    INK,
+    PANEL,
+    RIGHT,
+    TRAINING,
+    WRONG,
+    heading,
+    new_figure,
+    samples_figure,
+    write,
+)
 from entailment.reporting.fonts import FONT, fitted
 from entailment.reporting.interactive_page import Cell, Page, ShownModel
 from entailment.reporting.markdown import markdown_table
@@ -26,7 +45,8 @@ def cross_validation_markdown(table: "pd.DataFrame", labels: Sequence[str], conf
     return (
         f"{markdown_table(header, lines)}\nEvery row is answered by a model that was not trained on it. `{POOLED}`:"
         f" all these answers together; its {confidence:.0%} bootstrap interval is over rows. `{DEVIATION}`: the"
-        " standard deviation over the folds, which share most of their training rows.\n"
+        " standard deviation over the folds, which share most of their training rows. Words alone (TF-IDF, logistic"
+        " regression) learned from each fold's training rows too.\n"
     )
 
 
@@ -63,7 +83,8 @@ def cross_validation_page(
             POOLED: "All these answers together; the interval is over rows.",
             DEVIATION: "The standard deviation over the folds, which share most of their training rows.",
             "macro-F1": "The mean of the F1 of the classes: a rare class counts as much as a frequent one.",
-            "majority baseline": "The accuracy of always answering the class that most training rows have.",
+            "macro-F1 of words alone": "What TF-IDF and logistic regression on both texts get, after the same rows.",
+            "accuracy of the majority": "The accuracy of always answering the class that most training rows have.",
         },
         models=models,
     )
@@ -81,13 +102,26 @@ def _verdict(table: "pd.DataFrame", confidence: float) -> list[str]:
         f" {high:.3f}).",
         f"Accuracy is {pooled['accuracy']:.3f}; always answering the most frequent class gets"
         f" {pooled[MAJORITY_ACCURACY]:.3f}.",
+        *_against_words(pooled, confidence),
         f"The folds lie between {each.min():.3f} and {each.max():.3f} in macro-F1.",
     ]
 
 
+def _against_words(pooled: Mapping[Any, Any], confidence: float) -> list[str]:
+    """What words alone get, in a sentence; none where they cannot answer."""
+    if np.isnan(pooled[WORDS_MACRO_F1]):
+        return []
+    difference, low, high = (
+        pooled[name] for name in (WORDS_DIFFERENCE, WORDS_DIFFERENCE_LOW, WORDS_DIFFERENCE_HIGH)
+    )
+    said = "It is really better than" if low > 0 else "It is not shown to be better than"
+    ends = f"({confidence:.0%} interval {low:+.3f} to {high:+.3f})"
+    return [f"{said} {WORDS_ALONE}, which get {pooled[WORDS_MACRO_F1]:.3f}: {difference:+.3f} {ends}."]
+
+
 def _header(labels: Sequence[str], confidence: float) -> list[str]:
-    header = ["fold", "rows", "macro-F1", f"{confidence:.0%} interval", "accuracy", "majority baseline"]
-    return [*header, "balanced accuracy", *(f"F1 {label}" for label in labels)]
+    header = ["fold", "rows", "macro-F1", f"{confidence:.0%} interval", "macro-F1 of words alone", "accuracy"]
+    return [*header, "accuracy of the majority", "balanced accuracy", *(f"F1 {label}" for label in labels)]
 
 
 def _cells(row: Mapping[Any, Any], labels: Sequence[str]) -> list[Cell]:
@@ -140,4 +174,28 @@ def _below(by_name: Mapping[Any, Mapping[Any, Any]]) -> str:
     pooled = by_name[POOLED]
     if np.isnan(pooled["accuracy"]):
         return "every fold failed"
-    return f"pooled accuracy {pooled['accuracy']:.3f}, majority baseline {pooled[MAJORITY_ACCURACY]:.3f}"
+    words = pooled[WORDS_MACRO_F1]
+    told = "" if np.isnan(words) else f", words alone {words:.3f}"
+    accuracy = f"accuracy {pooled['accuracy']:.3f}, of the majority {pooled[MAJORITY_ACCURACY]:.3f}"
+    return f"pooled macro-F1 {pooled['macro_f1']:.3f}{told}; {accuracy}"
+
+
+def suspicious_labels_figure(shown: Sequence[Sample], found: int) -> "Figure":
+    """The first of so many pairs whose labels are suspicious; the answer is the class suggested."""
+    title = f"{len(shown)} of {found:,} labels that look suspicious"
+    return samples_figure(
+        shown, title, "the most suspicious first; the answer is the class that is suggested"
+    )
+
+
+def suspicious_labels_markdown(found: int, listed: int) -> str:
+    """What `suspicious_labels.csv` lists, and how it was found."""
+    return (
+        f"{found} labels look suspicious; {listed} are in `suspicious_labels.csv`, the most suspicious first, for"
+        " people to look at. `row` is counted from 1 in the file of pairs, without its header. The probabilities"
+        " are those of models that were not trained on the row. Found by confident learning (Northcutt, Jiang and"
+        " Chuang, Confident learning, 2021): a row is counted to a class when its probability is at least the mean"
+        " probability of that class among the rows labelled so; its label is suspicious when that is another class."
+        " The order is that of the probability of the label less the largest other one. Where a model is wrong, a"
+        " right label looks suspicious too.\n"
+    )

@@ -14,9 +14,18 @@ from entailment.configuration.evaluation import Evaluation
 from entailment.configuration.model import ModelConfiguration
 from entailment.configuration.section import dotted
 from entailment.data.sources import SAMPLE, TWEETS
+from entailment.evaluation.words_baseline import WORDS_ALONE
 from entailment.files import read_json
 from entailment.inputs import kind_named
-from entailment.metric_names import ACCURACY, MACRO_F1, MAJORITY_ACCURACY, TEST
+from entailment.metric_names import (
+    ACCURACY,
+    MACRO_F1,
+    MAJORITY_ACCURACY,
+    TEST,
+    WORDS_ACCURACY,
+    WORDS_DIFFERENCE,
+    WORDS_MACRO_F1,
+)
 from entailment.reporting.evaluation_page import missing_markdown, slices_markdown
 from entailment.reporting.markdown import markdown_table
 from entailment.task import KINDS, LABELS, SPLITS
@@ -203,6 +212,7 @@ def _figures(report: Mapping[str, Any], split_report: Mapping[str, Any], confide
             f"{metrics[MAJORITY_ACCURACY]:.3f}",
             "",
         ],
+        *_words_rows(metrics),
         ["balanced accuracy", f"{metrics[TEST + 'balanced_accuracy']:.3f}", ""],
     ]
     for name, key in (("macro ROC-AUC", TEST + "roc_auc"), ("macro PR-AUC", TEST + "pr_auc")):
@@ -217,7 +227,7 @@ def _figures(report: Mapping[str, Any], split_report: Mapping[str, Any], confide
             [label, f"{entry['support']:,}", *(cells if entry["support"] else ["no rows"] * 3), *areas]
         )
     header = ["class", "rows", "precision", "recall", "F1", "ROC-AUC", "PR-AUC"]
-    verdict = _against_baseline(metrics)
+    verdict = _against_baseline(metrics) + _against_words(metrics)
     return (
         f"{verdict}\n\n{markdown_table(['figure', 'value', f'{confidence} interval'], rows)}\n"
         f"{markdown_table(header, by_class)}"
@@ -241,6 +251,29 @@ def _against_baseline(metrics: Mapping[str, float]) -> str:
         "**Its accuracy cannot be told apart from that of always giving the most frequent answer**; judge it by"
         " macro-F1."
     )
+
+
+def _words_rows(metrics: Mapping[str, float]) -> list[list[str]]:
+    """What words alone get; nothing where they cannot answer."""
+    if WORDS_MACRO_F1 not in metrics:
+        return []
+    return [
+        [f"macro-F1 of {WORDS_ALONE} (baseline)", f"{metrics[WORDS_MACRO_F1]:.3f}", ""],
+        [f"accuracy of {WORDS_ALONE} (baseline)", f"{metrics[WORDS_ACCURACY]:.3f}", ""],
+        ["difference of macro-F1 from that", *_with_interval(metrics, WORDS_DIFFERENCE)],
+    ]
+
+
+def _against_words(metrics: Mapping[str, float]) -> str:
+    """Whether its macro-F1 is above that of words alone, in words."""
+    if WORDS_MACRO_F1 not in metrics:
+        return ""
+    what = (
+        f"{WORDS_ALONE} (TF-IDF of both texts and logistic regression, learned from the same training rows)"
+    )
+    if metrics[f"{WORDS_DIFFERENCE}_low"] > 0:
+        return f" Its macro-F1 is above that of {what}."
+    return f" **Its macro-F1 is not shown to be above that of {what}.**"
 
 
 def _calibration(calibration: Mapping[str, Any]) -> str:

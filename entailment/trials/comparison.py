@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from entailment.errors import DataError
+from entailment.evaluation.words_baseline import WORDS_ALONE
 from entailment.metric_names import BASELINE, BEST_VARIANT, VARIANTS
 from entailment.statistics.confusion import confusion_counts, scores
 from entailment.statistics.intervals import macro_f1_interval, paired_differences
@@ -49,8 +50,9 @@ def comparison_table(
     bootstrap_samples: int,
     confidence: float,
     seed: int,
+    words: NDArray[np.int64] | None = None,
 ) -> "pd.DataFrame":
-    """A row for each variant, in their order, and a last one for always answering the majority class.
+    """A row for each variant, in their order, one for words alone, and a last one for always answering the majority.
 
     Args:
         true: class indices of the rows, int [n]; not looked at where every variant failed.
@@ -60,6 +62,7 @@ def comparison_table(
         bootstrap_samples: resamples of the rows.
         confidence: level of the intervals.
         seed: of the resamples.
+        words: what words alone answer, int64 [n]; their row is left out without it.
 
     Returns:
         Columns `comparison_columns`. Means and standard deviations over the seeds (`_std`, with n - 1; NaN for a
@@ -81,14 +84,17 @@ def comparison_table(
         if not isinstance(probabilities, str)
     }
     failed = {name: reason for name, reason in variants.items() if isinstance(reason, str)}
-    baseline = f"{_ALWAYS}{labels[majority]}"
+    always = f"{_ALWAYS}{labels[majority]}"
+    baselines = {always: np.full((1, len(true)), majority)}
+    if words is not None:
+        baselines = {WORDS_ALONE: words[None]} | baselines
     if answers:
-        answers[baseline] = np.full((1, len(true)), majority)
-        rows = _compared(true, answers, labels, resampling)
+        rows = _compared(true, answers, baselines, labels, resampling)
     else:
-        rows, failed = {}, failed | {baseline: "no variant gave answers to compare with"}
+        nothing = "no variant gave answers to compare with"
+        rows, failed = {}, failed | dict.fromkeys(baselines, nothing)
     rows |= {name: {"variant": name, "seeds": 0, "differs": "", "error": why} for name, why in failed.items()}
-    return pd.DataFrame([rows[name] for name in (*variants, baseline)], columns=comparison_columns(labels))
+    return pd.DataFrame([rows[name] for name in (*variants, *baselines)], columns=comparison_columns(labels))
 
 
 def best_two(table: "pd.DataFrame", variants: Sequence[str]) -> list[str]:
@@ -115,23 +121,25 @@ def comparison_metrics(table: "pd.DataFrame", variants: Sequence[str]) -> dict[s
         figures |= {f"{BEST_VARIANT}{figure}": rows[name][figure] for figure in _OF_BEST}
     for name, row in rows.items():
         if name not in variants:
-            of = "majority" if name.startswith(_ALWAYS) else in_snake_case(name)
+            of = "words" if name == WORDS_ALONE else "majority"
             figures |= {f"{BASELINE}{of}_{figure}": row[figure] for figure in ("accuracy", "macro_f1")}
     return figures
 
 
 def _compared(
     true: NDArray[Any],
-    answers: Mapping[str, NDArray[np.int64]],
+    variants: Mapping[str, NDArray[np.int64]],
+    baselines: Mapping[str, NDArray[np.int64]],
     labels: Sequence[str],
     resampling: Mapping[str, Any],
 ) -> dict[str, dict[str, Any]]:
-    """The rows of the table for variants that gave answers, int [seeds, n]; the last one is the baseline."""
+    """The rows of the table for what gave answers, int [seeds, n]; a baseline is never the best."""
+    answers = {**variants, **baselines}
     rows: dict[str, dict[str, Any]] = {
         name: {"variant": name, "seeds": len(runs)} | _moments(true, runs, labels)
         for name, runs in answers.items()
     }
-    best = max(list(rows)[:-1], key=lambda name: rows[name]["macro_f1"])
+    best = max(variants, key=lambda name: rows[name]["macro_f1"])
     for name, row in rows.items():
         ends = macro_f1_interval(true, answers[name], len(labels), **resampling)
         row |= dict(zip(("macro_f1_low", "macro_f1_high"), ends, strict=True)) | {"error": ""}

@@ -13,15 +13,27 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from entailment.metric_names import MAJORITY_ACCURACY
+from entailment.configuration.model import ModelConfiguration
+from entailment.data.split import fold_rows
+from entailment.evaluation.words_baseline import rows_to_learn_from, texts_of, words_answers, words_figures
+from entailment.metric_names import (
+    MAJORITY_ACCURACY,
+    WORDS_ACCURACY,
+    WORDS_DIFFERENCE,
+    WORDS_DIFFERENCE_HIGH,
+    WORDS_DIFFERENCE_LOW,
+    WORDS_MACRO_F1,
+)
+from entailment.records.index import RecordsIndex
 from entailment.statistics.confusion import confusion_counts
 from entailment.statistics.metrics import evaluate
-from entailment.task import in_snake_case
+from entailment.task import in_snake_case, kinds_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
 INTERVAL: Final = ("macro_f1_low", "macro_f1_high")
+OF_WORDS: Final = (WORDS_ACCURACY, WORDS_DIFFERENCE, WORDS_DIFFERENCE_LOW, WORDS_DIFFERENCE_HIGH)
 MEAN, DEVIATION, POOLED = "mean", "std", "pooled"
 
 
@@ -34,7 +46,9 @@ class FoldAnswers:
     probabilities: NDArray[Any]
     """float [n, classes]."""
     train_counts: tuple[int, ...]
-    """Rows of each class that it was trained on; the largest is the baseline's answer."""
+    """Rows of each class that it was trained on; the largest is the majority baseline's answer."""
+    words: NDArray[np.int64] | None = None
+    """What words alone answer after the same training rows, int64 [n]; None where they cannot."""
 
 
 @dataclass(frozen=True)
@@ -42,24 +56,41 @@ class CrossValidation:
     """Figures of a cross-validation; means and pooled figures leave failed folds out."""
 
     folds: dict[int, dict[str, float] | str]
-    """By fold, from 1, what `Metrics.as_dict()` gives, or why it failed."""
+    """By fold, from 1, what `Metrics.as_dict()` and `words_figures` give, or why it failed."""
     mean: dict[str, float]
     """Of every figure of a fold; empty where every fold failed."""
     std: dict[str, float]
     """Standard deviation over the folds, with n - 1; empty below two folds."""
     pooled: dict[str, float]
-    """What `Metrics.as_dict()` gives for all answers together; empty where every fold failed."""
+    """The same for all answers together; empty where every fold failed."""
     confusion: NDArray[np.int64]
     """Of all answers together, [classes, classes]; rows are the true class."""
     table: "pd.DataFrame"
-    """A row for each fold, then MEAN, DEVIATION and POOLED; columns `fold`, `rows`, those of `fold_figures`, INTERVAL
-    and `error`, NaN where there is no figure."""
+    """A row for each fold, then MEAN, DEVIATION and POOLED; columns `fold`, `rows`, those of `fold_figures`,
+    INTERVAL, OF_WORDS and `error`, NaN where there is no figure."""
 
 
 def fold_figures(labels: Sequence[str]) -> list[str]:
     """What the table shows of a fold, between the columns `fold` and `rows` and INTERVAL and `error`."""
     by_class = (f"f1_{in_snake_case(label)}" for label in labels)
-    return ["macro_f1", "accuracy", MAJORITY_ACCURACY, "balanced_accuracy", *by_class]
+    return ["macro_f1", WORDS_MACRO_F1, "accuracy", MAJORITY_ACCURACY, "balanced_accuracy", *by_class]
+
+
+def words_of_folds(
+    index: RecordsIndex, pairs: "pd.DataFrame", folds: int, config: ModelConfiguration
+) -> list[NDArray[np.int64] | None]:
+    """What words alone answer to the rows of each fold; None where the model sees no texts, or words cannot answer.
+
+    `index`: of the undivided records; `pairs`: all of them with their texts.
+    """
+    if "text" not in kinds_of(config.inputs):
+        return [None] * folds
+    texts, labels = texts_of(index.ids, pairs), index.labels
+    answers = []
+    for rows in fold_rows(labels, folds, config.seed, config.split.validation_fraction):
+        learned = rows.train[rows_to_learn_from(len(rows.train), config.seed)]
+        answers.append(words_answers(texts[learned], labels[learned], texts[rows.test]))
+    return answers
 
 
 def cross_validation(
@@ -81,11 +112,7 @@ def cross_validation(
     }
     answered = {number: fold for number, fold in folds.items() if isinstance(fold, FoldAnswers)}
     figures: dict[int, dict[str, float] | str] = {
-        number: fold
-        if isinstance(fold, str)
-        else evaluate(
-            fold.labels, fold.probabilities, labels, majority=_most_frequent(fold.train_counts), **resampling
-        ).as_dict()
+        number: fold if isinstance(fold, str) else _figures(fold, labels, resampling)
         for number, fold in folds.items()
     }
     each = [entry for entry in figures.values() if not isinstance(entry, str)]
@@ -97,26 +124,28 @@ def cross_validation(
     confusion = np.zeros((len(labels), len(labels)), np.int64)
     if answered:
         whole = _pooled(list(answered.values()))
-        majority = _most_frequent(whole.train_counts)
-        pooled = evaluate(
-            whole.labels, whole.probabilities, labels, majority=majority, **resampling
-        ).as_dict()
+        pooled = _figures(whole, labels, resampling)
         confusion = confusion_counts(whole.labels, whole.probabilities.argmax(axis=1), len(labels))
     rows = {number: len(fold.labels) for number, fold in answered.items()}
     table = _table(figures, rows, {MEAN: mean, DEVIATION: std, POOLED: pooled}, labels)
     return CrossValidation(figures, mean, std, pooled, confusion, table)
 
 
-def _most_frequent(counts: tuple[int, ...]) -> int:
-    return max(range(len(counts)), key=lambda index: counts[index])
+def _figures(fold: FoldAnswers, labels: Sequence[str], resampling: Mapping[str, Any]) -> dict[str, float]:
+    majority = max(range(len(fold.train_counts)), key=lambda index: fold.train_counts[index])
+    figures = evaluate(fold.labels, fold.probabilities, labels, majority=majority, **resampling).as_dict()
+    predicted = fold.probabilities.argmax(axis=1)[None]
+    return figures | words_figures(fold.labels, predicted, fold.words, len(labels), **resampling)
 
 
 def _pooled(folds: list[FoldAnswers]) -> FoldAnswers:
     counts = np.sum([fold.train_counts for fold in folds], axis=0)
+    words = [fold.words for fold in folds if fold.words is not None]
     return FoldAnswers(
         np.concatenate([fold.labels for fold in folds]),
         np.concatenate([fold.probabilities for fold in folds]),
         tuple(int(count) for count in counts),
+        np.concatenate(words) if len(words) == len(folds) else None,
     )
 
 
@@ -136,6 +165,6 @@ def _table(
         shown = figures if name == POOLED else {key: figures[key] for key in names if key in figures}
         lines.append({"error": "", **shown, "fold": name})
     lines[-1]["rows"] = sum(rows.values())
-    table = pd.DataFrame(lines, columns=["fold", "rows", *names, *INTERVAL, "error"])
-    numbers = ["rows", *names, *INTERVAL]
+    numbers = ["rows", *names, *INTERVAL, *OF_WORDS]
+    table = pd.DataFrame(lines, columns=["fold", *numbers, "error"])
     return table.astype(dict.fromkeys(numbers, "float64"))

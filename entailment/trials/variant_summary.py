@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from entailment.evaluation.words_baseline import words_figures
 from entailment.metric_names import MACRO_F1_HIGH, MACRO_F1_LOW, TEST
 from entailment.statistics.confusion import confusion_counts
 from entailment.statistics.intervals import macro_f1_interval
@@ -20,7 +21,7 @@ class VariantSummary:
 
     metrics: dict[str, float]
     """As `Metrics.as_dict(TEST)`; with several seeds their means, and standard deviations under `_std`. The interval
-    of macro-F1 is that of `comparison_table`."""
+    of macro-F1 is that of `comparison_table`. And what `words_figures` gives."""
     curves: dict[str, list[float]]
     """By name one value an epoch: the mean over the seeds that were still training."""
     ended: list[float]
@@ -40,6 +41,7 @@ def summarise_variant(
     bootstrap_samples: int,
     confidence: float,
     seed: int,
+    words: NDArray[np.int64] | None = None,
 ) -> VariantSummary:
     """Summarises one variant.
 
@@ -53,6 +55,7 @@ def summarise_variant(
         bootstrap_samples: resamples behind each interval.
         confidence: level of the intervals.
         seed: of the resamples.
+        words: what words alone answer, int64 [n], if they can.
     """
     resampling: dict[str, Any] = {
         "bootstrap_samples": bootstrap_samples,
@@ -73,6 +76,7 @@ def summarise_variant(
     predicted = probabilities.argmax(axis=2)
     ends = macro_f1_interval(labels, predicted, len(names), **resampling)
     metrics |= dict(zip((MACRO_F1_LOW, MACRO_F1_HIGH), ends, strict=True))
+    metrics |= words_figures(labels, predicted, words, len(names), **resampling)
     counts = [confusion_counts(labels, answers, len(names)) for answers in predicted]
     times = max(map(list, ended), key=len)
     return VariantSummary(metrics, mean_curves(histories), times, np.sum(counts, axis=0))

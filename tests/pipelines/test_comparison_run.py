@@ -54,6 +54,7 @@ def test_a_child_for_each_variant_stands_alone(first, workspace, client):
         assert {"dataset", "dataset.sha256", "encoder.text", "data.generated"} <= set(run.data.tags)
         assert {name: run.data.metrics[name] for name in variant["metrics"]} == variant["metrics"]
         assert {"test/macro_f1", "baseline/majority_accuracy"} <= set(variant["metrics"])
+        assert {"baseline/words_macro_f1", "baseline/words_difference_low"} <= set(variant["metrics"])
         assert [p.step for p in client.get_metric_history(variant["run_id"], "val/loss")] == [1, 2, 3]
         assert run.info.status == "FINISHED"
         assert run.info.run_name == f"text {variant['loss'].replace('_', ' ')}"
@@ -75,12 +76,15 @@ def test_the_parent_holds_the_table(first, client):
     page = Path(client.download_artifacts(first["parent_run_id"], "comparison.html")).read_text()
     assert first["parent_run_id"] in page and "Comparison of 3 variants" in page
     table = pd.read_csv(client.download_artifacts(first["parent_run_id"], "comparison.csv"))
-    assert table["variant"].tolist() == [*(f"text_{loss}" for loss in LOSSES), "always NoEntailment"]
+    baselines = ["words alone", "always NoEntailment"]
+    assert table["variant"].tolist() == [*(f"text_{loss}" for loss in LOSSES), *baselines]
     by_name = table.set_index("variant")
     for variant in first["variants"]:
         row = by_name.loc[f"text_{variant['loss']}"]
         assert row["macro_f1"] == pytest.approx(variant["metrics"]["test/macro_f1"])
         assert row["seeds"] == 1
+        of_words = variant["metrics"]["baseline/words_macro_f1"]
+        assert of_words == pytest.approx(by_name.loc["words alone", "macro_f1"])
 
 
 def test_filters_find_the_variants_and_not_the_run_that_holds_them(first, client):

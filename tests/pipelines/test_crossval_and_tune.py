@@ -66,6 +66,7 @@ def test_cross_validation_judges_every_row_once(workspace, client):
             "accuracy",
             "macro_f1",
             "baseline/majority_accuracy",
+            "baseline/words_macro_f1",
             "balanced_accuracy",
             "f1_implies",
         } <= set(figures)
@@ -74,6 +75,7 @@ def test_cross_validation_judges_every_row_once(workspace, client):
     expected = sum(figures["macro_f1"] for figures in first["folds"]) / 2
     assert first["mean"]["macro_f1"] == pytest.approx(expected) == parent.data.metrics["test/macro_f1"]
     assert {"test/macro_f1_std", "pooled/macro_f1", "pooled/macro_f1_low"} <= set(parent.data.metrics)
+    assert {"pooled/words_macro_f1", "pooled/words_difference_low"} <= set(parent.data.metrics)
 
     made = children(client, parent.info.run_id)
     configuration = load_configuration(workspace.folder / "small.yaml", overrides={"training.epochs": 2})
@@ -100,6 +102,15 @@ def test_cross_validation_judges_every_row_once(workspace, client):
         Path(client.download_artifacts(parent.info.run_id, "confusion_matrix.json")).read_text()
     )
     assert sum(confusion["counts"][index][index] for index in range(3)) == right
+
+    assert {"suspicious_labels.csv", "suspicious_labels.md", "suspicious_labels.png"} <= files
+    listed = pd.read_csv(client.download_artifacts(parent.info.run_id, "suspicious_labels.csv"), dtype=str)
+    assert 0 < len(listed) <= 100
+    for row in listed.to_dict("records"):
+        number = int(row["row"]) - 1
+        assert (row["id_1"], row["text_2"]) == (pairs["id_1"][number], pairs["text_2"][number])
+        assert row["given_label"] == pairs["label"][number] != row["suggested_label"]
+        assert float(row["p_implies"]) == pytest.approx(answers["p_implies"][number])
 
     before = runs(workspace)
     assert workspace.result(*CROSSVAL) == first and runs(workspace) == before

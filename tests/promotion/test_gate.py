@@ -199,3 +199,19 @@ def test_the_page_holds_every_decision_the_newest_first():
     page = promotion_markdown([gate, person])
     assert page.index("rolled back") < page.index("promoted")
     assert "| better | yes | macro-F1" in page and "by ann (person)" in page and "version 3" in page
+
+
+def test_the_baseline_that_is_named_is_demanded_and_the_other_one_is_told():
+    case = evidence(champion=None, champion_version="", words=wrong_in(0.04, seed=2))
+    (reason,) = [one for one in judged(case).reasons if one.name == "baseline"]
+    assert reason.passed and "of always answering NoEntailment: +0." in reason.text
+    assert "; not demanded: macro-F1" in reason.text and "of words alone: " in reason.text
+    refused = judged(case, baseline="words")
+    assert failed(refused) == ["baseline"] and not refused.promote
+    assert refused.why.index("of words alone") < refused.why.index("not demanded")
+    assert judged(dataclasses.replace(case, words=wrong_in(0.4)), baseline="words").promote
+
+
+def test_where_words_cannot_answer_the_majority_is_demanded_and_that_is_said():
+    decision = judged(evidence(champion=None, champion_version=""), baseline="words")
+    assert decision.promote and "words alone (promotion.baseline) cannot answer" in decision.why

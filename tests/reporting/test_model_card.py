@@ -11,6 +11,7 @@ from entailment.configuration.loading import load_configuration, parse_assignmen
 from entailment.configuration.section import dotted
 from entailment.evaluation.missing_modalities import missing_modalities_table
 from entailment.evaluation.slices import SLICES, slice_table
+from entailment.evaluation.words_baseline import words_figures
 from entailment.model.features import SplitFeatures
 from entailment.reporting.markdown import table_records
 from entailment.reporting.model_card import encoder_record, model_card, training_command
@@ -30,7 +31,7 @@ MINILM = {
 }
 
 
-def report(true=None, right=0.8):
+def report(true=None, right=0.8, words=None):
     generator = np.random.default_rng(0)
     true = np.repeat([0, 1, 2], [21, 21, 98]) if true is None else true
     predicted = np.where(generator.random(len(true)) < right, true, generator.integers(0, 3, len(true)))
@@ -42,8 +43,9 @@ def report(true=None, right=0.8):
     missing = missing_modalities_table(
         features, predicted, lambda lacking: np.full(len(true), 2), majority=2, **RESAMPLING
     )
+    metrics = evaluate(true, probabilities, LABELS, majority=2, **RESAMPLING).as_dict("test/")
     return {
-        "metrics": evaluate(true, probabilities, LABELS, majority=2, **RESAMPLING).as_dict("test/"),
+        "metrics": metrics | words_figures(true, predicted[None], words, 3, **RESAMPLING),
         "classes": classification_report(true, probabilities, LABELS, RESAMPLING["confidence"]),
         "slices": table_records(slice_table(pairs, true, predicted, labels=LABELS, majority=2, **RESAMPLING)),
         "missing_modalities": table_records(missing),
@@ -137,6 +139,16 @@ def test_figures_stand_beside_their_intervals_and_the_baseline():
 )
 def test_accuracy_is_judged_against_the_baseline(right, said):
     assert said in chapter(card(report=report(right=right)), "Figures on the test split")
+
+
+def test_words_alone_are_a_baseline_too_where_they_can_answer():
+    true = np.repeat([0, 1, 2], [21, 21, 98])
+    better = card(report=report(words=np.full(140, 2)))
+    assert "Its macro-F1 is above that of words alone (TF-IDF" in better
+    assert "| macro-F1 of words alone (baseline) | 0.275 |  |" in better
+    assert "| difference of macro-F1 from that | 0." in better
+    assert "**Its macro-F1 is not shown to be above that of words alone" in card(report=report(words=true))
+    assert "words alone" not in card()
 
 
 def test_a_class_without_rows_is_left_out_and_that_is_said():

@@ -5,13 +5,24 @@ from types import SimpleNamespace
 import pytest
 
 from entailment.encoders.feature_store import Usage
-from entailment.metric_names import MAJORITY_ACCURACY, TEST, in_group
+from entailment.metric_names import (
+    MAJORITY_ACCURACY,
+    TEST,
+    WORDS_ACCURACY,
+    WORDS_DIFFERENCE,
+    WORDS_DIFFERENCE_HIGH,
+    WORDS_DIFFERENCE_LOW,
+    WORDS_MACRO_F1,
+    in_group,
+)
 from entailment.task import LABELS
+from entailment.trials.cross_validation import OF_WORDS
 from summaries.results import comparison_summary, cross_validation_summary, schedules_table, training_summary
 
 
 def test_a_failed_variant_and_fold_say_why_beside_the_others():
     figures = dict.fromkeys(("accuracy", "macro_f1", "balanced_accuracy", MAJORITY_ACCURACY), 0.5)
+    figures |= {WORDS_MACRO_F1: None}
     figures |= dict.fromkeys(("f1_contradictory", "f1_implies", "f1_no_entailment"), 0.25)
     figures |= {"macro_f1_std": None, "macro_f1_low": 0.4, "macro_f1_high": 0.6, "error": ""}
     fine = figures | {"variant": "text_focal", "differs": "best", "fold": "1", "rows": 20.0}
@@ -25,6 +36,7 @@ def test_a_failed_variant_and_fold_say_why_beside_the_others():
         "parent_run_id": "abc",
         "confidence": 0.95,
         "labels": LABELS,
+        "suspicious": 7,
     }
     compared = comparison_summary(SimpleNamespace(table=[fine, failed], **common)).splitlines()
     assert compared[2].split()[:3] == ["variant", "accuracy", "macro-F1"]
@@ -36,6 +48,11 @@ def test_a_failed_variant_and_fold_say_why_beside_the_others():
     assert folds[3].split() == ["1", "20", *["0.500"] * 4, *["0.250"] * 3]
     assert folds[4].split() == ["2", "FAILED:", "loss", "is", "inf"]
     assert folds[6] == "Pooled    macro-F1 0.500 (95% interval 0.400 to 0.600)"
+    assert folds[7] == "Labels    7 look suspicious: up to 100 are in suspicious_labels.csv of the run"
+    pooled |= {WORDS_MACRO_F1: 0.45} | dict.fromkeys(OF_WORDS, 0.05)
+    folds = cross_validation_summary(SimpleNamespace(table=[fine, pooled], **common)).splitlines()
+    assert folds[4].split()[2:4] == ["0.500", "0.450"]
+    assert folds[7].strip() == "the model is better than them: +0.050 (+0.050 to +0.050)"
 
 
 def test_schedules_and_their_runs_are_two_tables():
@@ -75,7 +92,13 @@ def test_a_training_says_which_classes_have_no_test_row_and_that_images_were_not
     )
     told = training_summary(result)
     assert "no test row of Implies" in told and "no test row of Contradictory" not in told
-    assert "Images    not used" in told and "promote 1" in told
+    assert "Images    not used" in told and "promote 1" in told and "words alone" not in told
+    words = {WORDS_MACRO_F1: 0.48, WORDS_ACCURACY: 0.71, WORDS_DIFFERENCE: 0.02}
+    words |= {WORDS_DIFFERENCE_LOW: -0.01, WORDS_DIFFERENCE_HIGH: 0.05}
+    result.metrics |= words
+    assert "the model is NOT better than words alone: +0.020 (-0.010 to +0.050)" in training_summary(result)
+    result.metrics[WORDS_DIFFERENCE_LOW] = 0.01
+    assert "the model is better than them: +0.020 (+0.010 to +0.050)" in training_summary(result)
 
 
 @pytest.mark.parametrize(
@@ -103,6 +126,8 @@ def test_tables_fit_into_80_columns(labels):
     table += [figures | {"variant": "always neutral", "fold": "pooled", "differs": "yes"}]
     source = {"name": "mine", "rows": 60, "generated": True}
     common = {"steps": 5, "cached": 0, "source": source, "parent_run_id": "a" * 32, "confidence": 0.95}
+    common |= {"suspicious": 0}
+    table[-1] |= dict.fromkeys(OF_WORDS, 0.05)
     result = SimpleNamespace(table=table, labels=labels, **common)
     compared, folds = comparison_summary(result, 80), cross_validation_summary(result, 80)
     for line in (*compared.splitlines(), *folds.splitlines()):

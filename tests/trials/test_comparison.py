@@ -17,6 +17,7 @@ from entailment.trials.comparison import (
     YES,
     compared_figures,
     comparison_columns,
+    comparison_metrics,
     comparison_table,
 )
 from entailment.trials.variant_summary import summarise_variant
@@ -69,6 +70,25 @@ def test_the_baseline_is_the_majority_class(table):
     assert row["balanced_accuracy"] == pytest.approx(1 / 3)
     assert row["macro_f1"] == macro_f1(LABELS, np.full(140, 2), 3)
     assert np.isnan(row["accuracy_std"]) and row["differs"] == YES
+
+
+def test_words_alone_are_a_row_beside_the_majority_and_never_the_best(tmp_path):
+    variants = {"good": sure(GOOD), "lost": "the loss is nan", "poor": sure(POOR)}
+    table = comparison_table(LABELS, variants, NAMES, **OPTIONS, words=LABELS)
+    assert table["variant"].tolist() == ["good", "lost", "poor", "words alone", "always NoEntailment"]
+    rows = table.set_index("variant")
+    assert rows["macro_f1"]["words alone"] == 1 and rows["differs"]["words alone"] == YES
+    assert rows["differs"]["good"] == BEST and rows["difference_low"]["words alone"] > 0
+    without = comparison_table(LABELS, variants, NAMES, **OPTIONS).set_index("variant")
+    pd.testing.assert_frame_equal(without, rows.drop("words alone"))
+    figure = comparison_figure(table, 0.95)
+    written = [text.get_text() for text in figure.axes[0].texts]
+    assert {"words alone: 1.000", "good", "lost"} <= set(written) and "words alone" not in written
+    assert f"always NoEntailment: {rows['macro_f1']['always NoEntailment']:.3f}" in written
+    dotted = [line.get_xdata()[0] for line in figure.axes[0].lines if line.get_linestyle() == ":"]
+    assert set(dotted) == {1, rows["macro_f1"]["always NoEntailment"]}
+    metrics = comparison_metrics(table, list(variants))
+    assert metrics["baseline/words_macro_f1"] == 1 and "baseline/majority_macro_f1" in metrics
 
 
 def test_what_differs_is_said_in_words(table):

@@ -1,5 +1,7 @@
 """The summary of a cross-validation: folds, mean and deviation, pooled answers; failed folds are not counted."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -49,16 +51,32 @@ def test_mean_deviation_and_pooled_are_what_they_say():
 
 def test_the_baseline_is_the_training_rows_majority():
     skewed = FoldAnswers(np.array([0, 0, 1]), np.eye(3, dtype=np.float32), (1, 5, 2))
-    assert cross_validation({1: skewed}, LABELS, **OPTIONS).folds[1][
-        "baseline/majority_accuracy"
-    ] == pytest.approx(1 / 3)
+    figures = cross_validation({1: skewed}, LABELS, **OPTIONS).folds[1]
+    assert figures["baseline/majority_accuracy"] == pytest.approx(1 / 3)
+
+
+def test_words_alone_stand_beside_each_fold_and_all_answers_where_every_fold_has_them():
+    with_words = {number: replace(fold, words=fold.labels) for number, fold in FOLDS.items()}
+    summary = cross_validation(with_words, LABELS, **OPTIONS)
+    for figures in (*summary.folds.values(), summary.pooled):
+        assert figures["baseline/words_macro_f1"] == 1
+        difference, low, high = (figures[f"baseline/words_difference{end}"] for end in ("", "_low", "_high"))
+        assert difference == pytest.approx(figures["macro_f1"] - 1) and low <= difference <= high < 0
+    assert summary.mean["baseline/words_accuracy"] == 1
+    table = summary.table.set_index("fold")
+    assert (table["baseline/words_macro_f1"].drop("std") == 1).all()
+    assert table["baseline/words_difference_high"]["pooled"] < 0
+    partly = cross_validation(with_words | {2: FOLDS[2]}, LABELS, **OPTIONS)
+    assert "baseline/words_macro_f1" in partly.folds[1]
+    assert not any("words" in name for name in (*partly.folds[2], *partly.mean, *partly.pooled))
 
 
 def test_the_table_has_a_row_for_each_fold_and_three_below():
     table = cross_validation(FOLDS, LABELS, **OPTIONS).table
     assert table["fold"].tolist() == ["1", "2", "3", "mean", "std", "pooled"]
     assert table["rows"].fillna(-1).tolist() == [63, 66, 69, -1, -1, 198]
-    assert table[fold_figures(LABELS)].notna().all(axis=None)
+    given = [name for name in fold_figures(LABELS) if "words" not in name]
+    assert table[given].notna().all(axis=None) and table["baseline/words_macro_f1"].isna().all()
     text = cross_validation_markdown(table, LABELS, 0.9)
     assert "| pooled | 198 |" in text and "90% interval" in text and "F1 Implies" in text
     assert isinstance(cross_validation_figure(table, 0.9), Figure)

@@ -178,6 +178,7 @@ OTHER_VALUES = {
     "images.missing": "drop",
     "split.method": "hash",
     "split.on_leak": "error",
+    "promotion.baseline": "words",
     "drift.action": "stop",
     "drift.features": 0.7,
     "task.labels": ["yes", "no", "neither"],
