@@ -4,10 +4,11 @@ import os
 import re
 import shlex
 import sys
+import webbrowser
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -131,24 +132,38 @@ def _inventory_table(stored: list["StoredEncoder"], folder: Path, width: int | N
     "--port", type=click.IntRange(1, 65535), default=5000, show_default=True, help="Of 127.0.0.1 to serve on."
 )
 @click.option(
-    "--run", "run_id", metavar="RUN_ID", help="Give the address of this run, of a comparison side by side."
+    "--run", "run_id", metavar="RUN_ID", help="Open this run; a comparison's variants side by side."
 )
 @model_options
 def ui(port: int, run_id: str | None, config: Path | None, assignments: tuple[str, ...]) -> None:
-    """Open the MLflow UI on the runs of this project, also while a run is going (Ctrl-C ends it)."""
+    """Serve the MLflow UI on the runs of this project, also while a run is going, until Ctrl-C.
+
+    Prints the address as soon as it answers; in a terminal of a desktop it is opened in the browser too.
+    """
     with results_or_failure(as_json=False) as results:
         prepare_environment()
         from stacks.logs import set_log_levels
         from stacks.ports import check_port
-        from tracking.experiment import page_of, prepare_experiment, ui_command
+        from tracking.experiment import prepare_experiment
+        from tracking.ui import page_of, page_of_runs, serve
 
         set_log_levels()
         check_port(port, "ui --port N")
-        prepare_experiment(model_name(config, assignments))
-        page = page_of(run_id) if run_id else ""
-        print(f"http://127.0.0.1:{port}{page}", file=results, flush=True)
-    os.environ |= {"MLFLOW_LOGGING_LEVEL": "WARNING", "PYTHONWARNINGS": "ignore"}
-    os.execv(sys.executable, ui_command(port))
+        name = model_name(config, assignments)
+        prepare_experiment(name)
+        address = f"http://127.0.0.1:{port}{page_of(run_id) if run_id else page_of_runs(name)}"
+        try:
+            serve(port, lambda: _show(address, results))
+        except KeyboardInterrupt:  # how it is meant to end
+            sys.exit(130)
+
+
+def _show(address: str, results: TextIO) -> None:
+    """Prints an address, and opens it where somebody sits before a screen."""
+    print(address, file=results, flush=True)
+    screen = sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    if results.isatty() and screen:
+        webbrowser.open(address)
 
 
 @click.command(

@@ -13,10 +13,11 @@ from zenml.exceptions import SettingsResolvingError, StackValidationError, StepI
 
 from entailment.configuration.configuration import Configuration
 from entailment.configuration.loading import RunConfiguration, as_yaml, with_values
-from entailment.data.versions import fetch_versions
+from entailment.data.versions import fetch_versions, find_version
 from entailment.encoders.feature_store import Usage
 from entailment.errors import ConfigurationError, EntailmentError
 from entailment.files import locked, written_aside
+from entailment.reporting.description import dataset_title, title
 from entailment.task import kinds_of
 from entailment.trials.variants import Variant
 from entailment.workspace import workspace
@@ -178,7 +179,7 @@ def run_training(run_configuration: RunConfiguration, *, use_cache: bool = True)
     Raises:
         EntailmentError: a step found something wrong.
     """
-    run = _run(training, use_cache, run_configuration)
+    run = _run(training, _model(run_configuration), use_cache, run_configuration)
     registered, report = run.load("register", "model_version"), run.load("evaluate", "report")
     seen = kinds_of(run_configuration.configuration.inputs)
     return TrainingResult(
@@ -207,7 +208,9 @@ def run_comparison(
     """
     configuration = run_configuration.configuration
     numbers = [configuration.seed + number for number in range(seeds)]
-    run = _run(comparison, use_cache, run_configuration, variants, numbers)
+    run = _run(
+        comparison, f"compare {len(variants)} variants", use_cache, run_configuration, variants, numbers
+    )
     result = run.load("compare", "comparison")
     return ComparisonResult(
         cached=len(run.cached),
@@ -227,7 +230,7 @@ def run_cross_validation(
         EntailmentError: a step before the trainings found something wrong; a fold that fails is in the result.
     """
     configuration = run_configuration.configuration
-    run = _run(cross_validation, use_cache, run_configuration, folds)
+    run = _run(cross_validation, f"crossval {_model(run_configuration)}", use_cache, run_configuration, folds)
     result = run.load("crossval", "cross_validation")
     return CrossValidationResult(
         cached=len(run.cached),
@@ -256,7 +259,15 @@ def run_tuning(
         EntailmentError: a step before the search found something wrong, or no trial came to an end.
     """
     configuration = with_absolute_paths(run_configuration.configuration)
-    run = _run(tuning, use_cache, run_configuration, folds, trials, sorted(fixed))
+    run = _run(
+        tuning,
+        f"tune {_model(run_configuration)}",
+        use_cache,
+        run_configuration,
+        folds,
+        trials,
+        sorted(fixed),
+    )
     found = run.load("search", "tuning")
     best = found.pop("best")
     result = TuningResult(
@@ -284,7 +295,7 @@ def run_retraining(run_configuration: RunConfiguration, *, force: bool = False) 
     """
     if not force:
         check_for_new_data(run_configuration.configuration)
-    run = _run(retraining, False, run_configuration, force)
+    run = _run(retraining, f"retrain {_model(run_configuration)}", False, run_configuration, force)
     registered = run.load("register", "model_version")
     return RetrainingResult(
         source=run.load("ingest", "source"),
@@ -310,13 +321,23 @@ def check_for_new_data(configuration: Configuration) -> None:
     check_data(configuration, places)
 
 
-def _run(pipeline: Any, use_cache: bool, run: RunConfiguration, *parameters: Any) -> FinishedRun:
-    options = {**run.options, "enable_cache": use_cache and run.options.get("enable_cache", True)}
+def _run(pipeline: Any, what: str, use_cache: bool, run: RunConfiguration, *parameters: Any) -> FinishedRun:
+    """Runs a pipeline; the run is called after `what` is done and the data, in ZenML and in MLflow."""
+    places, source = workspace(), run.configuration.dataset.source
+    fetch_versions(places.shared, places.datasets, source)
+    own = find_version(places.datasets, source)
+    named = title(what, dataset_title(own.name, own.number) if own else Path(source).name)
+    options = {"run_name": f"{named} {{date}}-{{time}}"} | run.options
+    options["enable_cache"] = use_cache and run.options.get("enable_cache", True)
     configured = pipeline.with_options(**options)
     try:
         return FinishedRun(configured(run.configuration, *parameters))
     except (StackValidationError, StepInterfaceError, SettingsResolvingError) as error:
         raise ConfigurationError(f"ZenML does not take what the configuration tells it: {error}") from None
+
+
+def _model(run: RunConfiguration) -> str:
+    return f"{run.configuration.inputs} {run.configuration.training.loss}"
 
 
 def _how_made(result: TuningResult, folds: int) -> str:

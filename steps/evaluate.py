@@ -1,7 +1,7 @@
 """Judge the head on the test split."""
 
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import pandas as pd
 from zenml import step
@@ -13,12 +13,18 @@ from entailment.model.end_to_end import features_of
 from entailment.model.feature_index import FeatureIndex
 from entailment.model.training import TrainedHead
 from entailment.records.manifest import RecordsFolder
+from entailment.reporting.description import description
 from entailment.reporting.markdown import table_records
 from entailment.workspace import workspace
 from materializers.report import ReportMaterializer
 from steps.fingerprint import cached_by, fingerprint
 from tracking import runs
 from tracking.reports import log_evaluation, log_raw_pairs
+
+_FURTHER: Final = (
+    "Curves by epoch are under Model metrics. Under Artifacts: `confusion_matrix.png`, `slices.md`, `model_card.md`,"
+    " `predictions.json` (up to 1,000 rows with their texts, wrong answers first)."
+)
 
 
 def code() -> str:
@@ -58,11 +64,13 @@ def evaluate(
         configuration.seed,
         splits,
     )
-    log_evaluation(evaluated, head, configuration)
+    log_evaluation(evaluated, head, configuration, splits)
+    metrics, counts = evaluated.final_metrics(), split_report["counts"]
+    runs.log_description(description(course["tags"], metrics, evaluation.confidence, counts, _FURTHER))
     runs.log_feature_usage(known.usage, "evaluate")
     return {
         "run_id": run_id,
-        "metrics": evaluated.final_metrics(),
+        "metrics": metrics,
         "classes": evaluated.classification_report,
         "slices": table_records(evaluated.slices),
         "missing_modalities": table_records(evaluated.missing_modalities),

@@ -2,7 +2,7 @@
 
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import pandas as pd
 from zenml import step
@@ -13,12 +13,17 @@ from entailment.configuration.model import ModelConfiguration
 from entailment.configuration.section import dotted
 from entailment.model.head import kinds_among
 from entailment.model.training import TrainedHead
+from entailment.reporting.description import dataset_title, description, title
 from entailment.reporting.model_card import encoder_record, model_card, training_command
 from entailment.serving.package import write_package
 from entailment.workspace import workspace
 from materializers.report import ReportMaterializer
 from steps.fingerprint import cached_by, fingerprint
 from tracking import registry, runs
+
+_FURTHER: Final = (
+    "Curves, pictures and predictions are in its source run; the whole card is `model_card.md` there."
+)
 
 
 def code() -> str:
@@ -60,6 +65,11 @@ def register(
             encoders={role: encoder_record(handle, package / role) for role, handle in handles.items()},
             report=report,
         )
+        facts, counts = runs.facts(configuration, source, {}), split_report["counts"]
+        page = description(facts, report["metrics"], evaluation.confidence, counts, _FURTHER)
+        data = dataset_title(source["name"], source["version"])
+        named = title(f"{configuration.inputs} {configuration.training.loss}", data)
         told = splits, source, image_report, report, decision
-        version = registry.register(model, package, card, *told, code=code())
+        shown = registry.Shown(named, page, card, head.best_epoch)
+        version = registry.register(model, package, shown, *told, code=code())
     return {"run_id": run_id, "model": model, "model_version": version}

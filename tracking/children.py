@@ -12,9 +12,10 @@ from entailment.configuration.evaluation import Evaluation
 from entailment.configuration.model import ModelConfiguration
 from entailment.configuration.section import dotted
 from entailment.metric_names import ACCURACY, MACRO_F1, MAJORITY_ACCURACY
+from entailment.reporting.description import description, title
 from entailment.reporting.figures import confusion_matrix_figure, training_curves_figure
 from tracking.figures import log_figures
-from tracking.runs import log_curves
+from tracking.runs import log_curves, log_datasets
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,7 +64,7 @@ def finished_child(
     """
     labels = configuration.task.labels
     figures = f"macro-F1 {metrics[MACRO_F1]:.2f}, accuracy {metrics[ACCURACY]:.2f}"
-    title = f"{name}: {figures} (baseline {metrics[MAJORITY_ACCURACY]:.2f})"
+    heading = f"{name}: {figures} (baseline {metrics[MAJORITY_ACCURACY]:.2f})"
     return Child(
         name,
         configuration,
@@ -74,7 +75,7 @@ def finished_child(
         ended,
         {"confusion_matrix.json": {"labels": list(labels), "counts": confusion.tolist()}},
         {
-            "confusion_matrix.png": confusion_matrix_figure(confusion, labels, title),
+            "confusion_matrix.png": confusion_matrix_figure(confusion, labels, heading),
             "training_curves.png": training_curves_figure(curves, kept),
         },
     )
@@ -82,9 +83,11 @@ def finished_child(
 
 def log_child(child: Child) -> str:
     """Logs one child of the active run; returns its id."""
-    # The note is what the UI shows on the run's page.
-    failed = {"error": child.failed, MLFLOW_RUN_NOTE: child.failed} if child.failed else {}
-    with mlflow.start_run(run_name=child.name, nested=True, tags={**child.tags, **failed}) as run:
+    failed = {"error": child.failed} if child.failed else {}
+    told = child.failed or description(child.tags, child.metrics, child.evaluation.confidence)
+    tags = {**child.tags, **failed, MLFLOW_RUN_NOTE: told}  # the note is what the UI shows on the run's page
+    with mlflow.start_run(run_name=_run_name(child), nested=True, tags=tags) as run:
+        log_datasets(child.tags, {})
         mlflow.log_params(dotted(child.configuration) | dotted(child.evaluation, "evaluation."))
         log_curves(run.info.run_id, child.curves, child.ended)
         mlflow.log_metrics(dict(child.metrics))
@@ -94,3 +97,9 @@ def log_child(child: Child) -> str:
     if child.failed or child.stopped:
         MlflowClient().set_terminated(run.info.run_id, "FAILED" if child.failed else "KILLED")
     return str(run.info.run_id)
+
+
+def _run_name(child: Child) -> str:
+    """A variant's inputs and loss; of a fold or a trial, which are called alike in every parent, these behind it."""
+    named = title(f"{child.configuration.inputs} {child.configuration.training.loss}")
+    return named if title(child.name) == named else f"{child.name} {named}"

@@ -1,6 +1,5 @@
 """The MLflow experiment and where it lies."""
 
-from entailment.errors import RegistryError
 from entailment.files import locked
 from entailment.workspace import workspace
 from tracking.database import is_of_another_version, make, upgrade, wait_for_locked_databases
@@ -51,42 +50,3 @@ def ensure_experiment(name: str) -> None:
 def tracker_settings(name: str) -> dict[str, dict[str, str]]:
     """What a step that logs to the experiment `name` tells ZenML's experiment tracker."""
     return {"experiment_tracker": {"experiment_name": name}}
-
-
-def page_of(run_id: str) -> str:
-    """The path of a run's page in the UI; of a run with children, the page that shows these side by side.
-
-    Raises RegistryError when there is no such run.
-    """
-    import json
-    from urllib.parse import quote
-
-    from mlflow import MlflowClient
-    from mlflow.exceptions import MlflowException
-
-    client = MlflowClient()
-    try:
-        experiment = client.get_run(run_id).info.experiment_id
-    except MlflowException as error:
-        raise RegistryError(f"There is no run {run_id} in {tracking_uri()}: {error.message}") from None
-    children = client.search_runs([experiment], f"tags.mlflow.parentRunId = '{run_id}'", max_results=100)
-    if not children:
-        return f"/#/experiments/{experiment}/runs/{run_id}"
-    runs = quote(json.dumps([child.info.run_id for child in children]))
-    return f"/#/compare-runs?runs={runs}&experiments={quote(json.dumps([experiment]))}"
-
-
-def ui_command(port: int) -> list[str]:
-    """The command that serves the MLflow UI on this home, with this interpreter, on 127.0.0.1."""
-    import sys
-
-    store = [
-        "--backend-store-uri",
-        tracking_uri(),
-        "--registry-store-uri",
-        tracking_uri(),
-        "--default-artifact-root",
-        (workspace().home / "mlartifacts").as_uri(),
-    ]
-    where = ["--host", "127.0.0.1", "--port", str(port)]
-    return [sys.executable, "-m", "mlflow", "ui", *store, *where, "--uvicorn-opts", "--log-level warning"]

@@ -5,19 +5,23 @@ import logging
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from importlib.metadata import version as installed
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import mlflow
 import pandas as pd
 from mlflow import MlflowClient
+from mlflow.entities import Metric
 from mlflow.exceptions import MlflowException
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from entailment.data.pairs import pair_hashes
 from entailment.data.split import SPLIT_COLUMN
 from entailment.errors import RegistryError
 from entailment.files import check_format, locked, read_json, write_json
+from entailment.metric_names import VALIDATION
 from entailment.promotion.gate import PROMOTED, REFUSED, ROLLED_BACK
 from entailment.serving.package import read_settings
 from entailment.task import LABEL, SPLITS, probability_columns
@@ -26,15 +30,15 @@ from tracking.decisions import AUTOMATIC, GATE, PERSON, keep_decision, shortened
 from tracking.experiment import tracking_uri
 from tracking.stored_files import folder_here, found_or_none, logged_model_of, remove_model
 
-if TYPE_CHECKING:
-    pass
-
 CHAMPION: Final = "champion"
 CHALLENGER: Final = "challenger"
 MODEL_CARD: Final = "model_card.md"
 _DESCRIPTION: Final = 4900
-"""Characters of the card that a version's page shows: MLflow's column holds 5,000; the file is whole."""
-_HISTORY: Final = "champion.history"
+"""Characters of description and card that a version's page shows: MLflow's column holds 5,000; the file is whole."""
+_HISTORY: Final = "mlflow.entailment.champions"
+"""A tag that MLflow does not show."""
+_OLD_HISTORY: Final = "champion.history"
+"""What earlier programs wrote."""
 _IMAGES: Final = "dataset.images.sha256"
 """Tag with the `images_hash` of the images that a version has seen, empty for one that sees none."""
 _RETRAINED: Final = "retrained"
@@ -57,10 +61,21 @@ _LIBRARIES: Final = ("mlflow", "tensorflow", "tensorflow-text", "numpy", "pandas
 _LOG = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Shown:
+    """What MLflow's pages show of a new version and its model."""
+
+    title: str
+    description: str
+    card: str
+    epoch: int
+    """Whose weights were kept: the model's figures under `val/` are of it."""
+
+
 def register(
     model: str,
     package: Path,
-    card: str,
+    shown: Shown,
     splits: pd.DataFrame,
     source: Mapping[str, Any],
     image_report: Mapping[str, Any],
@@ -84,9 +99,12 @@ def register(
     """
     hashes = {split: pair_hashes(splits[splits[SPLIT_COLUMN] == split]).tolist() for split in SPLITS}
     client = MlflowClient()
-    version = _same_version(model, client, code) or _begin_version(model, client, package, card, hashes, code)
-    mlflow.log_text(card, MODEL_CARD)
-    client.update_model_version(model, version, description=card[:_DESCRIPTION])
+    version = _same_version(model, client, code) or _begin_version(
+        model, client, package, shown, hashes, code
+    )
+    mlflow.log_text(shown.card, MODEL_CARD)
+    page = f"{shown.description}\n\n{shown.card}"[:_DESCRIPTION]
+    client.update_model_version(model, version, description=page)
     tags = {name: f"{value:.6f}" for name, value in report["metrics"].items()}
     tags |= {"dataset": source["name"], "dataset.sha256": source["sha256"]}
     tags |= {_IMAGES: image_report["sha256"]}
@@ -205,7 +223,8 @@ def trained_pairs(files: Path) -> dict[str, list[str]]:
 def champion_history(model: str, client: MlflowClient) -> list[dict[str, str]]:
     """Every remembered move of the champion, oldest first: version, how, by, at, why."""
     found = found_or_none(client.get_registered_model, model)
-    return json.loads(found.tags.get(_HISTORY, "[]")) if found else []
+    kept = found.tags.get(_HISTORY, found.tags.get(_OLD_HISTORY)) if found else None
+    return json.loads(kept) if kept else []
 
 
 def result_exists(model: str, run_id: str, version: str) -> bool:
@@ -233,7 +252,7 @@ def _same_version(model: str, client: MlflowClient, code: str) -> str:
 
 
 def _begin_version(
-    model: str, client: MlflowClient, package: Path, card: str, hashes: Mapping[str, list[str]], code: str
+    model: str, client: MlflowClient, package: Path, shown: Shown, hashes: Mapping[str, list[str]], code: str
 ) -> str:
     """Logs the packed model to the active run, in place of what a killed attempt has logged, and makes a version."""
     if run := mlflow.active_run():
@@ -242,9 +261,23 @@ def _begin_version(
         for left in client.search_logged_models([run.info.experiment_id], wanted):
             if left.model_id not in used:
                 remove_model(client, left.model_id)
-    logged = _log_model(model, package, card, hashes)
+    logged = _log_model(model, package, shown, hashes)
+    if run:
+        _log_kept_epoch(client, run.info.run_id, logged.model_id, shown.epoch)
     tags = {_WHOLE: "false", _CODE: code}
     return str(mlflow.register_model(logged.model_uri, model, tags=tags).version)
+
+
+def _log_kept_epoch(client: MlflowClient, run_id: str, model_id: str, epoch: int) -> None:
+    """Has the model's page show the validation figures of its epoch; MLflow adds the run's final figures itself."""
+    names = [name for name in client.get_run(run_id).data.metrics if name.startswith(VALIDATION)]
+    points = [point for name in names for point in client.get_metric_history(run_id, name)]
+    kept = [
+        Metric(point.key, point.value, point.timestamp, point.step, model_id=model_id, run_id=run_id)
+        for point in points
+        if point.step == epoch
+    ]
+    client.log_batch(run_id, metrics=kept)  # in the run they are the points that it has
 
 
 def _mark_whole(model: str, client: MlflowClient, version: str, *, retrained: bool) -> None:
@@ -254,18 +287,18 @@ def _mark_whole(model: str, client: MlflowClient, version: str, *, retrained: bo
     client.set_model_version_tag(model, version, _WHOLE, "true")
 
 
-def _log_model(model: str, package: Path, card: str, hashes: Mapping[str, list[str]]) -> Any:
+def _log_model(model: str, package: Path, shown: Shown, hashes: Mapping[str, list[str]]) -> Any:
     settings = read_settings(package)
     with tempfile.TemporaryDirectory() as scratch:
         pairs, read_me = Path(scratch) / "pairs.json", Path(scratch) / MODEL_CARD
         write_json(pairs, {"format": _PAIRS_FORMAT, **hashes})
-        read_me.write_text(card, encoding="utf-8")
+        read_me.write_text(shown.card, encoding="utf-8")
         return mlflow.pyfunc.log_model(
-            name="model",
+            name=shown.title,
             python_model=str(PROJECT / "tracking" / "pyfunc_model.py"),
             artifacts={"package": str(package), "pairs": str(pairs), "card": str(read_me)},
             pip_requirements=[f"{name}=={installed(name)}" for name in _LIBRARIES],
-            tags={OURS: model},
+            tags={OURS: model, MLFLOW_RUN_NOTE: shown.description},
             signature=_signature(settings["labels"], settings["columns"]),
             input_example=_example(settings["columns"]),
         )
@@ -423,6 +456,7 @@ def _remember(model: str, client: MlflowClient, version: str) -> None:
         while len(json.dumps(kept)) > _TAG:
             del kept[0]
         client.set_registered_model_tag(model, _HISTORY, json.dumps(kept))
+        found_or_none(client.delete_registered_model_tag, model, _OLD_HISTORY)
 
 
 def _check_existence(model: str, client: MlflowClient, version: str) -> None:

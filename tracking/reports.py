@@ -12,15 +12,22 @@ from entailment.evaluation.slices import FEWEST_ROWS
 from entailment.model.training import TrainedHead
 from entailment.promotion.drift import COLUMNS, DriftReport
 from entailment.reporting.drift_page import drift_figure, drift_markdown
-from entailment.reporting.evaluation_page import evaluation_figures, missing_markdown, slices_markdown
+from entailment.reporting.evaluation_page import (
+    evaluation_figures,
+    missing_markdown,
+    rows_to_read,
+    slices_markdown,
+)
 from entailment.reporting.markdown import table_records
 from entailment.reporting.raw_pairs import raw_pairs_figure
 from tracking.figures import log_figures
-from tracking.runs import log_predictions, log_table
+from tracking.runs import log_predictions, log_rows, log_table
 
 
-def log_evaluation(evaluated: EvaluatedSplit, head: TrainedHead, configuration: ModelConfiguration) -> None:
-    """Logs the final figures, tables and pictures of the test split."""
+def log_evaluation(
+    evaluated: EvaluatedSplit, head: TrainedHead, configuration: ModelConfiguration, splits: pd.DataFrame
+) -> None:
+    """Logs the final figures, tables and pictures of the test split; `splits`: the pairs with their texts."""
     mlflow.log_metrics(evaluated.final_metrics())
     mlflow.log_dict(evaluated.confusion, "confusion_matrix.json")
     mlflow.log_dict(evaluated.classification_report, "classification_report.json")
@@ -32,6 +39,7 @@ def log_evaluation(evaluated: EvaluatedSplit, head: TrainedHead, configuration: 
         log_table(evaluated.missing_modalities, "missing_modalities", missing_markdown(missing))
     log_figures(evaluation_figures(evaluated, head, configuration))
     log_predictions(evaluated.predictions)
+    log_rows(rows_to_read(evaluated.predictions, splits), "predictions.json")
 
 
 def log_raw_pairs(

@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import mlflow
-from mlflow.entities import Metric
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric
 from mlflow.exceptions import MlflowException
-from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
+from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_LOGGED_ARTIFACTS, MLFLOW_RUN_NOTE
 
 from entailment.configuration.model import ModelConfiguration
 from entailment.configuration.section import Section, dotted
 from entailment.encoders.feature_store import Usage
 from entailment.errors import EntailmentError
+from entailment.reporting.description import dataset_title
 from entailment.task import KINDS
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 
 _NOTE: Final = 8000
 """Characters that an MLflow tag holds; the table's file is whole."""
-_BY_STEP: Final = "features.by_step"
+_BY_STEP: Final = "mlflow.entailment.features"
+"""A tag that MLflow does not show; earlier programs wrote `features.by_step`."""
 _METRICS_AT_ONCE: Final = 1000
 """As many as MLflow takes in one request."""
 
@@ -104,6 +106,7 @@ def resumed(run_id: str) -> Iterator[None]:
 def _log_start(begun: Mapping[str, Any]) -> None:
     mlflow.log_params(begun["settings"])
     mlflow.set_tags(begun["tags"])
+    log_datasets(begun["tags"], begun["reports"].get("split_report", {}).get("counts", {}))
     log_reports(begun["reports"])
 
 
@@ -121,6 +124,25 @@ def facts(
         "data.generated": str(source["generated"]).lower(),
         **{f"encoder.{kind}": getattr(configuration.encoders, kind).encoder for kind in KINDS},
     } | {f"encoder.{name}.sha256": digest for name, digest in encoders.items()}
+
+
+def log_datasets(tags: Mapping[str, str], counts: Mapping[str, Mapping[str, int]]) -> None:
+    """Logs the data set of the active run's `facts` as its input: each split (rows by label), or all in one."""
+    name, digest = dataset_title(tags["dataset"], tags.get("dataset.version")), tags["dataset.sha256"]
+    # Where it lay says nothing on another machine, what was in it does.
+    source = json.dumps({"tags": {"dataset": name, "sha256": digest}})
+    inputs = []
+    for split, labels in (counts or {"": {}}).items():
+        profile = json.dumps({"rows": sum(labels.values()), **labels}) if labels else None
+        # MLflow keeps one input for each name and digest, of 36 characters at most.
+        part = Dataset(f"{name} {split}".strip(), digest[:12], "code", source, profile=profile)
+        inputs.append(DatasetInput(part, [InputTag(MLFLOW_DATASET_CONTEXT, split)] if split else []))
+    mlflow.MlflowClient().log_inputs(active_run_id(), inputs)
+
+
+def log_description(text: str) -> None:
+    """Shows a text, in Markdown, on the page of the active run."""
+    mlflow.set_tag(MLFLOW_RUN_NOTE, text)
 
 
 def log_table(table: "pd.DataFrame", name: str, markdown: str) -> None:
@@ -158,6 +180,12 @@ def log_predictions(predictions: "pd.DataFrame") -> None:
         mlflow.log_artifacts(scratch)
 
 
+def log_rows(rows: "pd.DataFrame", file: str) -> None:
+    """Logs rows as a table that MLflow shows and sets beside those of other runs; `mlflow.log_table` would append."""
+    mlflow.log_text(rows.to_json(orient="split", index=False), file)
+    mlflow.set_tag(MLFLOW_LOGGED_ARTIFACTS, json.dumps([{"path": file, "type": "table"}]))
+
+
 def log_epoch(epoch: int, figures: Mapping[str, float]) -> None:
     """Logs one epoch's figures while training goes on; what an attempt that died has logged is not logged twice."""
     history = mlflow.MlflowClient().get_metric_history(active_run_id(), next(iter(figures)))
@@ -177,7 +205,7 @@ def log_feature_usage(usage: Usage, step: str) -> None:
     Each step counts once, also when an attempt that died has logged already.
     """
     tags = mlflow.get_run(active_run_id()).data.tags
-    by_step = json.loads(tags.get(_BY_STEP, "{}")) | {step: asdict(usage)}
+    by_step = json.loads(tags.get(_BY_STEP, tags.get("features.by_step", "{}"))) | {step: asdict(usage)}
     mlflow.set_tag(_BY_STEP, json.dumps(by_step))
     for name in asdict(usage):
         mlflow.set_tag(f"features.{name}", f"{sum(one[name] for one in by_step.values()):.0f}")

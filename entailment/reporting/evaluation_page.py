@@ -1,7 +1,7 @@
 """What is shown of an evaluated split: tables in Markdown, and figures."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -17,9 +17,16 @@ from entailment.reporting.figures import (
 )
 from entailment.reporting.markdown import markdown_table
 from entailment.reporting.model_graph import model_figure, served_model_figure
+from entailment.task import ID, LABEL, TEXT
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
+
+
+_ROWS: Final = 1000
+_CHARACTERS: Final = 500
+"""Of a text; so much of both a browser shows in one table without delay."""
 
 
 def evaluation_figures(
@@ -55,6 +62,20 @@ def evaluation_figures(
         "served_model.png": served_model_figure(head.model, config),
         "training_curves.png": training_curves_figure(head.history, head.best_epoch),
     }
+
+
+def rows_to_read(predictions: "pd.DataFrame", splits: "pd.DataFrame") -> "pd.DataFrame":
+    """Predictions behind how both texts of their pair begin, wrong answers first, 1,000 rows at most.
+
+    MLflow groups by the first column and compares the second. `predictions`: with `true_label`; `splits`: the pairs.
+    """
+    right = predictions["true_label"] == predictions[LABEL]
+    first = predictions.assign(right=right).sort_values("right", kind="stable").head(_ROWS)
+    known = splits.drop_duplicates(list(ID))
+    begun, ended = (known[name].fillna("").str[:_CHARACTERS] for name in TEXT)
+    texts = known[list(ID)].assign(pair=begun + "\n" + ended)
+    probabilities = [name for name in predictions if str(name).startswith("p_")]
+    return first.merge(texts, on=list(ID), how="left")[["pair", LABEL, "true_label", *probabilities, *ID]]
 
 
 def slices_markdown(rows: Sequence[Mapping[str, Any]]) -> str:

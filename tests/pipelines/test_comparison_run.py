@@ -57,6 +57,12 @@ def test_a_child_for_each_variant_stands_alone(first, workspace, client):
         assert {"baseline/words_macro_f1", "baseline/words_difference_low"} <= set(variant["metrics"])
         assert [p.step for p in client.get_metric_history(variant["run_id"], "val/loss")] == [1, 2, 3]
         assert run.info.status == "FINISHED"
+        assert run.info.run_name == f"text {variant['loss'].replace('_', ' ')}"
+        figures = f"Test: macro-F1 {variant['metrics']['test/macro_f1']:.3f} (95% interval "
+        assert figures in run.data.tags["mlflow.note.content"]
+        assert [entry.dataset.name for entry in run.inputs.dataset_inputs] == ["pairs.csv"]
+    parent = client.get_run(first["parent_run_id"])
+    assert parent.info.run_name.startswith("compare 3 variants pairs_csv 20")
 
 
 def test_the_parent_holds_the_table(first, client):
@@ -138,4 +144,4 @@ def test_the_ui_is_told_the_comparison_s_page(first, workspace):
         taken = workspace.run("ui", "--port", port, config=False)
     assert taken.returncode == 1 and taken.stdout == "" and f"Port {port} on 127.0.0.1" in taken.stderr
     unknown = workspace.run("ui", "--run", "nothing", config=False)
-    assert unknown.returncode == 1 and "There is no run nothing" in unknown.stderr
+    assert unknown.returncode == 1 and unknown.stdout == "" and unknown.stderr.count("nothing") == 1

@@ -86,6 +86,7 @@ def test_cross_validation_judges_every_row_once(workspace, client):
         assert {"dataset", "dataset.sha256", "encoder.text", "data.generated"} <= set(run.data.tags)
         assert {name: run.data.metrics[name] for name in in_group(figures, TEST)} == in_group(figures, TEST)
         assert len(client.get_metric_history(run.info.run_id, "val/macro_f1")) == 2
+        assert run.info.run_name == f"fold {number} multimodal cross entropy"
 
     files = {item.path for item in client.list_artifacts(parent.info.run_id)}
     assert {"crossval.csv", "crossval.md", "crossval.png", "crossval.html", "confusion_matrix.png"} <= files

@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pandas as pd
+import psutil
 import pytest
 
 from entailment.configuration.loading import load_configuration
@@ -114,7 +115,9 @@ def test_the_first_version_is_champion_and_tagged(first, client):
 def test_the_version_carries_its_card(first, client):
     version = client.get_model_version_by_alias("multimodal-entailment", "champion")
     card = Path(client.download_artifacts(first["run_id"], "model_card.md")).read_text()
-    assert card.startswith(version.description[:4000])
+    lines, _, begun = version.description.partition("\n\n")
+    assert card.startswith(begun) and len(begun) > 3000
+    assert lines.startswith("Texts and images, cross entropy loss, on pairs.csv (80 pairs).")
     assert f"{first['metrics']['test/macro_f1']:.3f}" in card and first["run_id"] in card
     location = client.get_model_version_download_uri("multimodal-entailment", version.version)
     packed = Path(urlsplit(location).path)
@@ -322,6 +325,29 @@ def test_handles_that_cannot_be_fetched_are_explained(workspace, arguments, vari
     assert words in done.stderr.splitlines()[-1] and "Traceback" not in done.stderr
 
 
+def test_what_mlflow_shows_of_a_run_says_what_it_is_and_how_good(first, client):
+    run = client.get_run(first["run_id"])
+    assert run.info.run_name.startswith("multimodal cross entropy pairs_csv 20")
+    assert re.fullmatch(
+        r"Texts and images, cross entropy loss, on pairs\.csv \(80 pairs\)\.  \n"
+        r"Test: macro-F1 0\.\d+ \(95% interval 0\.\d+ to [01]\.\d+\), accuracy .+ on 20 rows\.  \n"
+        r"Baselines: always NoEntailment: macro-F1 0\.\d+, accuracy 0\.\d+.*\.  \n.+",
+        run.data.tags["mlflow.note.content"],
+    )
+    splits = {entry.tags[0].value: entry.dataset for entry in run.inputs.dataset_inputs}
+    assert set(splits) == {"train", "validation", "test"} and splits["test"].name == "pairs.csv test"
+    assert json.loads(splits["test"].profile)["rows"] == 20
+    assert str(Path.cwd().anchor) not in splits["test"].source
+    assert json.loads(run.data.tags["mlflow.loggedArtifacts"]) == [
+        {"path": "predictions.json", "type": "table"}
+    ]
+    rows = pd.read_json(client.download_artifacts(run.info.run_id, "predictions.json"), orient="split")
+    right = rows["true_label"] == rows["label"]
+    assert len(rows) == 20 and right.is_monotonic_increasing and rows["pair"].str.len().min() > 1
+    shown = {name: value for name, value in run.data.tags.items() if not name.startswith("mlflow.")}
+    assert [name for name, value in shown.items() if value[:1] in "[{"] == []
+
+
 def test_a_changed_evaluation_key_makes_a_whole_new_run_while_the_ui_is_open(first, workspace, client):
     import urllib.request
 
@@ -331,7 +357,12 @@ def test_a_changed_evaluation_key_makes_a_whole_new_run_while_the_ui_is_open(fir
     command = [sys.executable, str(PROJECT / "run_pipeline.py"), "ui", "--port", str(port)]
     server = subprocess.Popen(command, env=workspace.environment(), stdout=subprocess.PIPE, text=True)
     try:
-        assert server.stdout.readline() == f"http://127.0.0.1:{port}\n"
+        number = client.get_run(first["run_id"]).info.experiment_id
+        page = f"http://127.0.0.1:{port}/#/experiments/{number}/runs?workflowType=machine_learning\n"
+        assert server.stdout.readline() == page
+        # It answers by then, in one process: nothing is left of it.
+        urllib.request.urlopen(page.partition("#")[0], timeout=60).close()
+        assert psutil.Process(server.pid).children(recursive=True) == []
         changed = workspace.result("--set", "evaluation.sample_rows=3")
         search = urllib.request.Request(
             f"http://127.0.0.1:{port}/api/2.0/mlflow/runs/get?run_id={changed['run_id']}",
@@ -342,6 +373,7 @@ def test_a_changed_evaluation_key_makes_a_whole_new_run_while_the_ui_is_open(fir
     finally:
         server.terminate()
         server.wait(60)
+    assert server.returncode == 130
     assert changed["run_id"] != first["run_id"]
     run = client.get_run(changed["run_id"])
     assert run.data.params["evaluation.sample_rows"] == "3"

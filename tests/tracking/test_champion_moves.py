@@ -173,7 +173,7 @@ def test_the_history_of_moves_fits_into_one_tag_whatever_the_reasons_are(client)
     long = "better on Implies; " + "\N{GRINNING FACE}" * 5000
     for number in range(30):
         registry.promote(MODEL, "23"[number % 2], f"{number}: {long}" if number % 3 else f"{number}: short")
-        assert len(client.get_registered_model(MODEL).tags["champion.history"]) <= 5000
+        assert len(client.get_registered_model(MODEL).tags[registry._HISTORY]) <= 5000
     history = registry.champion_history(MODEL, client)
     assert [move["why"].partition(":")[0] for move in history] == [str(n) for n in range(30)][-len(history) :]
     assert len(history) >= 2 and history[-3]["why"] == "27: short"
@@ -196,6 +196,8 @@ def test_a_champion_by_rollback_is_gone_back_to_when_its_first_move_is_forgotten
     client.set_registered_model_alias(MODEL, "champion", "2")
     registry.promote(MODEL, "3", "looked at it")
     assert registry.rollback(MODEL, "back")["version"] == "2"
+    # MLflow shows no tag that is called as its own are.
+    assert all(name.startswith("mlflow.") for name in client.get_registered_model(MODEL).tags)
 
 
 def test_an_epoch_is_logged_once(store):
@@ -329,12 +331,22 @@ def test_a_champion_that_a_server_has_leaves_no_copy_behind(server, tmp_path, mo
     rows = {"id_1": list("abc"), "id_2": list("xyz"), "label": list(configuration.task.labels)}
     splits = pd.DataFrame(rows | {"split": "test"})
     mlflow.set_experiment("stances")
+    shown = registry.Shown("text focal mine@2", "What it is.", "# Card", 2)
     for number in "12":
-        with mlflow.start_run():
+        with mlflow.start_run() as run:
+            for epoch, value in ((1, 0.1), (2, 0.5), (3, 0.3)):
+                mlflow.log_metric("val/macro_f1", value, step=epoch)
+            mlflow.log_metric("test/macro_f1", 0.4)
             version = registry.register(
-                "stances", package, "card", splits, source, {"sha256": ""}, {"metrics": {}}, code="1"
+                "stances", package, shown, splits, source, {"sha256": ""}, {"metrics": {}}, code="1"
             )
             assert version == number
+    (logged,) = MlflowClient().get_run(run.info.run_id).outputs.model_outputs
+    model = MlflowClient().get_logged_model(logged.model_id)
+    figures = {metric.key: metric.value for metric in model.metrics}
+    assert figures == {"val/macro_f1": 0.5, "test/macro_f1": 0.4} and model.name == "text focal mine@2"
+    assert len(MlflowClient().get_metric_history(run.info.run_id, "val/macro_f1")) == 3
+    assert MlflowClient().get_model_version("stances", "2").description == "What it is.\n\n# Card"
     asked, answers = pd.DataFrame({"text_1": ["a bridge"], "text_2": ["the bridge"]}), []
     for number in "121":
         with load_champion(number, source, configuration) as (champion, why):
