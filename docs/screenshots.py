@@ -50,15 +50,16 @@ def main() -> None:
         place, _, runs = address.partition("#")
         experiment = f"/experiments/{training.experiment_id}"
         run = f"{place}#{experiment}/runs/{training.run_id}"
-        _open(browser, f"{place}#{runs or experiment + '/runs'}", "Run Name")
+        view = runs.partition("?")[2]
+        _open(browser, f"{place}#{runs}", "Run Name")
         for element in browser.find_elements(By.XPATH, _ASSISTANT_CLOSE)[:1]:
             element.click()
         _shoot(browser, "Duration", PICTURES / "mlflow_runs.png")
-        _open(browser, f"{run}/model-metrics", "majority_accuracy")
+        _open(browser, f"{run}/model-metrics?{view}", "majority_accuracy")
         search = browser.find_element(By.XPATH, "//input[@placeholder='Search metric charts']")
         search.send_keys("train/|val/")
         _shoot(browser, "train/loss", PICTURES / "mlflow_run.png")
-        _open(browser, f"{run}/artifacts/confusion_matrix.png", "confusion_matrix.png")
+        _open(browser, f"{run}/artifacts/confusion_matrix.png?{view}", "confusion_matrix.png")
         _shoot(browser, "predictions.parquet", PICTURES / "mlflow_artifacts.png")
 
 

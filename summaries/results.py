@@ -60,9 +60,9 @@ def training_summary(result: TrainingResult) -> str:
         f"Features  {_features_line(result.features)}",
         f"Test      macro-F1 {metrics[MACRO_F1]:.3f} ({result.confidence:.0%} interval"
         f" {metrics[MACRO_F1_LOW]:.3f} to {metrics[MACRO_F1_HIGH]:.3f})",
-        *(f"          {line}" for line in _words_lines(metrics)),
         f"          accuracy {metrics[ACCURACY]:.3f}; always answering"
         f" {max(counts['train'], key=counts['train'].get)} gets {metrics[MAJORITY_ACCURACY]:.3f}",
+        *(f"          {line}" for line in _words_lines(metrics)),
         f"Model     {result.model} version {version}; {_champion_line(result)}",
         f"Next      {_command('ui' + _of(result.model))}",
     ]
