@@ -27,12 +27,18 @@ MACRO_F1_LOW: Final = TEST + "macro_f1_low"
 MACRO_F1_HIGH: Final = TEST + "macro_f1_high"
 MAJORITY_ACCURACY: Final = BASELINE + "majority_accuracy"
 MAJORITY_MACRO_F1: Final = BASELINE + "majority_macro_f1"
+MAJORITY_DIFFERENCE: Final = BASELINE + "majority_difference"
+"""The model's macro-F1 less that of the majority; with the ends of its paired interval under `_low` and `_high`."""
 WORDS_ACCURACY: Final = BASELINE + "words_accuracy"
 WORDS_MACRO_F1: Final = BASELINE + "words_macro_f1"
 WORDS_DIFFERENCE: Final = BASELINE + "words_difference"
 """The model's macro-F1 less that of words alone; with the ends of its paired interval."""
 WORDS_DIFFERENCE_LOW: Final = WORDS_DIFFERENCE + "_low"
 WORDS_DIFFERENCE_HIGH: Final = WORDS_DIFFERENCE + "_high"
+
+MAJORITY_NAMES: Final = (MAJORITY_MACRO_F1, MAJORITY_ACCURACY, MAJORITY_DIFFERENCE)
+"""What is logged of a baseline: macro-F1, accuracy, and what the model is better by in macro-F1."""
+WORDS_NAMES: Final = (WORDS_MACRO_F1, WORDS_ACCURACY, WORDS_DIFFERENCE)
 
 
 def in_group(figures: Mapping[str, float], group: str) -> dict[str, float]:
@@ -42,6 +48,11 @@ def in_group(figures: Mapping[str, float], group: str) -> dict[str, float]:
     {'test/macro_f1': 0.9, 'baseline/majority_accuracy': 0.7}
     """
     return {name if "/" in name else group + name: value for name, value in figures.items()}
+
+
+def is_end(name: str) -> bool:
+    """Whether a figure is an end of an interval: the mean of such ends is no end of anything."""
+    return name.endswith(("_low", "_high"))
 
 
 def figure_of(figures: Mapping[str, str], name: str) -> float | None:

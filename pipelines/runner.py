@@ -160,6 +160,8 @@ class RetrainingResult:
 
     source: dict[str, Any]
     metrics: dict[str, float]
+    confidence: float
+    """Level of the confidence intervals."""
     drift: dict[str, Any]
     decision: dict[str, Any]
     features_encoded: int
@@ -300,6 +302,7 @@ def run_retraining(run_configuration: RunConfiguration, *, force: bool = False) 
     return RetrainingResult(
         source=run.load("ingest", "source"),
         metrics=run.load("evaluate", "report")["metrics"],
+        confidence=run_configuration.configuration.evaluation.confidence,
         drift=run.load("drift", "drift"),
         decision=run.load("judge", "decision"),
         features_encoded=feature_usage(registered["run_id"])["misses"],

@@ -17,7 +17,7 @@ from entailment.reporting.grids import grid_figures
 from entailment.reporting.interactive_page import ShownModel, facts_of_run, interactive_page
 from entailment.reporting.markdown import table_records
 from entailment.task import kinds_of, probability_columns
-from entailment.trials.comparison import best_two, comparison_metrics, comparison_table
+from entailment.trials.comparison import best_two, comparison_metrics, comparison_table, leads_within
 from entailment.trials.disagreements import disagreements
 from entailment.trials.variant_summary import summarise_variant
 from entailment.trials.variants import Variant
@@ -55,8 +55,8 @@ def compare(
     parent = runs.start(configuration, source, encoder_state)["run_id"]
     runs.log_settings(evaluation, "evaluation.")
     labels = configuration.task.labels
-    options = {
-        "majority": most_frequent(split_report["counts"], labels),
+    majority = most_frequent(split_report["counts"], labels)
+    options: dict[str, Any] = {
         "bootstrap_samples": evaluation.bootstrap_samples,
         "confidence": evaluation.confidence,
         "seed": configuration.seed,
@@ -82,7 +82,9 @@ def compare(
         true = results[0][1]["true_index"].to_numpy()
         answers[variant.name] = np.stack([table[columns].to_numpy() for _, table in results])
         histories, ended = ([outcome[name] for outcome, _ in results] for name in ("history", "ended"))
-        summary = summarise_variant(true, answers[variant.name], histories, ended, labels, **options)
+        summary = summarise_variant(
+            true, answers[variant.name], histories, ended, labels, majority=majority, **options
+        )
         epochs = [outcome["best_epoch"] for outcome, _ in results]
         models.append(ShownModel(variant.name, summary.curves, epochs, summary.confusion))
         kept = epochs[0] if len(results) == 1 else None
@@ -98,8 +100,10 @@ def compare(
             kept,
         )
         listed.append(entry | {"run_id": log_child(child), "metrics": summary.metrics})
-    table = comparison_table(true, answers, labels, **options)
+    table = comparison_table(true, answers, labels, majority=majority, **options)
     _log_parent(table, listed, models, labels, evaluation.confidence)
+    by_inputs = {one.inputs: [v.name for v in variants if v.inputs == one.inputs] for one in variants}
+    within = leads_within(true, answers, by_inputs, len(labels), **options)
     given = {model.name: answers[model.name] for model in models}
     best = best_two(table, [variant.name for variant in variants])
     page = interactive_page(
@@ -113,6 +117,7 @@ def compare(
             models=models,
             test_rows=len(true),
             disagreements=disagreements(records.path, given, best, labels),
+            within=within,
         )
     )
     log_page(page, "comparison.html")

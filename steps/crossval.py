@@ -9,7 +9,7 @@ from zenml import step
 from entailment.configuration.evaluation import Evaluation
 from entailment.configuration.model import ModelConfiguration
 from entailment.data.split import UNDIVIDED
-from entailment.metric_names import BASELINE, MAJORITY_ACCURACY, POOLED, TEST, in_group
+from entailment.metric_names import BASELINE, MAJORITY_ACCURACY, POOLED, TEST, in_group, is_end
 from entailment.records.index import read_index
 from entailment.records.manifest import RecordsFolder
 from entailment.reporting.cross_validation_page import (
@@ -159,8 +159,8 @@ def _log_pooled(summary: CrossValidation, labels: Sequence[str], confidence: flo
         figures["confusion_matrix.png"] = confusion_matrix_figure(summary.confusion, labels, title)
         runs.log_reports({"confusion_matrix": {"labels": list(labels), "counts": summary.confusion.tolist()}})
     runs.log_metrics(
-        in_group(summary.mean, TEST)
-        | in_group({f"{name}_std": value for name, value in summary.std.items()}, TEST)
+        in_group({name: value for name, value in summary.mean.items() if not is_end(name)}, TEST)
+        | in_group({f"{name}_std": value for name, value in summary.std.items() if not is_end(name)}, TEST)
         | in_group({name.removeprefix(BASELINE): value for name, value in summary.pooled.items()}, POOLED)
     )
     log_figures(figures)

@@ -16,14 +16,11 @@ from entailment.metric_names import (
     MACRO_F1,
     MACRO_F1_HIGH,
     MACRO_F1_LOW,
-    MAJORITY_ACCURACY,
-    WORDS_ACCURACY,
-    WORDS_DIFFERENCE,
-    WORDS_DIFFERENCE_HIGH,
-    WORDS_DIFFERENCE_LOW,
-    WORDS_MACRO_F1,
+    MAJORITY_NAMES,
+    WORDS_NAMES,
 )
 from entailment.reporting.search_page import changes
+from entailment.reporting.verdict import compared_with
 from entailment.trials.comparison import compared_figures
 from entailment.trials.cross_validation import INTERVAL, POOLED, fold_figures
 from entailment.trials.suspicious_labels import MOST_LISTED
@@ -60,9 +57,8 @@ def training_summary(result: TrainingResult) -> str:
         f"Features  {_features_line(result.features)}",
         f"Test      macro-F1 {metrics[MACRO_F1]:.3f} ({result.confidence:.0%} interval"
         f" {metrics[MACRO_F1_LOW]:.3f} to {metrics[MACRO_F1_HIGH]:.3f})",
-        f"          accuracy {metrics[ACCURACY]:.3f}; always answering"
-        f" {max(counts['train'], key=counts['train'].get)} gets {metrics[MAJORITY_ACCURACY]:.3f}",
-        *(f"          {line}" for line in _words_lines(metrics)),
+        f"          accuracy {metrics[ACCURACY]:.3f}",
+        *_baseline_lines(metrics, result.confidence, max(counts["train"], key=counts["train"].get)),
         f"Model     {result.model} version {version}; {_champion_line(result)}",
         f"Next      {_command('ui' + _of(result.model))}",
     ]
@@ -82,9 +78,8 @@ def retraining_summary(result: RetrainingResult | None) -> str:
         f"Data      {source['name']}{state} ({source['rows']} pairs); {result.features_encoded} texts and images"
         " had to be encoded",
         f"Drift     {result.drift['summary']}",
-        f"Test      macro-F1 {metrics[MACRO_F1]:.3f}, accuracy {metrics[ACCURACY]:.3f} (majority"
-        f" {metrics[MAJORITY_ACCURACY]:.3f})",
-        *(f"          {line}" for line in _words_lines(metrics)),
+        f"Test      macro-F1 {metrics[MACRO_F1]:.3f}, accuracy {metrics[ACCURACY]:.3f}",
+        *_baseline_lines(metrics, result.confidence),
         *(
             f"{'Met' if reason['passed'] else 'NOT MET':<10}{reason['name']}: {reason['text']}"
             for reason in decision["reasons"]
@@ -95,19 +90,20 @@ def retraining_summary(result: RetrainingResult | None) -> str:
     return "\n".join(lines)
 
 
-def _words_lines(figures: Mapping[str, Any]) -> list[str]:
-    """The macro-F1 that words alone get, and whether the model is better; nothing where they cannot answer."""
-    if figures.get(WORDS_MACRO_F1) is None:
-        return []
-    macro_f1, accuracy, difference = (
-        figures[name] for name in (WORDS_MACRO_F1, WORDS_ACCURACY, WORDS_DIFFERENCE)
-    )
-    low, high = figures[WORDS_DIFFERENCE_LOW], figures[WORDS_DIFFERENCE_HIGH]
-    better = "better than them" if low > 0 else f"NOT better than {WORDS_ALONE}"
-    return [
-        f"{WORDS_ALONE} (TF-IDF, logistic regression) get {macro_f1:.3f} (accuracy {accuracy:.3f});",
-        f"the model is {better}: {difference:+.3f} ({low:+.3f} to {high:+.3f})",
-    ]
+def _baseline_lines(
+    figures: Mapping[str, Any], confidence: float, majority: str = "the most frequent class"
+) -> list[str]:
+    """The macro-F1 of each baseline that can answer, and whether the model is better."""
+    lines = []
+    for called, (macro_f1, accuracy, difference) in (
+        (f"always answering {majority} gets", MAJORITY_NAMES),
+        (f"{WORDS_ALONE} (TF-IDF, logistic regression) get", WORDS_NAMES),
+    ):
+        if figures.get(macro_f1) is not None:
+            ends = (figures[difference + end] for end in ("", "_low", "_high"))
+            lines.append(f"{called} {figures[macro_f1]:.3f} (accuracy {figures[accuracy]:.3f});")
+            lines.append(f"it is {compared_with('that', *ends, confidence=confidence)}")
+    return [f"          {line}" for line in lines]
 
 
 def _champion_line(result: TrainingResult | RetrainingResult) -> str:
@@ -171,7 +167,7 @@ def cross_validation_summary(result: CrossValidationResult, width: int | None = 
         lines.append(
             f"Pooled    macro-F1 {pooled['macro_f1']:.3f} ({result.confidence:.0%} interval {low:.3f} to {high:.3f})"
         )
-        lines += [f"          {line}" for line in _words_lines(pooled)]
+        lines += _baseline_lines(pooled, result.confidence)
         where = f": up to {MOST_LISTED} are in suspicious_labels.csv of the run" if result.suspicious else ""
         lines.append(f"Labels    {result.suspicious} look suspicious{where}")
     return "\n".join([*lines, f"Next      {_command(f'ui --run {result.parent_run_id}')}"])

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 
 WORDS_ALONE: Final = "words alone"
 """What the baseline is called in tables and sentences."""
+HOW: Final = (
+    "TF-IDF of both texts and logistic regression, learned from the same training rows (20,000 at most)"
+)
+"""What it is, in words."""
 MOST_ROWS: Final = 20_000
 """Of more training rows so many are drawn, and so many are answered at once: seconds and bounded memory."""
 _COLUMNS: Final = 2**14

@@ -150,7 +150,7 @@ def _every_class(evidence: Evidence, rows: NDArray[np.bool_]) -> Reason:
 
 
 def _above_baseline(evidence: Evidence, config: Promotion, resampling: Mapping[str, Any]) -> Reason:
-    """Better than the baseline that is demanded; what was found of the other one stands beside it."""
+    """Better than the baseline that is demanded; the figures of the other one stand beside it."""
     majority = np.full_like(evidence.labels, evidence.majority)
     called = f"always answering {evidence.classes[evidence.majority]}"
     found = {"majority": _against(evidence, called, majority, resampling)}
@@ -158,7 +158,9 @@ def _above_baseline(evidence: Evidence, config: Promotion, resampling: Mapping[s
         found["words"] = _against(evidence, WORDS_ALONE, evidence.words, resampling)
     demanded = config.baseline if config.baseline in found else "majority"
     text, figures = found.pop(demanded)
-    text += "".join(f"; not demanded: {other}" for other, _ in found.values())
+    figures |= {
+        f"{name}_{figure}": value for name, (_, other) in found.items() for figure, value in other.items()
+    }
     if demanded != config.baseline:
         text += f"; {WORDS_ALONE} (promotion.baseline) cannot answer: no texts, or one class to learn from"
     return Reason("baseline", figures["low"] > 0, text, figures)
@@ -176,8 +178,8 @@ def _against(
     own, base = (_figures(evidence, evidence.labels, side) for side in (predicted, answers))
     text = (
         f"macro-F1 {own['macro_f1']:.3f} against {base['macro_f1']:.3f} of {called}:"
-        f" {_with_interval(difference, low, high)}"
-        f" (accuracy {own['accuracy']:.3f} against {base['accuracy']:.3f})"
+        f" {_with_interval(difference, low, high)} must be above 0 ({resampling['confidence']:.0%} interval;"
+        f" accuracy {own['accuracy']:.3f} against {base['accuracy']:.3f})"
     )
     figures = {"macro_f1": own["macro_f1"], "baseline": base["macro_f1"]}
     return text, figures | {"difference": difference, "low": low, "high": high}

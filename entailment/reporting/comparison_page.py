@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from entailment.evaluation.words_baseline import WORDS_ALONE
+from entailment.evaluation.words_baseline import HOW, WORDS_ALONE
 from entailment.reporting.figures import FAINT, INK, PANEL, WRONG, heading, legend_above, new_figure, write
 from entailment.reporting.fonts import FONT, fitted, text_width
 from entailment.reporting.interactive_page import Cell, Page, ShownModel
 from entailment.reporting.markdown import markdown_table
-from entailment.trials.comparison import BEST, NO, YES, best_two, compared_figures
+from entailment.reporting.verdict import compared_with
+from entailment.trials.comparison import BEST, NO, YES, Lead, best_two, compared_figures
 from entailment.trials.disagreements import Disagreements
 from entailment.trials.variants import Variant
 
@@ -27,7 +28,7 @@ _EXPLAINED: Final = {
     "accuracy": "The share of right answers. Where one class is frequent, always answering it is rewarded.",
     "balanced accuracy": "The mean over the classes of the share of their rows that were answered right.",
     "F1 of a class": "The harmonic mean of precision and recall of the class.",
-    WORDS_ALONE: "A baseline: TF-IDF and logistic regression on both texts, learned from the same training rows.",
+    WORDS_ALONE: f"A baseline: {HOW}.",
     "always ...": "A baseline: what the class that most training rows have would get as the only answer.",
 }
 
@@ -108,10 +109,13 @@ def comparison_figure(table: "pd.DataFrame", confidence: float) -> "Figure":
     return figure
 
 
-def comparison_verdict(table: "pd.DataFrame", variants: Sequence[str], confidence: float) -> list[str]:
+def comparison_verdict(
+    table: "pd.DataFrame", variants: Sequence[str], confidence: float, within: Mapping[str, Sequence[Lead]]
+) -> list[str]:
     """Which variant is best, and whether it is really better than the next and than each baseline, in sentences.
 
-    `table`: what `comparison_table` gives; its rows that are none of `variants` are baselines.
+    `table`: what `comparison_table` gives; its rows that are none of `variants` are baselines. `within`: what
+    `leads_within` gives, by kind of inputs.
     """
     rows = {str(row["variant"]): row for row in table.to_dict("records")}
     chosen = best_two(table, variants)
@@ -121,24 +125,37 @@ def comparison_verdict(table: "pd.DataFrame", variants: Sequence[str], confidenc
     said = [
         f"{chosen[0]} is best: macro-F1 {best['macro_f1']:.3f} ({confidence:.0%} interval {low:.3f} to {high:.3f})."
     ]
-    said += [_lead(name, rows[name], confidence, "the next, ") for name in chosen[1:]]
+    said += [f"It is {_against(f'the next, {name}', rows[name])}." for name in chosen[1:]]
     alike = [name for name in variants if rows[name]["differs"] == NO and name not in chosen]
     if alike:
-        said.append(f"The same is true of {', '.join(alike)}: not told apart from the best.")
-    said += [_lead(name, row, confidence) for name, row in rows.items() if name not in variants]
-    return said
+        said.append(f"Not told apart from it either: {', '.join(alike)}.")
+    said += [f"It is {_against(name, row)}." for name, row in rows.items() if name not in variants]
+    said += [_best_within(inputs, leads) for inputs, leads in within.items() if leads[0].best != chosen[0]]
+    return [*said, _caution(len(variants), int(table["seeds"].max()))]
 
 
-def _lead(name: str, other: Mapping[Any, Any], confidence: float, which: str = "") -> str:
+def _against(name: str, other: Mapping[Any, Any]) -> str:
     """What the best is worth against another row of the table."""
     low, high = _interval(other, "difference")
-    compared, lead = f"{which}{name} ({other['macro_f1']:.3f})", -other["difference"]
-    ends = f"({confidence:.0%} interval {-high:+.3f} to {-low:+.3f})"
-    if other["differs"] == NO:
-        return f"It is not shown to be better than {compared}: its lead of {lead:.3f} may be chance {ends}."
-    if lead < 0:
-        return f"It is really worse than {compared}: it is {-lead:.3f} behind {ends}."
-    return f"It is really better than {compared}: its lead is {lead:.3f} {ends}."
+    return compared_with(f"{name} ({other['macro_f1']:.3f})", -other["difference"], -high, -low)
+
+
+def _best_within(inputs: str, leads: Sequence[Lead]) -> str:
+    found = [
+        compared_with(f"{lead.other} ({lead.macro_f1[1]:.3f})", lead.difference, lead.low, lead.high)
+        for lead in leads
+    ]
+    return f"With inputs {inputs}, {leads[0].best} is best ({leads[0].macro_f1[0]:.3f}): {'; '.join(found)}."
+
+
+def _caution(variants: int, seeds: int) -> str:
+    """What no interval here tells."""
+    chosen = "The best is chosen by the rows that it is judged by, which flatters its figure. " * (
+        variants > 1
+    )
+    if seeds == 1:
+        return f"{chosen}Each variant was trained once: what another seed would give is not in the intervals."
+    return f"{chosen}The intervals are about other rows, not about other seeds than these {seeds}."
 
 
 def comparison_page(
@@ -152,6 +169,7 @@ def comparison_page(
     models: Sequence[ShownModel],
     test_rows: int,
     disagreements: Disagreements,
+    within: Mapping[str, Sequence[Lead]],
 ) -> Page:
     """What the interactive page shows of a comparison.
 
@@ -165,6 +183,7 @@ def comparison_page(
         models: the variants that gave answers.
         test_rows: how many there are.
         disagreements: what the variants answer differently.
+        within: what `leads_within` gives, by kind of inputs.
     """
     by_name = {variant.name: variant for variant in variants}
     seeds = int(table["seeds"].max())
@@ -174,7 +193,7 @@ def comparison_page(
     return Page(
         title=f"Comparison of {len(variants)} variants",
         generated=generated,
-        verdict=comparison_verdict(table, list(by_name), confidence),
+        verdict=comparison_verdict(table, list(by_name), confidence, within),
         facts=facts,
         labels=labels,
         columns=columns,
@@ -216,14 +235,12 @@ def _interval(row: Mapping[Any, Any], name: str) -> tuple[float, float]:
 
 
 def _notes(table: "pd.DataFrame", confidence: float) -> str:
-    compared = int((table["differs"].isin([YES, NO])).sum())
+    several = int(table["seeds"].max()) > 1
     return (
-        "Figures are of the test split: means over the seeds ± their standard deviation. A difference from the best"
-        f" is called real when its {confidence:.0%} paired bootstrap interval over the test rows leaves 0 out."
-        f" Each of the {compared} is judged by itself: where nothing differs, about {1 - confidence:.0%} of them look"
-        " real by chance. The best was chosen on these same rows, which flatters it; a baseline is never"
-        f" called the best. `{WORDS_ALONE}` is TF-IDF and logistic regression on both texts, learned from the same"
-        " training rows.\n"
+        "Figures are of the test split" + ": means over the seeds ± their standard deviation" * several + "."
+        f" A difference from the best is called real when its interval leaves 0 out. These intervals hold together at"
+        f" {confidence:.0%}: each is wider than one alone would be, since the best is chosen by the same rows. A"
+        f" baseline is never called the best. {WORDS_ALONE.capitalize()} is {HOW}.\n"
     )
 
 

@@ -29,6 +29,7 @@ from entailment.reporting.figures import (
 from entailment.reporting.fonts import FONT, fitted
 from entailment.reporting.interactive_page import Cell, Page, ShownModel
 from entailment.reporting.markdown import markdown_table
+from entailment.reporting.verdict import compared_with
 from entailment.trials.cross_validation import DEVIATION, INTERVAL, MEAN, POOLED, fold_figures
 
 if TYPE_CHECKING:
@@ -114,9 +115,8 @@ def _against_words(pooled: Mapping[Any, Any], confidence: float) -> list[str]:
     difference, low, high = (
         pooled[name] for name in (WORDS_DIFFERENCE, WORDS_DIFFERENCE_LOW, WORDS_DIFFERENCE_HIGH)
     )
-    said = "It is really better than" if low > 0 else "It is not shown to be better than"
-    ends = f"({confidence:.0%} interval {low:+.3f} to {high:+.3f})"
-    return [f"{said} {WORDS_ALONE}, which get {pooled[WORDS_MACRO_F1]:.3f}: {difference:+.3f} {ends}."]
+    words = f"{WORDS_ALONE} ({pooled[WORDS_MACRO_F1]:.3f})"
+    return [f"The model is {compared_with(words, difference, low, high, confidence)}."]
 
 
 def _header(labels: Sequence[str], confidence: float) -> list[str]:

@@ -14,20 +14,19 @@ from entailment.configuration.evaluation import Evaluation
 from entailment.configuration.model import ModelConfiguration
 from entailment.configuration.section import dotted
 from entailment.data.sources import SAMPLE, TWEETS
-from entailment.evaluation.words_baseline import WORDS_ALONE
+from entailment.evaluation.words_baseline import HOW, WORDS_ALONE
 from entailment.files import read_json
 from entailment.inputs import kind_named
 from entailment.metric_names import (
     ACCURACY,
     MACRO_F1,
-    MAJORITY_ACCURACY,
+    MAJORITY_NAMES,
     TEST,
-    WORDS_ACCURACY,
-    WORDS_DIFFERENCE,
-    WORDS_MACRO_F1,
+    WORDS_NAMES,
 )
 from entailment.reporting.evaluation_page import missing_markdown, slices_markdown
 from entailment.reporting.markdown import markdown_table
+from entailment.reporting.verdict import compared_with
 from entailment.task import KINDS, LABELS, SPLITS
 
 GENERATED_WARNING: Final = (
@@ -66,7 +65,7 @@ def model_card(
         split_report: `counts` by split and label; `shared`: ids and texts that lie in several splits.
         configuration: every setting by its dotted key.
         encoders: by role (text, preprocessor, image) what `encoder_record` gives.
-        report: of the evaluation: `metrics` (names behind `test_`), `classes` (`classification_report`), `slices`
+        report: of the evaluation: `metrics` (by their whole names), `classes` (`classification_report`), `slices`
             and `missing_modalities` (`table_records` of their tables), `calibration` (`calibration_report`).
     """
     labels = tuple(configuration["task.labels"])
@@ -207,12 +206,8 @@ def _figures(report: Mapping[str, Any], split_report: Mapping[str, Any], confide
     rows = [
         ["macro-F1", *_with_interval(metrics, MACRO_F1)],
         ["accuracy", *_with_interval(metrics, ACCURACY)],
-        [
-            f"accuracy of always answering {majority} (baseline)",
-            f"{metrics[MAJORITY_ACCURACY]:.3f}",
-            "",
-        ],
-        *_words_rows(metrics),
+        *_baseline_rows(metrics, f"always answering {majority}", MAJORITY_NAMES),
+        *_baseline_rows(metrics, WORDS_ALONE, WORDS_NAMES),
         ["balanced accuracy", f"{metrics[TEST + 'balanced_accuracy']:.3f}", ""],
     ]
     for name, key in (("macro ROC-AUC", TEST + "roc_auc"), ("macro PR-AUC", TEST + "pr_auc")):
@@ -227,7 +222,7 @@ def _figures(report: Mapping[str, Any], split_report: Mapping[str, Any], confide
             [label, f"{entry['support']:,}", *(cells if entry["support"] else ["no rows"] * 3), *areas]
         )
     header = ["class", "rows", "precision", "recall", "F1", "ROC-AUC", "PR-AUC"]
-    verdict = _against_baseline(metrics) + _against_words(metrics)
+    verdict = _against_baselines(metrics)
     return (
         f"{verdict}\n\n{markdown_table(['figure', 'value', f'{confidence} interval'], rows)}\n"
         f"{markdown_table(header, by_class)}"
@@ -238,42 +233,30 @@ def _with_interval(figures: Mapping[str, Any], name: str) -> tuple[str, str]:
     return f"{figures[name]:.3f}", f"({figures[f'{name}_low']:.3f} to {figures[f'{name}_high']:.3f})"
 
 
-def _against_baseline(metrics: Mapping[str, float]) -> str:
-    """Whether its accuracy says anything, in words."""
-    baseline = metrics[MAJORITY_ACCURACY]
-    if metrics[f"{ACCURACY}_low"] > baseline:
-        return "Its accuracy is above that of always giving the most frequent answer."
-    if metrics[f"{ACCURACY}_high"] < baseline:
-        return (
-            "**Its accuracy is below that of always giving the most frequent answer**; judge it by macro-F1."
-        )
-    return (
-        "**Its accuracy cannot be told apart from that of always giving the most frequent answer**; judge it by"
-        " macro-F1."
-    )
+def _against_baselines(metrics: Mapping[str, float]) -> str:
+    """Whether its macro-F1 says anything, in words."""
+    said = []
+    for name, (macro_f1, _, difference) in (
+        ("always giving the most frequent answer", MAJORITY_NAMES),
+        (f"{WORDS_ALONE} ({HOW})", WORDS_NAMES),
+    ):
+        if macro_f1 in metrics:
+            ends = (metrics[difference + end] for end in ("", "_low", "_high"))
+            told = f"In macro-F1 it is {compared_with(f'{name} ({metrics[macro_f1]:.3f})', *ends)}."
+            said.append(told if metrics[f"{difference}_low"] > 0 else f"**{told}**")
+    return " ".join(said)
 
 
-def _words_rows(metrics: Mapping[str, float]) -> list[list[str]]:
-    """What words alone get; nothing where they cannot answer."""
-    if WORDS_MACRO_F1 not in metrics:
+def _baseline_rows(metrics: Mapping[str, float], called: str, names: Sequence[str]) -> list[list[str]]:
+    """What a baseline gets, and by how much the model is better; nothing where it cannot answer."""
+    macro_f1, accuracy, difference = names
+    if macro_f1 not in metrics:
         return []
     return [
-        [f"macro-F1 of {WORDS_ALONE} (baseline)", f"{metrics[WORDS_MACRO_F1]:.3f}", ""],
-        [f"accuracy of {WORDS_ALONE} (baseline)", f"{metrics[WORDS_ACCURACY]:.3f}", ""],
-        ["difference of macro-F1 from that", *_with_interval(metrics, WORDS_DIFFERENCE)],
+        [f"macro-F1 of {called} (baseline)", f"{metrics[macro_f1]:.3f}", ""],
+        [f"accuracy of {called} (baseline)", f"{metrics[accuracy]:.3f}", ""],
+        ["difference of macro-F1 from that", *_with_interval(metrics, difference)],
     ]
-
-
-def _against_words(metrics: Mapping[str, float]) -> str:
-    """Whether its macro-F1 is above that of words alone, in words."""
-    if WORDS_MACRO_F1 not in metrics:
-        return ""
-    what = (
-        f"{WORDS_ALONE} (TF-IDF of both texts and logistic regression, learned from the same training rows)"
-    )
-    if metrics[f"{WORDS_DIFFERENCE}_low"] > 0:
-        return f" Its macro-F1 is above that of {what}."
-    return f" **Its macro-F1 is not shown to be above that of {what}.**"
 
 
 def _calibration(calibration: Mapping[str, Any]) -> str:

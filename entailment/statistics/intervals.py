@@ -132,13 +132,16 @@ def _drawn(
     generator = np.random.default_rng(seed)
     unseen_rows = generator.standard_gamma(unseen, (samples, 1, classes, 1)) * _ROW
     cells, rows = _patterns(labels, predicted, classes)
-    inside = np.equal.outer(cells.T, np.arange(classes**2)).reshape(len(rows), -1).astype(np.float64)
     at_once = max(1, _WEIGHTS_AT_ONCE // len(rows))
-    parts = []
+    drawn = np.zeros((samples, len(predicted), classes**2))
     for start in range(0, samples, at_once):
-        size = min(at_once, samples - start), len(rows)
-        parts.append(np.rint(generator.standard_gamma(rows, size) * _ROW) @ inside)
-    counts = np.concatenate(parts).reshape(samples, len(predicted), classes, classes)
+        part = drawn[start : start + at_once]
+        weights = np.rint(generator.standard_gamma(rows, (len(part), len(rows))) * _ROW)
+        for model, of_model in enumerate(cells):
+            order = np.argsort(of_model, kind="stable")
+            found, starts = np.unique(of_model[order], return_index=True)
+            part[:, model, found] = np.add.reduceat(weights[:, order], starts, axis=1)
+    counts = drawn.reshape(samples, len(predicted), classes, classes)
     right = np.eye(classes)
     wrong = (1 - right) / (classes - 1)
     return scores(counts + np.rint(unseen_rows * wrong)), scores(counts + np.rint(unseen_rows * right))

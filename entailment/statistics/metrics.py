@@ -12,7 +12,7 @@ from entailment.errors import DataError
 from entailment.metric_names import BASELINE, in_group
 from entailment.statistics.calibration import expected_calibration_error
 from entailment.statistics.confusion import confusion_counts, macro_f1, scores
-from entailment.statistics.intervals import class_intervals, macro_f1_interval
+from entailment.statistics.intervals import class_intervals, macro_f1_interval, paired_differences
 from entailment.statistics.wilson import wilson
 from entailment.task import in_snake_case
 
@@ -32,6 +32,10 @@ class Metrics:
     majority_accuracy: float
     """Of always answering the majority class; so is the next."""
     majority_macro_f1: float
+    majority_difference: float
+    """The model's macro-F1 less that, with the ends of its paired interval."""
+    majority_difference_low: float
+    majority_difference_high: float
     f1: Mapping[str, float]
     """By class, its name in snake case."""
     accuracy_low: float
@@ -81,10 +85,15 @@ def evaluate(
     predicted = probabilities.argmax(axis=1)
     counts = confusion_counts(true, predicted, classes)
     figures = scores(counts)
-    resampling = {"bootstrap_samples": bootstrap_samples, "seed": seed}
-    macro_f1_low, macro_f1_high = macro_f1_interval(
-        true, predicted[None], classes, confidence=confidence, **resampling
-    )
+    resampling: dict[str, Any] = {
+        "bootstrap_samples": bootstrap_samples,
+        "confidence": confidence,
+        "seed": seed,
+    }
+    macro_f1_low, macro_f1_high = macro_f1_interval(true, predicted[None], classes, **resampling)
+    always = np.full_like(true, majority)
+    differences = paired_differences(true, predicted[None], always[None], classes, **resampling)
+    difference, difference_low, difference_high = map(float, differences["macro_f1"])
     accuracy_low, accuracy_high = wilson(np.trace(counts), len(true), confidence)
     roc_auc, pr_auc = _mean_areas(areas_under_curves(true, probabilities, labels), labels)
     return Metrics(
@@ -94,7 +103,10 @@ def evaluate(
         macro_f1_high=macro_f1_high,
         balanced_accuracy=float(figures["balanced_accuracy"]),
         majority_accuracy=float((true == majority).mean()),
-        majority_macro_f1=macro_f1(true, np.full_like(true, majority), classes),
+        majority_macro_f1=macro_f1(true, always, classes),
+        majority_difference=difference,
+        majority_difference_low=difference_low,
+        majority_difference_high=difference_high,
         f1={in_snake_case(name): float(f1) for name, f1 in zip(labels, figures["f1"], strict=True)},
         accuracy_low=float(accuracy_low),
         accuracy_high=float(accuracy_high),

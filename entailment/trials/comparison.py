@@ -5,6 +5,7 @@ difference is paired (`entailment.statistics.intervals`).
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -68,7 +69,10 @@ def comparison_table(
         Columns `comparison_columns`. Means and standard deviations over the seeds (`_std`, with n - 1; NaN for a
         single seed); the interval of the mean macro-F1; `difference`: the mean macro-F1 less that of the best
         variant, with its interval; `differs`: "best", "yes" or "no: interval holds 0"; `error`: why there are no
-        figures, else "".
+        figures, else "". The best is chosen by the same rows: of many equal variants one looks good by chance. So the
+        intervals of the differences hold together (Bonferroni's correction for the number of variants), which keeps
+        what Hsu's comparisons with the best promise (Simultaneous confidence intervals for all distances from the
+        "best", 1981).
 
     Raises:
         ValueError: wrong shapes or arguments.
@@ -126,6 +130,63 @@ def comparison_metrics(table: "pd.DataFrame", variants: Sequence[str]) -> dict[s
     return figures
 
 
+@dataclass(frozen=True)
+class Lead:
+    """What the best of some variants is worth against another one, or against words alone."""
+
+    best: str
+    other: str
+    macro_f1: tuple[float, float]
+    """Of both."""
+    difference: float
+    low: float
+    high: float
+
+
+def leads_within(
+    true: NDArray[Any],
+    variants: Mapping[str, NDArray[Any] | str],
+    groups: Mapping[str, Sequence[str]],
+    classes: int,
+    words: NDArray[np.int64] | None = None,
+    **resampling: Any,
+) -> dict[str, list[Lead]]:
+    """By group, its best variant against each other of it, in their order, and against words alone.
+
+    `variants`, `words` and `resampling` are those of `comparison_table`; `groups`: names of variants. The intervals
+    of a group hold together. A group without two variants that gave answers is left out.
+    """
+    found = {}
+    for group, names in groups.items():
+        answers = {
+            name: _answers(name, true, given, classes)
+            for name in names
+            if not isinstance(given := variants[name], str)
+        }
+        if len(answers) < 2:
+            continue
+        together = _together(resampling, len(answers))
+        others = answers if words is None else {**answers, WORDS_ALONE: words[None]}
+        figures = {name: _macro_f1(true, runs, classes) for name, runs in others.items()}
+        best = max(answers, key=lambda name: figures[name])
+        found[group] = [
+            Lead(
+                best,
+                name,
+                (figures[best], figures[name]),
+                *_lead(true, answers[best], runs, classes, together),
+            )
+            for name, runs in others.items()
+            if name != best
+        ]
+    return found
+
+
+def _macro_f1(true: NDArray[Any], runs: NDArray[np.int64], classes: int) -> float:
+    """Its mean over the seeds; `runs`: answers, int [seeds, n]."""
+    return float(np.mean([scores(confusion_counts(true, run, classes))["macro_f1"] for run in runs]))
+
+
 def _compared(
     true: NDArray[Any],
     variants: Mapping[str, NDArray[np.int64]],
@@ -139,11 +200,16 @@ def _compared(
         name: {"variant": name, "seeds": len(runs)} | _moments(true, runs, labels)
         for name, runs in answers.items()
     }
-    best = max(variants, key=lambda name: rows[name]["macro_f1"])
+    best, together = (
+        max(variants, key=lambda name: rows[name]["macro_f1"]),
+        _together(resampling, len(variants)),
+    )
     for name, row in rows.items():
         ends = macro_f1_interval(true, answers[name], len(labels), **resampling)
         row |= dict(zip(("macro_f1_low", "macro_f1_high"), ends, strict=True)) | {"error": ""}
-        row |= _difference(true, answers[name], answers[best], len(labels), resampling)
+        difference, low, high = _lead(true, answers[best], answers[name], len(labels), together)
+        row |= {"difference": -difference, "difference_low": -high, "difference_high": -low}
+        row["differs"] = NO if low <= 0 <= high else YES
     rows[best] |= dict.fromkeys(("difference", "difference_low", "difference_high"), 0.0) | {"differs": BEST}
     return rows
 
@@ -177,18 +243,18 @@ def _moments(true: NDArray[Any], runs: NDArray[np.int64], labels: Sequence[str])
     return moments
 
 
-def _difference(
+def _together(resampling: Mapping[str, Any], count: int) -> dict[str, Any]:
+    """The level at which each of so many intervals holds for all of them to hold together (Bonferroni)."""
+    return {**resampling, "confidence": 1 - (1 - resampling["confidence"]) / max(count, 1)}
+
+
+def _lead(
     true: NDArray[Any],
-    own: NDArray[np.int64],
     best: NDArray[np.int64],
+    other: NDArray[np.int64],
     classes: int,
     resampling: Mapping[str, Any],
-) -> dict[str, Any]:
-    differences = paired_differences(true, own, best, classes, **resampling)
-    difference, low, high = map(float, differences["macro_f1"])
-    return {
-        "difference": difference,
-        "difference_low": low,
-        "difference_high": high,
-        "differs": NO if low <= 0 <= high else YES,
-    }
+) -> tuple[float, float, float]:
+    """The best's macro-F1 less another's, and the ends of the interval of that."""
+    difference, low, high = paired_differences(true, best, other, classes, **resampling)["macro_f1"]
+    return float(difference), float(low), float(high)

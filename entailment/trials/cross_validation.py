@@ -18,6 +18,8 @@ from entailment.data.split import fold_rows
 from entailment.evaluation.words_baseline import rows_to_learn_from, texts_of, words_answers, words_figures
 from entailment.metric_names import (
     MAJORITY_ACCURACY,
+    MAJORITY_DIFFERENCE,
+    MAJORITY_MACRO_F1,
     WORDS_ACCURACY,
     WORDS_DIFFERENCE,
     WORDS_DIFFERENCE_HIGH,
@@ -33,7 +35,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 INTERVAL: Final = ("macro_f1_low", "macro_f1_high")
-OF_WORDS: Final = (WORDS_ACCURACY, WORDS_DIFFERENCE, WORDS_DIFFERENCE_LOW, WORDS_DIFFERENCE_HIGH)
+OF_BASELINES: Final = (
+    *(MAJORITY_MACRO_F1, MAJORITY_DIFFERENCE, f"{MAJORITY_DIFFERENCE}_low", f"{MAJORITY_DIFFERENCE}_high"),
+    *(WORDS_ACCURACY, WORDS_DIFFERENCE, WORDS_DIFFERENCE_LOW, WORDS_DIFFERENCE_HIGH),
+)
 MEAN, DEVIATION, POOLED = "mean", "std", "pooled"
 
 
@@ -67,7 +72,7 @@ class CrossValidation:
     """Of all answers together, [classes, classes]; rows are the true class."""
     table: "pd.DataFrame"
     """A row for each fold, then MEAN, DEVIATION and POOLED; columns `fold`, `rows`, those of `fold_figures`,
-    INTERVAL, OF_WORDS and `error`, NaN where there is no figure."""
+    INTERVAL, OF_BASELINES and `error`, NaN where there is no figure."""
 
 
 def fold_figures(labels: Sequence[str]) -> list[str]:
@@ -165,6 +170,6 @@ def _table(
         shown = figures if name == POOLED else {key: figures[key] for key in names if key in figures}
         lines.append({"error": "", **shown, "fold": name})
     lines[-1]["rows"] = sum(rows.values())
-    numbers = ["rows", *names, *INTERVAL, *OF_WORDS]
+    numbers = ["rows", *names, *INTERVAL, *OF_BASELINES]
     table = pd.DataFrame(lines, columns=["fold", *numbers, "error"])
     return table.astype(dict.fromkeys(numbers, "float64"))

@@ -3,8 +3,8 @@
 Confident learning (Northcutt, Jiang and Chuang, Confident learning: estimating uncertainty in dataset labels, Journal
 of Artificial Intelligence Research, 2021): a row is counted to a class when its probability is at least the mean
 probability of that class among the rows that are labelled so, and its label is suspicious when that is another class
-than its own. So a class that models are never sure of does not hide behind a frequent one. The order is that of the
-normalised margin: the probability of the label less the largest other one.
+than its own, and the models' answer is another too. So a class that models are never sure of does not hide behind a
+frequent one. The order is that of the normalised margin: the probability of the label less the largest other one.
 """
 
 from collections.abc import Sequence
@@ -43,7 +43,8 @@ def suspicious_labels(
     thresholds = np.where(own, probabilities, 0).sum(axis=0) / np.maximum(rows_of, 1)
     confident = (probabilities >= thresholds) & (rows_of > 0)
     counted = np.where(confident, probabilities, -1).argmax(axis=1)
-    suspicious = np.flatnonzero(confident.any(axis=1) & (counted != true))
+    believed = probabilities.argmax(axis=1) == true
+    suspicious = np.flatnonzero(confident.any(axis=1) & (counted != true) & ~believed)
     others = np.where(own, -1, probabilities).max(axis=1)
     margins = (probabilities[np.arange(len(true)), true] - others)[suspicious]
     ranked = suspicious[np.argsort(margins, kind="stable")]

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from entailment.evaluation.words_baseline import words_figures
-from entailment.metric_names import MACRO_F1_HIGH, MACRO_F1_LOW, TEST
+from entailment.metric_names import MACRO_F1, MAJORITY_DIFFERENCE, TEST, is_end
 from entailment.statistics.confusion import confusion_counts
-from entailment.statistics.intervals import macro_f1_interval
+from entailment.statistics.intervals import macro_f1_interval, paired_differences
 from entailment.statistics.metrics import evaluate
 
 
@@ -66,20 +66,35 @@ def summarise_variant(
         evaluate(labels, answers, names, majority=majority, **resampling).as_dict(TEST)
         for answers in probabilities
     ]
-    metrics = {name: float(np.mean([figures[name] for figures in each])) for name in each[0]}
-    if len(each) > 1:
-        metrics |= {
-            f"{name}_std": float(np.std([figures[name] for figures in each], ddof=1))
-            for name in each[0]
-            if not name.endswith(("_low", "_high"))
-        }
     predicted = probabilities.argmax(axis=2)
-    ends = macro_f1_interval(labels, predicted, len(names), **resampling)
-    metrics |= dict(zip((MACRO_F1_LOW, MACRO_F1_HIGH), ends, strict=True))
+    metrics = each[0] if len(each) == 1 else _means(labels, predicted, each, majority, len(names), resampling)
     metrics |= words_figures(labels, predicted, words, len(names), **resampling)
     counts = [confusion_counts(labels, answers, len(names)) for answers in predicted]
     times = max(map(list, ended), key=len)
     return VariantSummary(metrics, mean_curves(histories), times, np.sum(counts, axis=0))
+
+
+def _means(
+    labels: NDArray[np.int64],
+    predicted: NDArray[np.int64],
+    each: Sequence[Mapping[str, float]],
+    majority: int,
+    classes: int,
+    resampling: Mapping[str, Any],
+) -> dict[str, float]:
+    """Means and deviations over the seeds; intervals of the mean macro-F1 and of its lead over the majority."""
+    values = {name: [figures[name] for figures in each] for name in each[0] if not is_end(name)}
+    metrics = {name: float(np.mean(found)) for name, found in values.items()}
+    metrics |= {f"{name}_std": float(np.std(found, ddof=1)) for name, found in values.items()}
+    always = np.full_like(labels, majority)[None]
+    low, high = macro_f1_interval(labels, predicted, classes, **resampling)
+    _, behind, ahead = paired_differences(labels, predicted, always, classes, **resampling)["macro_f1"]
+    ends = {MACRO_F1: (low, high), MAJORITY_DIFFERENCE: (float(behind), float(ahead))}
+    return metrics | {
+        f"{name}_{end}": value
+        for name, both in ends.items()
+        for end, value in zip(("low", "high"), both, strict=True)
+    }
 
 
 def mean_curves(histories: Sequence[Mapping[str, Sequence[float]]]) -> dict[str, list[float]]:

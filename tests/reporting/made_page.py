@@ -45,6 +45,7 @@ def made_page(rows: int = 140, seed: int = 0) -> Page:
         models=models[:-1],
         test_rows=rows,
         disagreements=_disagreements(true, answers, best_two(table, names), random),
+        within={},
     )
 
 

@@ -13,7 +13,7 @@ from entailment.reporting.figures import save_figure
 from entailment.reporting.grids import grid_figures
 from entailment.reporting.interactive_page import CURVES, interactive_page
 from entailment.task import LABELS
-from entailment.trials.comparison import comparison_metrics, comparison_table
+from entailment.trials.comparison import comparison_metrics, comparison_table, leads_within
 from entailment.trials.cross_validation import FoldAnswers, cross_validation
 from entailment.trials.disagreements import Disagreements
 from tests.reporting.made_page import HOSTILE, made_page
@@ -57,17 +57,17 @@ def verdict(*shares):
         right = random.random((1, 300)) < share
         answers[name] = np.eye(3)[np.where(right, true, (true + 1) % 3)]
     table = comparison_table(true, answers, LABELS, majority=2, **OPTIONS)
-    return comparison_verdict(table, list(answers), 0.95), comparison_metrics(table, list(answers))
+    within = leads_within(true, answers, {"text": [*answers]}, 3, words=true[::-1], **OPTIONS)
+    return comparison_verdict(table, list(answers), 0.95, within), comparison_metrics(table, list(answers))
 
 
 def test_the_verdict_is_said_in_sentences():
     said, _ = verdict(0.96, 0.5, 0.93)
     assert said[0].startswith("a is best: macro-F1 0.9")
-    assert (
-        said[1].startswith("It is not shown to be better than the next, c (0.9")
-        and "may be chance" in said[1]
-    )
-    assert said[2].startswith("It is really better than always NoEntailment (0.265): its lead is 0.69")
+    assert said[1].startswith("It is NOT shown to be better than the next, c (0.9")
+    assert said[2].startswith("It is really better than always NoEntailment (0.265): +0.69")
+    assert said[3].startswith("The best is chosen by the rows that it is judged by")
+    assert said[3].endswith("what another seed would give is not in the intervals.") and len(said) == 4
     said, figures = verdict(0.95, 0.5)
     assert said[1].startswith("It is really better than the next, b (0.")
     assert {name: figures[f"variants/{name}"] for name in ("compared", "failed", "not_told_apart")} == {
@@ -78,10 +78,36 @@ def test_the_verdict_is_said_in_sentences():
     assert figures["best/macro_f1_low"] < figures["best/macro_f1"] < figures["best/macro_f1_high"]
     assert figures["baseline/majority_accuracy"] == pytest.approx(0.66)
     said, _ = verdict(0.05)
-    assert said[1].startswith("It is really worse than always NoEntailment")
+    assert said[1].startswith("It is REALLY WORSE than always NoEntailment")
     lost = comparison_table(np.empty(0, np.int64), {"a": "one"}, LABELS, majority=2, **OPTIONS)
-    assert comparison_verdict(lost, ["a"], 0.95) == ["Every variant failed: there is nothing to compare."]
+    assert comparison_verdict(lost, ["a"], 0.95, {}) == ["Every variant failed: there is nothing to compare."]
     assert comparison_metrics(lost, ["a"])["variants/failed"] == 1
+
+
+def test_each_kind_of_inputs_has_its_best_beside_the_others_and_words_alone():
+    random = np.random.default_rng(0)
+    true = random.choice(3, 300, p=[0.2, 0.2, 0.6])
+
+    def right_in(share):
+        return np.where(random.random((1, 300)) < share, true, (true + 1) % 3)
+
+    answers = {
+        name: np.eye(3)[right_in(share)] for name, share in zip("abcd", (0.99, 0.72, 0.66, 0.3), strict=True)
+    }
+    groups = {"multimodal": ["a"], "text": ["d", "c", "b"]}
+    words = right_in(0.9)[0]
+    found = leads_within(true, answers, groups, 3, words=words, **OPTIONS)
+    assert [(lead.best, lead.other) for lead in found["text"]] == [
+        ("b", "d"),
+        ("b", "c"),
+        ("b", "words alone"),
+    ]
+    table = comparison_table(true, answers, LABELS, majority=2, **OPTIONS)
+    said = comparison_verdict(table, list(answers), 0.95, found)[-2]
+    assert said.startswith("With inputs text, b is best (0.")
+    assert re.search(
+        r"really better than d .*NOT shown to be better than c .*REALLY WORSE than words alone", said
+    )
 
 
 def cross_validated(**folds):

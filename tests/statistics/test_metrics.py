@@ -28,6 +28,9 @@ NAMES = {
     "balanced_accuracy",
     "baseline/majority_accuracy",
     "baseline/majority_macro_f1",
+    "baseline/majority_difference",
+    "baseline/majority_difference_low",
+    "baseline/majority_difference_high",
     "f1_contradictory",
     "f1_implies",
     "f1_no_entailment",
@@ -103,9 +106,10 @@ def test_rows_of_the_counts_are_the_true_class():
 def test_names_are_those_of_the_contract():
     figures = evaluate(np.array([0, 1, 2]), sure([0, 1, 2]), LABELS, **OPTIONS)
     assert set(figures.as_dict()) == NAMES
-    assert list(figures.as_dict())[:10] == [
+    assert list(figures.as_dict())[:13] == [
         *("accuracy", "macro_f1", "macro_f1_low", "macro_f1_high", "balanced_accuracy"),
         *("baseline/majority_accuracy", "baseline/majority_macro_f1"),
+        *(f"baseline/majority_difference{end}" for end in ("", "_low", "_high")),
         *("f1_contradictory", "f1_implies", "f1_no_entailment"),
     ]
     assert set(figures.as_dict("test/")) == {name if "/" in name else f"test/{name}" for name in NAMES}
@@ -218,6 +222,6 @@ def test_wrong_arguments_are_named(true, probabilities, options, message):
 
 
 def test_metrics_cannot_be_changed():
-    figures = Metrics(*[0.5] * 13)
+    figures = Metrics(*[0.5] * 16)
     with pytest.raises(AttributeError):
         figures.accuracy = 1.0

@@ -16,8 +16,10 @@ from entailment.metric_names import (
     in_group,
 )
 from entailment.task import LABELS
-from entailment.trials.cross_validation import OF_WORDS
+from entailment.trials.cross_validation import OF_BASELINES
 from summaries.results import comparison_summary, cross_validation_summary, schedules_table, training_summary
+
+MAJORITY = (MAJORITY_ACCURACY, *OF_BASELINES[:4])
 
 
 def test_a_failed_variant_and_fold_say_why_beside_the_others():
@@ -49,10 +51,10 @@ def test_a_failed_variant_and_fold_say_why_beside_the_others():
     assert folds[4].split() == ["2", "FAILED:", "loss", "is", "inf"]
     assert folds[6] == "Pooled    macro-F1 0.500 (95% interval 0.400 to 0.600)"
     assert folds[7] == "Labels    7 look suspicious: up to 100 are in suspicious_labels.csv of the run"
-    pooled |= {WORDS_MACRO_F1: 0.45} | dict.fromkeys(OF_WORDS, 0.05)
+    pooled |= {WORDS_MACRO_F1: 0.45} | dict.fromkeys(OF_BASELINES, 0.05)
     folds = cross_validation_summary(SimpleNamespace(table=[fine, pooled], **common)).splitlines()
     assert folds[4].split()[2:4] == ["0.500", "0.450"]
-    assert folds[7].strip() == "the model is better than them: +0.050 (+0.050 to +0.050)"
+    assert folds[-3].strip() == "it is really better than that: +0.050 (95%: +0.050 to +0.050)"
 
 
 def test_schedules_and_their_runs_are_two_tables():
@@ -84,7 +86,7 @@ def test_a_training_says_which_classes_have_no_test_row_and_that_images_were_not
         image_report=None,
         split_report={"counts": counts | {"test": dict(zip(LABELS, (4, 0, 4), strict=True))}},
         features=Usage(),
-        metrics=in_group(figures | {MAJORITY_ACCURACY: 0.5}, TEST),
+        metrics=in_group(figures | dict.fromkeys(MAJORITY, 0.5), TEST),
         model="multimodal-entailment",
         model_version="1",
         champion="",
@@ -96,9 +98,11 @@ def test_a_training_says_which_classes_have_no_test_row_and_that_images_were_not
     words = {WORDS_MACRO_F1: 0.48, WORDS_ACCURACY: 0.71, WORDS_DIFFERENCE: 0.02}
     words |= {WORDS_DIFFERENCE_LOW: -0.01, WORDS_DIFFERENCE_HIGH: 0.05}
     result.metrics |= words
-    assert "the model is NOT better than words alone: +0.020 (-0.010 to +0.050)" in training_summary(result)
+    assert "it is NOT shown to be better than that: +0.020 (95%: -0.010 to +0.050)" in training_summary(
+        result
+    )
     result.metrics[WORDS_DIFFERENCE_LOW] = 0.01
-    assert "the model is better than them: +0.020 (+0.010 to +0.050)" in training_summary(result)
+    assert "it is really better than that: +0.020 (95%: +0.010 to +0.050)" in training_summary(result)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +131,7 @@ def test_tables_fit_into_80_columns(labels):
     source = {"name": "mine", "rows": 60, "generated": True}
     common = {"steps": 5, "cached": 0, "source": source, "parent_run_id": "a" * 32, "confidence": 0.95}
     common |= {"suspicious": 0}
-    table[-1] |= dict.fromkeys(OF_WORDS, 0.05)
+    table[-1] |= dict.fromkeys(OF_BASELINES, 0.05)
     result = SimpleNamespace(table=table, labels=labels, **common)
     compared, folds = comparison_summary(result, 80), cross_validation_summary(result, 80)
     for line in (*compared.splitlines(), *folds.splitlines()):
