@@ -104,6 +104,8 @@ class ComparisonResult:
     """Each `inputs`, `loss`, `run_id`, and `metrics` or `error`."""
     table: list[dict[str, Any]]
     """Rows of `comparison_table`."""
+    verdict: list[str]
+    """Which variant is best, and whether it really is, in sentences."""
 
 
 @dataclass(frozen=True)

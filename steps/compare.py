@@ -106,22 +106,22 @@ def compare(
     within = leads_within(true, answers, by_inputs, len(labels), **options)
     given = {model.name: answers[model.name] for model in models}
     best = best_two(table, [variant.name for variant in variants])
-    page = interactive_page(
-        comparison_page(
-            table,
-            variants,
-            labels,
-            evaluation.confidence,
-            generated=source["generated"],
-            facts=facts_of_run(source, parent, {outcome["seed"] for outcome in outcomes}),
-            models=models,
-            test_rows=len(true),
-            disagreements=disagreements(records.path, given, best, labels),
-            within=within,
-        )
+    shown = comparison_page(
+        table,
+        variants,
+        labels,
+        evaluation.confidence,
+        generated=source["generated"],
+        facts=facts_of_run(source, parent, {outcome["seed"] for outcome in outcomes}),
+        models=models,
+        test_rows=len(true),
+        disagreements=disagreements(records.path, given, best, labels),
+        within=within,
     )
+    page = interactive_page(shown)
     log_page(page, "comparison.html")
-    return {"parent_run_id": parent, "variants": listed, "table": table_records(table)}, page
+    found = {"parent_run_id": parent, "variants": listed, "table": table_records(table)}
+    return found | {"verdict": list(shown.verdict)}, page
 
 
 def _log_parent(

@@ -5,6 +5,7 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 from entailment.configuration.task import Task
@@ -140,7 +141,8 @@ def comparison_summary(result: ComparisonResult, width: int | None = None) -> st
     heads = ["variant", ">accuracy", ">macro-F1", ">+-", ">interval", ">balanced", by_class]
     names = compared_figures(result.labels)
     table = text_table([*heads, "differs from best"], [_compared(row, names) for row in result.table], width)
-    lines = [_done_line(result), _data_line(result.source), table]
+    verdict = [part for line in result.verdict for part in wrap(line, width or len(line))]
+    lines = [_done_line(result), _data_line(result.source), table, *verdict]
     return "\n".join([*lines, f"Next      {_command(f'ui --run {result.parent_run_id}')}"])
 
 

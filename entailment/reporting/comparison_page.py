@@ -238,9 +238,10 @@ def _notes(table: "pd.DataFrame", confidence: float) -> str:
     several = int(table["seeds"].max()) > 1
     return (
         "Figures are of the test split" + ": means over the seeds ± their standard deviation" * several + "."
-        f" A difference from the best is called real when its interval leaves 0 out. These intervals hold together at"
-        f" {confidence:.0%}: each is wider than one alone would be, since the best is chosen by the same rows. A"
-        f" baseline is never called the best. {WORDS_ALONE.capitalize()} is {HOW}.\n"
+        " A difference from the best is called real when its interval leaves 0 out. Since the best is chosen by the"
+        " same rows, these intervals are wider than that of a single difference: what is as good as the best is"
+        f" called worse in at most {1 - confidence:.0%} of comparisons. A baseline is never called the best."
+        f" {WORDS_ALONE.capitalize()} is {HOW}.\n"
     )
 
 

@@ -70,9 +70,9 @@ def comparison_table(
         single seed); the interval of the mean macro-F1; `difference`: the mean macro-F1 less that of the best
         variant, with its interval; `differs`: "best", "yes" or "no: interval holds 0"; `error`: why there are no
         figures, else "". The best is chosen by the same rows: of many equal variants one looks good by chance. So the
-        intervals of the differences hold together (Bonferroni's correction for the number of variants), which keeps
-        what Hsu's comparisons with the best promise (Simultaneous confidence intervals for all distances from the
-        "best", 1981).
+        intervals of the differences are wider (Bonferroni's correction for the number of variants): what is as good
+        as the best is called worse as seldom as the level says, which is what Hsu's comparisons with the best
+        promise (Simultaneous confidence intervals for all distances from the "best", 1981).
 
     Raises:
         ValueError: wrong shapes or arguments.
@@ -153,8 +153,8 @@ def leads_within(
 ) -> dict[str, list[Lead]]:
     """By group, its best variant against each other of it, in their order, and against words alone.
 
-    `variants`, `words` and `resampling` are those of `comparison_table`; `groups`: names of variants. The intervals
-    of a group hold together. A group without two variants that gave answers is left out.
+    `variants`, `words` and `resampling` are those of `comparison_table`, as are the intervals' levels; `groups`:
+    names of variants. A group without two variants that gave answers is left out.
     """
     found = {}
     for group, names in groups.items():
@@ -244,7 +244,7 @@ def _moments(true: NDArray[Any], runs: NDArray[np.int64], labels: Sequence[str])
 
 
 def _together(resampling: Mapping[str, Any], count: int) -> dict[str, Any]:
-    """The level at which each of so many intervals holds for all of them to hold together (Bonferroni)."""
+    """The resampling at the level that each of so many intervals needs for all of them to hold (Bonferroni)."""
     return {**resampling, "confidence": 1 - (1 - resampling["confidence"]) / max(count, 1)}
 
 

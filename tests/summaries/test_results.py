@@ -40,12 +40,15 @@ def test_a_failed_variant_and_fold_say_why_beside_the_others():
         "labels": LABELS,
         "suspicious": 7,
     }
-    compared = comparison_summary(SimpleNamespace(table=[fine, failed], **common)).splitlines()
+    compared = comparison_summary(
+        SimpleNamespace(table=[fine, failed], verdict=["text_focal is best."], **common)
+    ).splitlines()
     assert compared[2].split()[:3] == ["variant", "accuracy", "macro-F1"]
     shown = "text_focal 0.500 0.500 0.400 to 0.600 0.500 .25 / .25 / .25 best"
     assert " ".join(compared[3].split()) == shown
     assert compared[4].split() == ["text_weighted", "FAILED:", "loss", "is", "inf"]
     assert compared[4].index("FAILED") == compared[3].index("best")
+    assert compared[5] == "text_focal is best."
     folds = cross_validation_summary(SimpleNamespace(table=[fine, failed, pooled], **common)).splitlines()
     assert folds[3].split() == ["1", "20", *["0.500"] * 4, *["0.250"] * 3]
     assert folds[4].split() == ["2", "FAILED:", "loss", "is", "inf"]
@@ -132,7 +135,7 @@ def test_tables_fit_into_80_columns(labels):
     common = {"steps": 5, "cached": 0, "source": source, "parent_run_id": "a" * 32, "confidence": 0.95}
     common |= {"suspicious": 0}
     table[-1] |= dict.fromkeys(OF_BASELINES, 0.05)
-    result = SimpleNamespace(table=table, labels=labels, **common)
+    result = SimpleNamespace(table=table, labels=labels, verdict=["It is really better. " * 9], **common)
     compared, folds = comparison_summary(result, 80), cross_validation_summary(result, 80)
     for line in (*compared.splitlines(), *folds.splitlines()):
         assert len(line) <= 80 or "run_pipeline.py" in line

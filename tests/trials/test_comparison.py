@@ -258,7 +258,7 @@ def test_the_text_holds_every_variant_and_what_it_does_not_say(table):
     poor = next(line for line in lines if line.startswith("| poor "))
     assert f"{table['difference'][0]:+.3f}" in poor and "yes" in poor
     assert "failed: the loss is nan" in text
-    assert "These intervals hold together at 95%" in text
+    assert "is called worse in at most 5% of comparisons" in text
 
 
 def test_a_name_that_would_break_the_table_does_not():
