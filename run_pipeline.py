@@ -1,9 +1,11 @@
 #!/usr/bin/env python
 """The command line. `python run_pipeline.py --help` lists the commands; `commands/` holds them."""
 
+import _thread
 import re
 import signal
 import sys
+import threading
 import tomllib
 from importlib.metadata import version
 from pathlib import Path
@@ -97,8 +99,17 @@ for _command in (
     cli.add_command(_command)
 
 
+def _again(unraisable: "sys.UnraisableHookArgs") -> None:
+    """Interrupts once more where an interruption fell into code that cannot pass it on, as a library's callback."""
+    if issubclass(unraisable.exc_type, KeyboardInterrupt):
+        threading.Timer(0.1, _thread.interrupt_main).start()
+    else:
+        sys.__unraisablehook__(unraisable)
+
+
 def main() -> None:
     """Runs the command line; wrong use too ends with an object where --json was asked for."""
+    sys.unraisablehook = _again
     # As Ctrl-C: what ZenML raises of its own where it is told to end, a step may take for a fault of what it does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

@@ -23,7 +23,7 @@ _SETTING_UP: Final = (
     *("Initiating a new run", "Registered new pipeline", "Using user: ", "Using stack: "),
     *("Executing the pipeline's ", "Caching is disabled by default"),
     # The dashboard is not among the pinned packages: `zenml login --local` ends with a traceback.
-    "You can visualize your pipeline runs",
+    *("You can visualize your pipeline runs", "Models can be viewed in the dashboard"),
 )
 """How those messages of ZenML begin that say how it sets itself up."""
 _COMPONENT: Final = re.compile(r"  [a-z_]+: `[^`]*`")

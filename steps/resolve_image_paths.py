@@ -10,6 +10,7 @@ from zenml import step
 from entailment.configuration.images import MissingImages
 from entailment.configuration.task import Inputs
 from entailment.data.image_hashes import images_hash
+from entailment.data.image_paths import MISSING, UNREADABLE
 from entailment.data.image_paths import resolve_image_paths as resolve
 from entailment.data.pairs import example_pairs
 from entailment.errors import ImageError
@@ -60,6 +61,10 @@ def resolve_image_paths(
     if folder:
         for problem in report.problems:
             _LOG.warning("%s", problem)
+        if more := sum(side[MISSING] + side[UNREADABLE] for side in report.counts.values()) - len(
+            report.problems
+        ):
+            _LOG.warning("And %d more images that are missing or cannot be read.", more)
     further = [name for name in KINDS if set(columns_of(name)) <= set(pairs.columns) - set(PAIR_COLUMNS)]
     if seen and report.usable == 0 and not (inputs == MULTIMODAL and further):
         raise ImageError(

@@ -23,6 +23,7 @@ from entailment.errors import RegistryError
 from entailment.files import check_format, locked, read_json, write_json
 from entailment.metric_names import VALIDATION
 from entailment.promotion.gate import PROMOTED, REFUSED, ROLLED_BACK
+from entailment.reporting.model_card import beginning
 from entailment.serving.package import read_settings
 from entailment.task import LABEL, SPLITS, probability_columns
 from entailment.workspace import PROJECT, workspace
@@ -103,7 +104,7 @@ def register(
         model, client, package, shown, hashes, code
     )
     mlflow.log_text(shown.card, MODEL_CARD)
-    page = f"{shown.description}\n\n{shown.card}"[:_DESCRIPTION]
+    page = f"{shown.description}\n\n{beginning(shown.card, _DESCRIPTION - len(shown.description))}"
     client.update_model_version(model, version, description=page)
     tags = {name: f"{value:.6f}" for name, value in report["metrics"].items()}
     tags |= {"dataset": source["name"], "dataset.sha256": source["sha256"]}

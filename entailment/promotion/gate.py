@@ -178,7 +178,7 @@ def _against(
     own, base = (_figures(evidence, evidence.labels, side) for side in (predicted, answers))
     text = (
         f"macro-F1 {own['macro_f1']:.3f} against {base['macro_f1']:.3f} of {called}:"
-        f" {_with_interval(difference, low, high)} must be above 0 ({resampling['confidence']:.0%} interval;"
+        f" {_with_interval(difference, low, high)} must be above 0 ({resampling['confidence']:.0%} interval,"
         f" accuracy {own['accuracy']:.3f} against {base['accuracy']:.3f})"
     )
     figures = {"macro_f1": own["macro_f1"], "baseline": base["macro_f1"]}

@@ -69,6 +69,8 @@ def model_card(
             and `missing_modalities` (`table_records` of their tables), `calibration` (`calibration_report`).
     """
     labels = tuple(configuration["task.labels"])
+    # As JSON they may have come in another order.
+    report = {**report, "classes": {label: report["classes"][label] for label in labels}}
     generated = GENERATED_WARNING if source["generated"] else ""
     confidence = f"{configuration['evaluation.confidence']:.0%}"
     chapters = {
@@ -76,18 +78,30 @@ def model_card(
             posts=_posts(kinds),
             asked=_ASKED if labels == LABELS else f"which of these fits: {', '.join(labels)}",
         ),
+        "Limits": _limits(kinds, source, split_report, configuration, report),
         "Data": _data(source, split_report, labels),
         "Encoders": _encoders(encoders, kinds),
         "Figures on the test split": _figures(report, split_report, confidence),
         "Calibration": _calibration(report["calibration"]),
         "Slices": _slices(report["slices"], kinds, confidence),
         **_missing_modalities(report["missing_modalities"], confidence),
-        "Limits": _limits(kinds, source, split_report, configuration, report),
         "How it was made": _origin(command, run_id, kinds, source, configuration),
     }
     parts = [f"# {model}", *([generated] if generated else [])]
     parts += [f"## {title}\n\n{text.strip()}" for title, text in chapters.items()]
     return "\n\n".join(parts) + "\n"
+
+
+def beginning(card: str, most: int) -> str:
+    """As many whole chapters of a card as fit into so many characters, and a line that says what is left out.
+
+    >>> beginning("# m\\n\\n## Use\\n\\nNone.\\n\\n## More\\n\\n" + 99 * "b", 120).splitlines()[4]
+    'None.'
+    """
+    if len(card) <= most:
+        return card
+    more = "\n\nHere it ends for want of room; `model_card.md` of the run is the whole card."
+    return card[: max(card.rfind("\n\n## ", 0, most - len(more)), 0)] + more
 
 
 def encoder_record(handle: str, module: Path) -> dict[str, Any]:

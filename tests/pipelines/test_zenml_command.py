@@ -48,7 +48,7 @@ def test_zenml_pipeline_run_does_the_main_job_and_ours_finds_it_done(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     assert all(f"Step `{step}` has finished" in done.stdout + done.stderr for step in STEPS)
     assert done.stdout.splitlines()[-1].startswith(
-        "['dataset:pairs.csv', 'inputs:multimodal', 'loss:cross_entropy'] 1 16 csv csv csv json"
+        "['dataset:pairs.csv', 'inputs:multimodal', 'loss:cross_entropy'] 1 17 csv csv csv csv json"
     )
     assert "markdown" in done.stdout.splitlines()[-1]
     assert workspace.steps_run() == set()
