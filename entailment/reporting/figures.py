@@ -1,6 +1,6 @@
-"""Figures of a run. They are drawn through matplotlib's object interface: nothing global is set or kept."""
+"""Figures of a run. They are drawn through matplotlib's object interface, never by pyplot."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from entailment.reporting.fonts import (
     DOTS_PER_INCH,
     FONT,
     drawable,
-    families,
+    families_of,
     fitted,
     from_the_right,
     text_width,
@@ -73,13 +73,12 @@ def confusion_matrix_figure(counts: NDArray[Any], labels: Sequence[str], title: 
             weight="bold",
         )
         write(axes, column, row + 0.16, percent, max(6, 10 * size), color, ha="center")
-    positions = range(len(labels))
     room = (width - side - 0.66) / len(labels) - 0.05
     names = ["\n".join(wrapped(label, 10, inches=room, lines=2)) for label in labels]
-    axes.set_xticks(positions, names, fontsize=10, color=INK, family=families(), parse_math=False)
+    name_places(axes.set_xticks, names, 10, INK)
     names = [fitted(label, 10, inches=side) for label in labels]
     rows = [f"{name}\n{total:,} rows" for name, total in zip(names, support, strict=True)]
-    axes.set_yticks(positions, rows, fontsize=10, color=INK, family=families(), parse_math=False)
+    name_places(axes.set_yticks, rows, 10, INK)
     axes.set_xticks(np.arange(0.5, len(labels) - 1), minor=True)
     axes.set_yticks(np.arange(0.5, len(labels) - 1), minor=True)
     axes.grid(which="minor", color="white", linewidth=3)
@@ -231,14 +230,26 @@ def _line(figure: "Figure", top: float, text: str, size: float, color: str, weig
     """A line of text at the left, `top` inches below the upper end of the figure."""
     width, height = figure.get_size_inches()
     line = fitted(text, size, inches=width - 0.5, weight=weight)
-    options: dict[str, Any] = {"va": "top", "parse_math": False, "family": families(), "weight": weight}
+    options: dict[str, Any] = {
+        "va": "top",
+        "parse_math": False,
+        "family": families_of(line, weight),
+        "weight": weight,
+    }
     figure.text(0.25 / width, 1 - top / height, line, fontsize=size, color=color, **options)
 
 
 def write(axes: "Axes", x: float, y: float, text: str, size: float, color: str, **options: Any) -> None:
     """Writes `text` as it stands (a `$` starts no formula) at data coordinates, size in points."""
-    options = {"ha": "left", "va": "center", "family": families()} | options
+    family = families_of(text, options.get("weight", "normal"))
+    options = {"ha": "left", "va": "center", "family": family} | options
     axes.text(x, y, text, fontsize=size, color=color, parse_math=False, **options)
+
+
+def name_places(set_ticks: Callable[..., Any], names: Sequence[str], size: float, color: str) -> None:
+    """Names the places 0, 1, 2 ... of an axis by `axes.set_xticks` or `axes.set_yticks`, size in points."""
+    family = families_of("".join(names))
+    set_ticks(range(len(names)), names, fontsize=size, color=color, family=family, parse_math=False)
 
 
 def _verdict(page: "Axes", row: Sample, y: float) -> None:

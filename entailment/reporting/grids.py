@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from entailment.reporting.figures import FAINT, INK, PANEL, heading, new_figure, write
-from entailment.reporting.fonts import FONT, families, fitted
+from entailment.reporting.figures import FAINT, INK, PANEL, heading, name_places, new_figure, write
+from entailment.reporting.fonts import FONT, fitted
 from entailment.reporting.interactive_page import COLORS, CURVES, ShownModel
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _matrix(axes: "Axes", model: ShownModel, labels: Sequence[str], side: float)
     size = min(8.0, 80 / len(labels))
     for positions, room in ((axes.set_xticks, side / len(labels)), (axes.set_yticks, 1.0)):
         names = [fitted(label, size, inches=room) for label in labels]
-        positions(range(len(labels)), names, fontsize=size, color=FAINT, family=families(), parse_math=False)
+        name_places(positions, names, size, FAINT)
     name = fitted(model.name, 9.5, inches=side + 0.9)
     axes.set_title(name, fontsize=9.5, color=INK, family=FONT, loc="right", parse_math=False)
     axes.tick_params(length=0)
