@@ -139,6 +139,15 @@ def test_pictures_hold_every_model_with_the_epochs_that_were_kept(page, tmp_path
     assert grid_figures([], dollars) == {}
 
 
+def test_confusion_matrices_of_many_classes_are_shades_alone(page):
+    many = [replace(model, confusion=np.eye(13, dtype=np.int64)) for model in page.models]
+    names = [f"クラス {number}" for number in range(13)]
+    panels = grid_figures(many, names)["confusion_matrices.png"].axes
+    assert [(len(axes.texts), len(axes.images)) for axes in panels] == [(0, 1)] * len(many)
+    ticks = panels[0].get_yticklabels()
+    assert [tick.get_text() for tick in ticks] == names and len(ticks[0].get_family()) == 2
+
+
 # ---- in a browser
 
 
