@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from entailment.reporting.figures import FAINT, INK, PANEL, heading, name_places, new_figure, write
-from entailment.reporting.fonts import FONT, fitted
-from entailment.reporting.interactive_page import COLORS, CURVES, ShownModel
+from entailment.reporting.fonts import FONT, fitted, text_width
+from entailment.reporting.shown_model import CURVES, MODEL_COLORS, ShownModel
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,7 +43,7 @@ def confusion_matrices_figure(models: Sequence[ShownModel], labels: Sequence[str
     wide, high = left + side + 0.2, side + below
     figure = new_figure(max(5.0, columns * wide + 0.2), _TOP + lines * high)
     width, height = figure.get_size_inches()
-    size = min(8.0, 80 / len(labels))
+    size = min(8.0, max(6.0, 80 / len(labels)))
     under, beside = (
         [fitted(label, size, inches=room) for label in labels] for room in (side / len(labels), 1.0)
     )
@@ -70,7 +70,7 @@ def curves_figure(models: Sequence[ShownModel]) -> "Figure":
         box = ((5.6 * number + 0.6) / width, (legend + 0.55) / height, 4.8 / width, 2.7 / height)
         axes = figure.add_axes(box)
         for index, model in enumerate(models):
-            _line(axes, model, name, COLORS[index % len(COLORS)])
+            _line(axes, model, name, MODEL_COLORS[index % len(MODEL_COLORS)])
         axes.set_title(title, fontsize=11, color=INK, family=FONT, loc="left")
         axes.set_xlabel("epoch", fontsize=10, color=FAINT, family=FONT)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -90,7 +90,8 @@ def _matrix(axes: "Axes", model: ShownModel, side: float) -> None:
     shares = model.confusion / np.maximum(support, 1)[:, None]
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     if classes <= _CLASSES_WITH_COUNTS:
-        size = min(11.0, 24 * side / classes)
+        longest = text_width(f"{model.confusion.max():,}", 10) / 10
+        size = min(11.0, 0.9 * side / classes / longest)
         for (row, column), share in np.ndenumerate(shares):
             count = f"{model.confusion[row, column]:,}"
             write(axes, column, row, count, size, "white" if share > 0.65 else INK, ha="center")

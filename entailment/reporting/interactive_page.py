@@ -15,32 +15,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from numpy.typing import NDArray
 
-from entailment.metric_names import VALIDATION_MACRO_F1, VALIDATION_NLL
+from entailment.reporting.shown_model import CURVES, MODEL_COLORS
+from entailment.reporting.shown_model import ShownModel as ShownModel
 from entailment.trials.disagreements import Disagreements, DisputedRow
 
 if TYPE_CHECKING:
     import numpy as np
 
-CURVES: Final = {
-    VALIDATION_NLL: "validation: negative log-likelihood, smaller is better",
-    VALIDATION_MACRO_F1: "validation: macro-F1, larger is better",
-}
-"""The curves that are drawn, by their names in a history, with their titles."""
-COLORS: Final = (
-    *(
-        "#3b82f6",
-        "#f97316",
-        "#10b981",
-        "#e11d48",
-        "#8b5cf6",
-        "#c99700",
-        "#06b6d4",
-        "#ec4899",
-        "#84a01a",
-        "#94816b",
-    ),
-)
-"""Of the models, one after the other and again from the first; to be seen on white and on black."""
 _CHARACTERS: Final = 500
 """Of a text; more than is read to understand an answer."""
 _THUMBNAIL: Final = 128
@@ -52,19 +33,6 @@ _DIGITS: Final = 5
 """Of a value of a curve."""
 _ESCAPED: Final = re.compile("[<>&\u2028\u2029\ud800-\udfff]")
 """What could end a script or begin another, and halves of characters, which no file can hold."""
-
-
-@dataclass(frozen=True)
-class ShownModel:
-    """One of the models side by side: a variant of a comparison, or a fold."""
-
-    name: str
-    curves: Mapping[str, Sequence[float]]
-    """By name one value an epoch."""
-    kept: Sequence[int]
-    """The epochs that were kept, from 1, one for each seed."""
-    confusion: "NDArray[np.int64]"
-    """Rows are the true class; summed over the seeds."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +123,7 @@ def _content(page: Page) -> dict[str, Any]:
         "table": [[cell.as_json() for cell in row] for row in page.table],
         "sorted_by": page.columns.index(page.sorted_by) if page.sorted_by else None,
         "explained": dict(page.explained),
-        "colors": COLORS,
+        "colors": MODEL_COLORS,
         "curves": [
             {
                 "title": title,

@@ -12,7 +12,8 @@ from entailment.reporting.comparison_page import comparison_verdict
 from entailment.reporting.cross_validation_page import cross_validation_page
 from entailment.reporting.figures import save_figure
 from entailment.reporting.grids import grid_figures
-from entailment.reporting.interactive_page import CURVES, ShownModel, interactive_page
+from entailment.reporting.interactive_page import interactive_page
+from entailment.reporting.shown_model import CURVES, ShownModel
 from entailment.task import LABELS
 from entailment.trials.comparison import comparison_metrics, comparison_table
 from entailment.trials.cross_validation import FoldAnswers, cross_validation
