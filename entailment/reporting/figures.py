@@ -93,9 +93,8 @@ def confusion_matrix_figure(counts: NDArray[Any], labels: Sequence[str], title: 
 def samples_figure(rows: Sequence[Sample], title: str, below: str) -> "Figure":
     """Each pair on a line: label and answer, and of both posts the id, the image and the text.
 
-    Texts are wrapped, and shortened where they do not fit; where no pair has an image, there are texts alone. Raises
-    ValueError if there are no rows, or on an image
-    that is not uint8 [height, width, 3].
+    Texts are wrapped, and shortened where they do not fit; where no pair has an image, there are texts alone.
+    Raises ValueError if there are no rows, or on an image that is not uint8 [height, width, 3].
     """
     if not rows:
         raise ValueError("rows must hold at least one sample. Received: none")
@@ -294,15 +293,10 @@ def _image_panel(axes: "Axes", image: NDArray[np.uint8] | None) -> None:
 
 def _reliability_frame(upper: "Axes", lower: "Axes", *, first: bool) -> None:
     """Ticks, grid and names of the two panels of one side."""
-    for axes in (upper, lower):
+    for axes, xlabel in ((upper, ""), (lower, "confidence (largest probability)")):
         axes.set_xlim(0, 1)
-        axes.grid(color=PANEL)
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.spines[["bottom", "left"]].set_color(FAINT)
-        axes.tick_params(labelsize=9, labelfontfamily=FONT, colors=FAINT, labelcolor=INK)
+        framed(axes, xlabel)
     upper.set_ylim(0, 1)
-    lower.set_xlabel("confidence (largest probability)", fontsize=10, color=FAINT, family=FONT)
     if first:
         upper.set_ylabel("accuracy", fontsize=10, color=FAINT, family=FONT)
         lower.set_ylabel("rows", fontsize=10, color=FAINT, family=FONT)
@@ -328,14 +322,21 @@ def _curve_frame(axes: "Axes", measure: str, epochs: int) -> None:
 
     title = fitted(MEASURES.get(measure, measure.replace("_", " ")), 12, inches=3.7, weight="bold")
     write(axes, 0, 1.14, title, 12, INK, weight="bold", va="baseline", transform=axes.transAxes)
-    axes.set_xlabel("epoch", fontsize=10, color=FAINT, family=FONT)
+    framed(axes, "epoch")
     axes.set_xlim(0.5, epochs + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=10, integer=True, min_n_ticks=1))
+    legend_above(axes)
+
+
+def framed(axes: "Axes", xlabel: str = "", *, rows: bool = False) -> None:
+    """Gives a panel our ticks, grid and lines. `rows`: only its x axis has numbers, names stand at the left."""
+    axes.set_xlabel(xlabel, fontsize=10, color=FAINT, family=FONT)
     axes.tick_params(labelsize=9, labelfontfamily=FONT, colors=FAINT, labelcolor=INK)
-    axes.grid(color=PANEL)
+    axes.grid(axis="x" if rows else "both", color=PANEL)
+    axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["bottom", "left"]].set_color(FAINT)
-    legend_above(axes)
+    axes.spines["left"].set_visible(not rows)
 
 
 def legend_above(axes: "Axes") -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from entailment.reporting.figures import FAINT, INK, PANEL, heading, name_places, new_figure, write
+from entailment.reporting.figures import FAINT, INK, framed, heading, name_places, new_figure, write
 from entailment.reporting.fonts import FONT, fitted, text_width
 from entailment.reporting.shown_model import CURVES, MODEL_COLORS, ShownModel
 
@@ -72,12 +72,8 @@ def curves_figure(models: Sequence[ShownModel]) -> "Figure":
         for index, model in enumerate(models):
             _line(axes, model, name, MODEL_COLORS[index % len(MODEL_COLORS)])
         axes.set_title(title, fontsize=11, color=INK, family=FONT, loc="left")
-        axes.set_xlabel("epoch", fontsize=10, color=FAINT, family=FONT)
+        framed(axes, "epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.tick_params(labelsize=9, labelfontfamily=FONT, colors=FAINT, labelcolor=INK)
-        axes.grid(color=PANEL)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.spines[["bottom", "left"]].set_color(FAINT)
     handles: Any = figure.axes[0].get_legend_handles_labels() if figure.axes else ([], [])
     font = {"family": FONT, "size": 9}
     figure.legend(*handles, loc="lower center", ncols=_COLUMNS, frameon=False, labelcolor=INK, prop=font)
