@@ -70,4 +70,4 @@ venv:
 	fi; exit 1
 
 clean:
-	rm -rf $(VENV) $(AIRFLOW_VENV)
+	rm -rf $(VENV) $(AIRFLOW_VENV) .venv-dashboard

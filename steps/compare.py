@@ -14,8 +14,9 @@ from entailment.evaluation.words_baseline import answers_of_words
 from entailment.records.manifest import RecordsFolder
 from entailment.reporting.comparison_page import comparison_figure, comparison_markdown, comparison_page
 from entailment.reporting.grids import grid_figures
-from entailment.reporting.interactive_page import ShownModel, facts_of_run, interactive_page
+from entailment.reporting.interactive_page import facts_of_run, interactive_page
 from entailment.reporting.markdown import table_records
+from entailment.reporting.shown_model import ShownModel
 from entailment.task import kinds_of, probability_columns
 from entailment.trials.comparison import best_two, comparison_metrics, comparison_table, leads_within
 from entailment.trials.disagreements import disagreements

@@ -21,7 +21,8 @@ from entailment.reporting.cross_validation_page import (
 )
 from entailment.reporting.figures import confusion_matrix_figure
 from entailment.reporting.grids import grid_figures
-from entailment.reporting.interactive_page import ShownModel, facts_of_run, interactive_page
+from entailment.reporting.interactive_page import facts_of_run, interactive_page
+from entailment.reporting.shown_model import ShownModel
 from entailment.statistics.confusion import confusion_counts
 from entailment.task import probability_columns
 from entailment.trials.cross_validation import (

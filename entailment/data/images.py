@@ -160,11 +160,11 @@ def thumbnail(
     with _room_for(needed, max_decoded_bytes):
         try:
             image.load()
-            levels = _over_white(image)
+            levels = np.empty((image.height, image.width, 3), np.uint8)
+            _write_levels(image, levels)
         except Exception:  # each decoder has its own
             return None
-        colours = np.ascontiguousarray(np.broadcast_to(levels, (*levels.shape[:2], 3)))
-        small = _pillow().fromarray(_turned(colours, _UPRIGHT.get(_orientation(image))))
+        small = _pillow().fromarray(_turned(levels, _UPRIGHT.get(_orientation(image))))
         small.thumbnail((size, size))
         return np.asarray(small)
 

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from entailment.promotion.drift import DriftReport
-from entailment.reporting.figures import FAINT, INK, RIGHT, WRONG, heading, new_figure, write
-from entailment.reporting.fonts import FONT
+from entailment.reporting.figures import INK, RIGHT, WRONG, framed, heading, new_figure, write
 from entailment.reporting.markdown import markdown_table
 
 if TYPE_CHECKING:
@@ -50,12 +49,7 @@ def drift_figure(report: DriftReport) -> "Figure":
         axes.barh(y, share, 0.5, color=WRONG if row["drifted"] else RIGHT)
         write(axes, share + gap, y, f"{row['value']:.3f}", 9, INK)
     axes.axvline(1, color=INK, linewidth=1, linestyle=":")
-    axes.tick_params(labelsize=9, labelfontfamily=FONT, colors=FAINT, labelcolor=INK)
-    axes.set_xlabel(
-        "distance beyond chance, as a share of the threshold", fontsize=10, color=FAINT, family=FONT
-    )
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.spines["bottom"].set_color(FAINT)
+    framed(axes, "distance beyond chance, as a share of the threshold", rows=True)
     title = f"Drift: {len(report.drifted)} of {len(rows)} measures above their thresholds"
     heading(figure, title, f"{report.new_rows} new rows against {report.reference_rows} training rows")
     return figure

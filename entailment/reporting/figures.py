@@ -1,6 +1,6 @@
-"""Figures of a run. They are drawn through matplotlib's object interface: nothing global is set or kept."""
+"""Figures of a run. They are drawn through matplotlib's object interface, never by pyplot."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from entailment.reporting.fonts import (
     DOTS_PER_INCH,
     FONT,
     drawable,
-    families,
+    families_of,
     fitted,
     from_the_right,
     text_width,
@@ -73,13 +73,12 @@ def confusion_matrix_figure(counts: NDArray[Any], labels: Sequence[str], title: 
             weight="bold",
         )
         write(axes, column, row + 0.16, percent, max(6, 10 * size), color, ha="center")
-    positions = range(len(labels))
     room = (width - side - 0.66) / len(labels) - 0.05
     names = ["\n".join(wrapped(label, 10, inches=room, lines=2)) for label in labels]
-    axes.set_xticks(positions, names, fontsize=10, color=INK, family=families(), parse_math=False)
+    name_places(axes.set_xticks, names, 10, INK)
     names = [fitted(label, 10, inches=side) for label in labels]
     rows = [f"{name}\n{total:,} rows" for name, total in zip(names, support, strict=True)]
-    axes.set_yticks(positions, rows, fontsize=10, color=INK, family=families(), parse_math=False)
+    name_places(axes.set_yticks, rows, 10, INK)
     axes.set_xticks(np.arange(0.5, len(labels) - 1), minor=True)
     axes.set_yticks(np.arange(0.5, len(labels) - 1), minor=True)
     axes.grid(which="minor", color="white", linewidth=3)
@@ -94,9 +93,8 @@ def confusion_matrix_figure(counts: NDArray[Any], labels: Sequence[str], title: 
 def samples_figure(rows: Sequence[Sample], title: str, below: str) -> "Figure":
     """Each pair on a line: label and answer, and of both posts the id, the image and the text.
 
-    Texts are wrapped, and shortened where they do not fit; where no pair has an image, there are texts alone. Raises
-    ValueError if there are no rows, or on an image
-    that is not uint8 [height, width, 3].
+    Texts are wrapped, and shortened where they do not fit; where no pair has an image, there are texts alone.
+    Raises ValueError if there are no rows, or on an image that is not uint8 [height, width, 3].
     """
     if not rows:
         raise ValueError("rows must hold at least one sample. Received: none")
@@ -231,14 +229,26 @@ def _line(figure: "Figure", top: float, text: str, size: float, color: str, weig
     """A line of text at the left, `top` inches below the upper end of the figure."""
     width, height = figure.get_size_inches()
     line = fitted(text, size, inches=width - 0.5, weight=weight)
-    options: dict[str, Any] = {"va": "top", "parse_math": False, "family": families(), "weight": weight}
+    options: dict[str, Any] = {
+        "va": "top",
+        "parse_math": False,
+        "family": families_of(line, weight),
+        "weight": weight,
+    }
     figure.text(0.25 / width, 1 - top / height, line, fontsize=size, color=color, **options)
 
 
 def write(axes: "Axes", x: float, y: float, text: str, size: float, color: str, **options: Any) -> None:
     """Writes `text` as it stands (a `$` starts no formula) at data coordinates, size in points."""
-    options = {"ha": "left", "va": "center", "family": families()} | options
+    family = families_of(text, options.get("weight", "normal"))
+    options = {"ha": "left", "va": "center", "family": family} | options
     axes.text(x, y, text, fontsize=size, color=color, parse_math=False, **options)
+
+
+def name_places(set_ticks: Callable[..., Any], names: Sequence[str], size: float, color: str) -> None:
+    """Names the places 0, 1, 2 ... of an axis by `axes.set_xticks` or `axes.set_yticks`, size in points."""
+    family = families_of("".join(names))
+    set_ticks(range(len(names)), names, fontsize=size, color=color, family=family, parse_math=False)
 
 
 def _verdict(page: "Axes", row: Sample, y: float) -> None:
@@ -283,15 +293,10 @@ def _image_panel(axes: "Axes", image: NDArray[np.uint8] | None) -> None:
 
 def _reliability_frame(upper: "Axes", lower: "Axes", *, first: bool) -> None:
     """Ticks, grid and names of the two panels of one side."""
-    for axes in (upper, lower):
+    for axes, xlabel in ((upper, ""), (lower, "confidence (largest probability)")):
         axes.set_xlim(0, 1)
-        axes.grid(color=PANEL)
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.spines[["bottom", "left"]].set_color(FAINT)
-        axes.tick_params(labelsize=9, labelfontfamily=FONT, colors=FAINT, labelcolor=INK)
+        framed(axes, xlabel)
     upper.set_ylim(0, 1)
-    lower.set_xlabel("confidence (largest probability)", fontsize=10, color=FAINT, family=FONT)
     if first:
         upper.set_ylabel("accuracy", fontsize=10, color=FAINT, family=FONT)
         lower.set_ylabel("rows", fontsize=10, color=FAINT, family=FONT)
@@ -317,14 +322,21 @@ def _curve_frame(axes: "Axes", measure: str, epochs: int) -> None:
 
     title = fitted(MEASURES.get(measure, measure.replace("_", " ")), 12, inches=3.7, weight="bold")
     write(axes, 0, 1.14, title, 12, INK, weight="bold", va="baseline", transform=axes.transAxes)
-    axes.set_xlabel("epoch", fontsize=10, color=FAINT, family=FONT)
+    framed(axes, "epoch")
     axes.set_xlim(0.5, epochs + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=10, integer=True, min_n_ticks=1))
+    legend_above(axes)
+
+
+def framed(axes: "Axes", xlabel: str = "", *, rows: bool = False) -> None:
+    """Gives a panel our ticks, grid and lines. `rows`: only its x axis has numbers, names stand at the left."""
+    axes.set_xlabel(xlabel, fontsize=10, color=FAINT, family=FONT)
     axes.tick_params(labelsize=9, labelfontfamily=FONT, colors=FAINT, labelcolor=INK)
-    axes.grid(color=PANEL)
+    axes.grid(axis="x" if rows else "both", color=PANEL)
+    axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["bottom", "left"]].set_color(FAINT)
-    legend_above(axes)
+    axes.spines["left"].set_visible(not rows)
 
 
 def legend_above(axes: "Axes") -> None:

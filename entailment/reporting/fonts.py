@@ -2,19 +2,19 @@
 
 Matplotlib lays text out with HarfBuzz and SheenBidi: it shapes Arabic and Indic scripts, and turns what is read from
 the right. What its own font lacks comes from Noto fonts of two PyPI packages, never from the system's fonts: pictures
-look the same on every machine.
+look the same on every machine. They stand in matplotlib's list of fonts from their first use on.
 """
 
 import re
+import threading
 import unicodedata
 from bisect import bisect_right
-from functools import cache
+from collections.abc import Sequence
+from functools import cache, lru_cache
 from importlib.resources import files
+from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
-
-if TYPE_CHECKING:
-    from matplotlib.ft2font import FT2Font
+from typing import Any, Final
 
 FONT: Final = "DejaVu Sans"
 """Comes with matplotlib."""
@@ -38,31 +38,37 @@ _NEVER_FIRST: Final = ("Pe", "Pf", "Po", "Lm")
 """Categories of signs that begin no line, such as a comma."""
 _NARROWEST: Final = 0.2
 """Of the font size: no letter is narrower."""
+_REGISTERING: Final = threading.Lock()
 
 
-@cache
-def families() -> list[str]:
-    """What matplotlib takes as `family`: our font, and behind it one for each script that it lacks."""
-    from matplotlib.font_manager import FontEntry, FontProperties, findfont, fontManager
+def families_of(text: str, weight: str = "normal") -> list[str]:
+    """What matplotlib takes as `family` for a drawable text: our font, and those that it needs behind it.
 
-    noto = [
-        path for path in _packaged("manimgx_fonts") if not path.name.startswith(("NotoSans[", "NotoSans-"))
-    ]
-    found = [*noto, *_packaged("noto_cjk_sans_jp_regular"), Path(findfont(FontProperties(family=[FONT])))]
-    names = [f"entailment {path.stem}" for path in found]
-    for name, path in zip(names, found, strict=True):
-        # These fonts have one weight, which stands in for both: matplotlib would warn of the other one.
-        for weight in (_NORMAL, _BOLD):
-            fontManager.ttflist.append(FontEntry(fname=str(path), name=name, weight=weight, size="scalable"))
-    return [FONT, *names]
+    They are few, since each font of the list takes its time, needed or not.
+
+    >>> families_of("hello")
+    ['DejaVu Sans']
+    """
+    having, names = _fonts_by_character(_BOLD if weight == "bold" else _NORMAL), _families()
+    chosen, shared = 1, 0
+    for sign in text:
+        fonts = having.get(ord(sign), 0)
+        # Letter and mark come from the first font that has both.
+        marked = unicodedata.category(sign).startswith("M") or sign in _JOINERS
+        shared = shared & fonts if marked else fonts
+        chosen |= (fonts & -fonts) | (shared & -shared)
+    return [name for number, name in enumerate(names) if chosen >> number & 1]
 
 
 def text_width(text: str, size: float, weight: str = "normal") -> float:
     """Width in inches of a drawable text at `size` points, with the marks that stick out at its ends."""
     from matplotlib.backends import backend_agg
+    from matplotlib.font_manager import get_font
 
     agg: Any = backend_agg
-    font = _font(_BOLD if weight == "bold" else _NORMAL)
+    number = _BOLD if weight == "bold" else _NORMAL
+    # Matplotlib keeps one object a thread: it is set anew for each text.
+    font = get_font([_font_file(name, number) for name in families_of(text, weight)])
     font.set_size(size, DOTS_PER_INCH)
     font.set_text(text, 0.0, flags=agg.get_hinting_flag())
     width: float = font.get_width_height()[0] / 64 / DOTS_PER_INCH
@@ -80,7 +86,7 @@ def drawable(text: str) -> str:
     kept: list[str] = []
     shared = marks = 0
     for sign in " ".join(unicodedata.normalize("NFC", text).split()):
-        category, fonts = unicodedata.category(sign), _fonts_by_character().get(ord(sign), 0)
+        category, fonts = unicodedata.category(sign), _fonts_by_character(_NORMAL).get(ord(sign), 0)
         if category == "Cn" and sign < _PICTOGRAPHS:
             fonts = 0  # Python does not know whether it is a mark.
         if category.startswith("M") or sign in _JOINERS:
@@ -130,21 +136,43 @@ def _packaged(package: str) -> list[Path]:
     return sorted(path for path in Path(str(files(package))).iterdir() if path.suffix in (".ttf", ".otf"))
 
 
+def _families() -> Sequence[str]:
+    """Our font, and behind it one for each script that it lacks: all are in matplotlib's list of fonts."""
+    with _REGISTERING:
+        return _registered()
+
+
 @cache
-def _font(weight: int) -> "FT2Font":
-    from matplotlib.font_manager import FontProperties, findfont, get_font
+def _registered() -> tuple[str, ...]:
+    from matplotlib.font_manager import FontEntry, FontProperties, findfont, fontManager
 
-    return get_font([findfont(FontProperties(family=[name], weight=weight)) for name in families()])
+    noto = [
+        path for path in _packaged("manimgx_fonts") if not path.name.startswith(("NotoSans[", "NotoSans-"))
+    ]
+    found = [*noto, *_packaged("noto_cjk_sans_jp_regular"), Path(findfont(FontProperties(family=[FONT])))]
+    names = [f"entailment {path.stem}" for path in found]
+    for name, path in zip(names, found, strict=True):
+        # These fonts have one weight, which stands in for both: matplotlib would warn of the other one.
+        for weight in (_NORMAL, _BOLD):
+            fontManager.ttflist.append(FontEntry(fname=str(path), name=name, weight=weight, size="scalable"))
+    return (FONT, *names)
 
 
 @cache
-def _fonts_by_character() -> dict[int, int]:
+def _font_file(name: str, weight: int) -> str:
+    from matplotlib.font_manager import FontProperties, findfont
+
+    return findfont(FontProperties(family=[name], weight=weight))
+
+
+@cache
+def _fonts_by_character(weight: int) -> dict[int, int]:
     """By code point which of our fonts have it: a bit for each."""
-    from matplotlib.font_manager import FontProperties, findfont, get_font
+    from matplotlib.font_manager import get_font
 
     having: dict[int, int] = {}
-    for number, name in enumerate(families()):
-        for code in get_font(findfont(FontProperties(family=[name]))).get_charmap():
+    for number, name in enumerate(_families()):
+        for code in get_font(_font_file(name, weight)).get_charmap():
             having[code] = having.get(code, 0) | 1 << number
     return having
 
@@ -165,8 +193,28 @@ def _characters_within(text: str, size: float, inches: float, weight: str, behin
     ends = [end for end in range(1, most + 1) if end == len(text) or not _one_sign(text, end)]
     if not ends:
         return most
-    fit = bisect_right(ends, inches, key=lambda end: text_width(text[:end] + behind, size, weight))
-    return ends[max(fit, 1) - 1]
+
+    def width(number: int) -> float:
+        return text_width(text[: ends[number - 1]] + behind, size, weight)
+
+    # Measuring takes time: it begins where the signs would fill the line, each by itself, then all as narrow as they
+    # are together.
+    apart = accumulate(_advance(sign, weight) * size for sign in text[:most])
+    likely = max(1, bisect_right(ends, sum(1 for reached in apart if reached <= inches)))
+    low, step = min(len(ends), int(likely * inches / max(width(likely), POINT))), 1
+    while low > 0 and width(low) > inches:
+        low, step = max(0, low - step), 2 * step
+    high, step = low + 1, 1
+    while high <= len(ends) and width(high) <= inches:
+        low, high, step = high, high + step, 2 * step
+    between = range(low + 1, min(high, len(ends) + 1))
+    return ends[max(low + bisect_right(between, inches, key=width), 1) - 1]
+
+
+@lru_cache(10_000)
+def _advance(sign: str, weight: str) -> float:
+    """Width in inches of one sign by itself, for each point of the font size."""
+    return text_width(sign, 10, weight) / 10
 
 
 def _one_sign(text: str, place: int) -> bool:

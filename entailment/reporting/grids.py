@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from entailment.reporting.figures import FAINT, INK, PANEL, heading, new_figure, write
-from entailment.reporting.fonts import FONT, families, fitted
-from entailment.reporting.interactive_page import COLORS, CURVES, ShownModel
+from entailment.reporting.figures import FAINT, INK, framed, heading, name_places, new_figure, write
+from entailment.reporting.fonts import FONT, fitted, text_width
+from entailment.reporting.shown_model import CURVES, MODEL_COLORS, ShownModel
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _COLUMNS = 3
 _TOP = 0.8
 """Inches for the heading."""
+_CLASSES_WITH_COUNTS: Final = 12
+"""With more, the counts would be too small to read, and slow to draw."""
 
 
 def grid_figures(models: Sequence[ShownModel], labels: Sequence[str]) -> "dict[str, Figure]":
@@ -31,18 +33,27 @@ def grid_figures(models: Sequence[ShownModel], labels: Sequence[str]) -> "dict[s
 
 
 def confusion_matrices_figure(models: Sequence[ShownModel], labels: Sequence[str]) -> "Figure":
-    """A confusion matrix for each model, three beside each other: counts, shaded by their share of the row."""
+    """A confusion matrix for each model, three beside each other: counts, shaded by their share of the row.
+
+    Of many classes there are only the shades.
+    """
     columns, lines = min(_COLUMNS, len(models)), ceil(len(models) / _COLUMNS)
     side = max(2.8, 0.34 * len(labels))
     left, below = 1.15, 0.85
     wide, high = left + side + 0.2, side + below
     figure = new_figure(max(5.0, columns * wide + 0.2), _TOP + lines * high)
     width, height = figure.get_size_inches()
+    size = min(8.0, max(6.0, 80 / len(labels)))
+    under, beside = (
+        [fitted(label, size, inches=room) for label in labels] for room in (side / len(labels), 1.0)
+    )
     for number, model in enumerate(models):
         row, column = divmod(number, _COLUMNS)
         corner = column * wide + left, height - _TOP - row * high - side - 0.3
         axes = figure.add_axes((corner[0] / width, corner[1] / height, side / width, side / height))
-        _matrix(axes, model, labels, side)
+        _matrix(axes, model, side)
+        name_places(axes.set_xticks, under, size, FAINT)
+        name_places(axes.set_yticks, beside, size, FAINT)
     heading(figure, "Confusion matrices", "rows: true class; columns: answer; shade: share of the row")
     return figure
 
@@ -59,14 +70,10 @@ def curves_figure(models: Sequence[ShownModel]) -> "Figure":
         box = ((5.6 * number + 0.6) / width, (legend + 0.55) / height, 4.8 / width, 2.7 / height)
         axes = figure.add_axes(box)
         for index, model in enumerate(models):
-            _line(axes, model, name, COLORS[index % len(COLORS)])
+            _line(axes, model, name, MODEL_COLORS[index % len(MODEL_COLORS)])
         axes.set_title(title, fontsize=11, color=INK, family=FONT, loc="left")
-        axes.set_xlabel("epoch", fontsize=10, color=FAINT, family=FONT)
+        framed(axes, "epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.tick_params(labelsize=9, labelfontfamily=FONT, colors=FAINT, labelcolor=INK)
-        axes.grid(color=PANEL)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.spines[["bottom", "left"]].set_color(FAINT)
     handles: Any = figure.axes[0].get_legend_handles_labels() if figure.axes else ([], [])
     font = {"family": FONT, "size": 9}
     figure.legend(*handles, loc="lower center", ncols=_COLUMNS, frameon=False, labelcolor=INK, prop=font)
@@ -74,18 +81,16 @@ def curves_figure(models: Sequence[ShownModel]) -> "Figure":
     return figure
 
 
-def _matrix(axes: "Axes", model: ShownModel, labels: Sequence[str], side: float) -> None:
-    support = model.confusion.sum(axis=1)
+def _matrix(axes: "Axes", model: ShownModel, side: float) -> None:
+    classes, support = len(model.confusion), model.confusion.sum(axis=1)
     shares = model.confusion / np.maximum(support, 1)[:, None]
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    size = min(11.0, 24 * side / len(labels))
-    for (row, column), share in np.ndenumerate(shares):
-        count = f"{model.confusion[row, column]:,}"
-        write(axes, column, row, count, size, "white" if share > 0.65 else INK, ha="center")
-    size = min(8.0, 80 / len(labels))
-    for positions, room in ((axes.set_xticks, side / len(labels)), (axes.set_yticks, 1.0)):
-        names = [fitted(label, size, inches=room) for label in labels]
-        positions(range(len(labels)), names, fontsize=size, color=FAINT, family=families(), parse_math=False)
+    if classes <= _CLASSES_WITH_COUNTS:
+        longest = text_width(f"{model.confusion.max():,}", 10) / 10
+        size = min(11.0, 0.9 * side / classes / longest)
+        for (row, column), share in np.ndenumerate(shares):
+            count = f"{model.confusion[row, column]:,}"
+            write(axes, column, row, count, size, "white" if share > 0.65 else INK, ha="center")
     name = fitted(model.name, 9.5, inches=side + 0.9)
     axes.set_title(name, fontsize=9.5, color=INK, family=FONT, loc="right", parse_math=False)
     axes.tick_params(length=0)

@@ -7,6 +7,7 @@ import base64
 import html
 import io
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,51 +15,24 @@ from typing import TYPE_CHECKING, Any, Final
 
 from numpy.typing import NDArray
 
-from entailment.metric_names import VALIDATION_MACRO_F1, VALIDATION_NLL
+from entailment.reporting.shown_model import CURVES, MODEL_COLORS
+from entailment.reporting.shown_model import ShownModel as ShownModel
 from entailment.trials.disagreements import Disagreements, DisputedRow
 
 if TYPE_CHECKING:
     import numpy as np
 
-CURVES: Final = {
-    VALIDATION_NLL: "validation: negative log-likelihood, smaller is better",
-    VALIDATION_MACRO_F1: "validation: macro-F1, larger is better",
-}
-"""The curves that are drawn, by their names in a history, with their titles."""
-COLORS: Final = (
-    *(
-        "#3b82f6",
-        "#f97316",
-        "#10b981",
-        "#e11d48",
-        "#8b5cf6",
-        "#c99700",
-        "#06b6d4",
-        "#ec4899",
-        "#84a01a",
-        "#94816b",
-    ),
-)
-"""Of the models, one after the other and again from the first; to be seen on white and on black."""
-_CHARACTERS: Final = 1_000
+_CHARACTERS: Final = 500
 """Of a text; more than is read to understand an answer."""
 _THUMBNAIL: Final = 128
 """Longest side of an image, in pixels."""
-_QUALITY: Final = 80
-_OPENED_BEFORE: Final = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
-
-
-@dataclass(frozen=True)
-class ShownModel:
-    """One of the models side by side: a variant of a comparison, or a fold."""
-
-    name: str
-    curves: Mapping[str, Sequence[float]]
-    """By name one value an epoch."""
-    kept: Sequence[int]
-    """The epochs that were kept, from 1, one for each seed."""
-    confusion: "NDArray[np.int64]"
-    """Rows are the true class; summed over the seeds."""
+_QUALITIES: Final = (80, 60, 40, 20)
+_THUMBNAIL_BYTES: Final = 8_000
+"""An image with more gets the next quality; photographs have less."""
+_DIGITS: Final = 5
+"""Of a value of a curve."""
+_ESCAPED: Final = re.compile("[<>&\u2028\u2029\ud800-\udfff]")
+"""What could end a script or begin another, and halves of characters, which no file can hold."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +93,7 @@ def facts_of_run(source: Mapping[str, Any], run_id: str, seeds: Iterable[int]) -
 
 
 def interactive_page(page: Page) -> str:
-    """The page as HTML, about 5 MB of which most is Plotly; the same `page` gives the same text.
+    """The page as HTML, about 5 MB, most of it Plotly, at most 10 MB; the same `page` gives the same text.
 
     Texts are data: nothing in them can become part of the page.
     """
@@ -149,7 +123,7 @@ def _content(page: Page) -> dict[str, Any]:
         "table": [[cell.as_json() for cell in row] for row in page.table],
         "sorted_by": page.columns.index(page.sorted_by) if page.sorted_by else None,
         "explained": dict(page.explained),
-        "colors": COLORS,
+        "colors": MODEL_COLORS,
         "curves": [
             {
                 "title": title,
@@ -184,7 +158,7 @@ def _disputed(row: DisputedRow) -> dict[str, Any]:
         "row": row.row,
         "label": sample.label,
         "posts": [
-            {"id": name, "text": _cut(text), "image": _thumbnail(image)} for name, text, image in posts
+            {"id": _cut(name), "text": _cut(text), "image": _thumbnail(image)} for name, text, image in posts
         ],
         "answers": {name: [answer, round(share, 4)] for name, (answer, share) in row.answers.items()},
     }
@@ -202,18 +176,19 @@ def _thumbnail(image: "NDArray[np.uint8] | None") -> str | None:
 
     picture = Image.fromarray(image)
     picture.thumbnail((_THUMBNAIL, _THUMBNAIL))
-    packed = io.BytesIO()
-    picture.save(packed, "JPEG", quality=_QUALITY)
+    for quality in _QUALITIES:
+        packed = io.BytesIO()
+        picture.save(packed, "JPEG", quality=quality)
+        if packed.tell() <= _THUMBNAIL_BYTES:
+            break
     return "data:image/jpeg;base64," + base64.b64encode(packed.getvalue()).decode()
 
 
 def _finite(values: Iterable[float]) -> list[float | None]:
-    return [float(value) if abs(value) < float("inf") else None for value in values]
+    return [float(f"{value:.{_DIGITS}g}") if abs(value) < float("inf") else None for value in values]
 
 
 def _as_script(content: Mapping[str, Any]) -> str:
     """JSON that stands safely inside a `<script>` element: nothing in it ends the element or begins another."""
-    text = json.dumps(content, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
-    for sign, escaped in _OPENED_BEFORE.items():
-        text = text.replace(sign, escaped)
-    return text
+    text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return _ESCAPED.sub(lambda sign: f"\\u{ord(sign[0]):04x}", text)

@@ -240,6 +240,7 @@ def test_what_the_first_frame_does_not_cover_is_white(name):
     expected = np.full((SIZE, SIZE, 3), 255)
     expected[top : top + half, left : left + half] = levels(small)
     assert_shows(data, expected)
+    assert (thumbnail(data, SIZE, 10**6, 10**7) == expected).all()
 
 
 def test_premultiplied_grey_of_a_tiff_is_laid_over_white():

@@ -5,7 +5,8 @@ import numpy as np
 from entailment.evaluation.samples import Sample
 from entailment.losses import LOSSES
 from entailment.reporting.comparison_page import comparison_page
-from entailment.reporting.interactive_page import CURVES, Page, ShownModel
+from entailment.reporting.interactive_page import Page
+from entailment.reporting.shown_model import CURVES, ShownModel
 from entailment.statistics.confusion import confusion_counts
 from entailment.task import LABELS
 from entailment.trials.comparison import best_two, comparison_table

@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from entailment.reporting import fonts
 from entailment.reporting.fonts import (
     DOTS_PER_INCH,
     drawable,
-    families,
+    families_of,
     fitted,
     from_the_right,
     text_width,
@@ -30,24 +31,44 @@ SCRIPTS = {
 }
 
 
-def ink(text, weight="normal"):
-    """Which columns of the drawn text, 11 points, have ink; any warning, as of a missing glyph, is an error."""
+def drawn(text, weight, family):
+    """The text in 11 points, uint8 [height, width]; any warning, as of a missing glyph, is an error."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         figure = Figure(figsize=(14, 1), dpi=DOTS_PER_INCH)
-        figure.text(0.05, 0.4, text, family=families(), fontsize=11, weight=weight, parse_math=False)
+        figure.text(0.05, 0.4, text, family=family, fontsize=11, weight=weight, parse_math=False)
         canvas = FigureCanvasAgg(figure)
         canvas.draw()
-    return (np.asarray(canvas.buffer_rgba())[..., 0] < 200).any(axis=0)
+    return np.asarray(canvas.buffer_rgba())[..., 0]
 
 
 @pytest.mark.parametrize("weight", ["normal", "bold"])
 @pytest.mark.parametrize("text", SCRIPTS.values(), ids=SCRIPTS)
 def test_every_script_is_drawn_whole_and_as_wide_as_it_is_measured(text, weight):
     assert drawable(text) == text
-    drawn = np.flatnonzero(ink(text, weight))
+    pixels = drawn(text, weight, families_of(text, weight))
+    ink = np.flatnonzero((pixels < 200).any(axis=0))
     # What is measured has the space beside the first and the last sign.
-    assert 0 <= text_width(text, 11, weight) - np.ptp(drawn) / DOTS_PER_INCH < 0.14
+    assert 0 <= text_width(text, 11, weight) - np.ptp(ink) / DOTS_PER_INCH < 0.14
+    assert (pixels == drawn(text, weight, fonts._families())).all()
+
+
+def test_a_text_asks_for_the_fonts_that_it_needs_alone():
+    ours = ["DejaVu Sans"]
+    assert families_of("hello, Grüße ✓…", "bold") == families_of("") == families_of(SCRIPTS["Arabic"]) == ours
+    assert families_of(SCRIPTS["Japanese"]) == families_of(SCRIPTS["Chinese"])
+    counts = {name: len(families_of(text)) for name, text in SCRIPTS.items()}
+    assert counts == dict.fromkeys(SCRIPTS, 2) | {"Arabic": 1, "Hebrew": 1, "others": 9}
+
+
+@pytest.mark.parametrize("text", ["the quick brown fox " * 99, *(text * 99 for text in SCRIPTS.values())])
+def test_a_line_is_measured_a_few_times(text, monkeypatch):
+    wrapped(text, 11, 6, 9)  # each sign by itself is measured once
+    measured = []
+    monkeypatch.setattr(fonts, "text_width", lambda *given: measured.append(given) or text_width(*given))
+    assert len(wrapped(text, 11, 6, 9)) == 9
+    assert len(measured) < 9 * 7
+    assert all(len(given[0]) < 150 for given in measured)
 
 
 def test_bold_letters_are_measured_bold():

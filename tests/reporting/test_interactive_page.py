@@ -7,15 +7,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from entailment.evaluation.samples import Sample
 from entailment.reporting.comparison_page import comparison_verdict
 from entailment.reporting.cross_validation_page import cross_validation_page
 from entailment.reporting.figures import save_figure
 from entailment.reporting.grids import grid_figures
-from entailment.reporting.interactive_page import CURVES, interactive_page
+from entailment.reporting.interactive_page import interactive_page
+from entailment.reporting.shown_model import CURVES, ShownModel
 from entailment.task import LABELS
 from entailment.trials.comparison import comparison_metrics, comparison_table, leads_within
 from entailment.trials.cross_validation import FoldAnswers, cross_validation
-from entailment.trials.disagreements import Disagreements
+from entailment.trials.disagreements import Disagreements, DisputedRow
 from tests.reporting.made_page import HOSTILE, made_page
 
 OPTIONS = {"bootstrap_samples": 200, "confidence": 0.95, "seed": 1}
@@ -39,10 +41,29 @@ def test_the_same_gives_the_same_bytes_of_a_size_that_mlflow_shows(file):
     assert len(made.encode()) < 10_000_000
 
 
+@pytest.mark.parametrize("sign", ["😂", "<", "\0", "\ud83d"])
+def test_the_largest_page_is_shown_too(page, sign):
+    """Of 20 variants, 20 classes with the longest names, 400 epochs, 100 rows of long texts and noisy images."""
+    random = np.random.default_rng(0)
+    names, labels = [f"variant {number}" for number in range(20)], [sign * 100] * 20
+    models = [
+        ShownModel(name, {curve: random.random(400) for curve in CURVES}, [9], np.full((20, 20), 99_999))
+        for name in names
+    ]
+    image = random.integers(0, 2, (128, 128, 3), np.uint8) * 255
+    sample = Sample(("1" * 20, "2" * 20), sign * 1_000, image, sign * 1_000, image, labels[0], None, None)
+    rows = [DisputedRow(row, sample, {name: (labels[0], 1 / 3) for name in names}) for row in range(100)]
+    found = Disagreements(rows, 100, {(one, other): 100 for one in names for other in names})
+    made = interactive_page(replace(page, labels=labels, models=models, disagreements=found))
+    assert len(made.encode()) < 10_000_000
+    content = json.loads(re.search(r' id="data">(.*?)</script>', made, re.DOTALL)[1])
+    assert content["disagreements"]["rows"][0]["posts"][0]["text"] == sign * 500 + " …"
+
+
 def test_no_text_becomes_part_of_the_page(file, page):
     made = file.read_text(encoding="utf-8")
     content = re.search(r'<script type="application/json" id="data">(.*?)</script>', made, re.DOTALL)[1]
-    assert not set("<>&\u2028") & set(content)
+    assert not set("<>&\u2028\u2029") & set(content)
     assert json.loads(content)["disagreements"]["rows"][0]["posts"][0]["text"] == HOSTILE
     titled = interactive_page(replace(page, title="</title><script>1</script>"))
     assert "</title><script>1" not in titled
@@ -143,6 +164,15 @@ def test_pictures_hold_every_model_with_the_epochs_that_were_kept(page, tmp_path
     for name, figure in figures.items():
         save_figure(figure, tmp_path / name)
     assert grid_figures([], dollars) == {}
+
+
+def test_confusion_matrices_of_many_classes_are_shades_alone(page):
+    many = [replace(model, confusion=np.eye(13, dtype=np.int64)) for model in page.models]
+    names = [f"クラス {number}" for number in range(13)]
+    panels = grid_figures(many, names)["confusion_matrices.png"].axes
+    assert [(len(axes.texts), len(axes.images)) for axes in panels] == [(0, 1)] * len(many)
+    ticks = panels[0].get_yticklabels()
+    assert [tick.get_text() for tick in ticks] == names and len(ticks[0].get_family()) == 2
 
 
 # ---- in a browser
