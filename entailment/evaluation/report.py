@@ -43,7 +43,7 @@ class EvaluatedSplit:
     predictions: "pd.DataFrame"
     """What `prediction_table` gives of the test rows, and `true_label`."""
     samples: list[Sample]
-    """Of each class the first right and the first wrong answers."""
+    """The first right and wrong answers, class by class."""
     confident_errors: list[Sample]
     """Wrong answers, the surest first."""
     words: dict[str, float]

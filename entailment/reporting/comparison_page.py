@@ -7,10 +7,20 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from entailment.evaluation.words_baseline import HOW, WORDS_ALONE
-from entailment.reporting.figures import FAINT, INK, PANEL, WRONG, heading, legend_above, new_figure, write
-from entailment.reporting.fonts import FONT, fitted, text_width
-from entailment.reporting.interactive_page import Cell, Page, ShownModel
+from entailment.reporting.figures import (
+    FAINT,
+    INK,
+    WRONG,
+    framed,
+    heading,
+    legend_above,
+    new_figure,
+    write,
+)
+from entailment.reporting.fonts import fitted, text_width
+from entailment.reporting.interactive_page import Cell, Page
 from entailment.reporting.markdown import markdown_table
+from entailment.reporting.shown_model import ShownModel
 from entailment.reporting.verdict import compared_with
 from entailment.trials.comparison import BEST, NO, YES, Lead, best_two, compared_figures
 from entailment.trials.disagreements import Disagreements
@@ -99,11 +109,7 @@ def comparison_figure(table: "pd.DataFrame", confidence: float) -> "Figure":
     for name, color in colors.items():
         axes.plot([], [], "o-", color=color, linewidth=2.4, markersize=8, label=name)
     legend_above(axes)
-    axes.tick_params(labelsize=9, labelfontfamily=FONT, colors=FAINT, labelcolor=INK)
-    axes.set_xlabel("macro-F1", fontsize=10, color=FAINT, family=FONT)
-    axes.grid(axis="x", color=PANEL)
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.spines["bottom"].set_color(FAINT)
+    framed(axes, "macro-F1", rows=True)
     title = f"Macro-F1 of {len(rows)} variants on the test split, {confidence:.0%} intervals"
     heading(figure, title, "bold: the best; filled: not told apart from it; hollow: really lower")
     return figure

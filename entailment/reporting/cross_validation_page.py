@@ -17,18 +17,19 @@ from entailment.metric_names import (
 from entailment.reporting.figures import (
     FAINT,
     INK,
-    PANEL,
     RIGHT,
     TRAINING,
     WRONG,
+    framed,
     heading,
     new_figure,
     samples_figure,
     write,
 )
-from entailment.reporting.fonts import FONT, fitted
-from entailment.reporting.interactive_page import Cell, Page, ShownModel
+from entailment.reporting.fonts import fitted
+from entailment.reporting.interactive_page import Cell, Page
 from entailment.reporting.markdown import markdown_table
+from entailment.reporting.shown_model import ShownModel
 from entailment.reporting.verdict import compared_with
 from entailment.trials.cross_validation import DEVIATION, INTERVAL, MEAN, POOLED, fold_figures
 
@@ -161,11 +162,7 @@ def cross_validation_figure(table: "pd.DataFrame", confidence: float) -> "Figure
         axes.plot(row["macro_f1"], y, "o", color=color, markersize=8)
         write(axes, row["macro_f1"], y - 0.3, f"{row['macro_f1']:.3f}", 9, INK, ha="center")
     axes.plot([mean, mean], [len(rows) - 0.4, -0.6], ":", color=FAINT, linewidth=1.4, zorder=0)
-    axes.tick_params(labelsize=9, labelfontfamily=FONT, colors=FAINT, labelcolor=INK)
-    axes.set_xlabel("macro-F1 (dotted: mean of the folds)", fontsize=10, color=FAINT, family=FONT)
-    axes.grid(axis="x", color=PANEL)
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.spines["bottom"].set_color(FAINT)
+    framed(axes, "macro-F1 (dotted: mean of the folds)", rows=True)
     heading(figure, f"Macro-F1 of {len(rows) - 1} folds, {confidence:.0%} intervals", _below(by_name))
     return figure
 

@@ -42,7 +42,7 @@ def evaluation_figures(
     samples = samples_figure(
         shown,
         f"{len(shown)} of {rows:,} test rows",
-        "of each class the first right and the first wrong answers",
+        "class by class: the first right answers, and where there is room the first wrong ones",
     )
     surest = (
         samples_figure(

@@ -258,8 +258,9 @@ def _verdict(page: "Axes", row: Sample, y: float) -> None:
     if row.predicted is None:
         return
     right = row.predicted == row.label
+    # Before the name, which may be cut off or be written from the right.
     sure = "" if row.probability is None else f" ({row.probability:.1%})"
-    answer = fitted(f"{'✓' if right else '✗'} answer: {row.predicted}{sure}", 11, inches=3.4, weight="bold")
+    answer = fitted(f"{'✓' if right else '✗'} answer{sure}: {row.predicted}", 11, inches=3.4, weight="bold")
     write(page, 6.7, y, answer, 11, RIGHT if right else WRONG, weight="bold")
 
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from entailment.reporting.figures import FAINT, INK, heading, new_figure, write
-from entailment.reporting.fonts import fitted, text_width
+from entailment.reporting.fonts import drawable, fitted, text_width
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -76,7 +76,7 @@ def graph_figure(boxes: Sequence[Box], title: str, below: str) -> "Figure":
     points = [point for level in levels for point in level]
     left = min(point.x - point.width / 2 for point in points)
     right = max(point.x + point.width / 2 for point in points)
-    width = max(right - left + 2 * MARGIN, 5.0)
+    width = max(right - left + 2 * MARGIN, text_width(drawable(title), 13, "bold") + 0.6, 5.0)
     height = HEADING + len(levels) * (BOX_HEIGHT + BETWEEN_LEVELS) - BETWEEN_LEVELS + MARGIN
     scale = min(1.0, LARGEST / max(width, height))
     figure = new_figure(width * scale, height * scale)

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from numpy.typing import NDArray
 
-from entailment.reporting.shown_model import CURVES, MODEL_COLORS
-from entailment.reporting.shown_model import ShownModel as ShownModel
+from entailment.reporting.shown_model import CURVES, MODEL_COLORS, ShownModel
 from entailment.trials.disagreements import Disagreements, DisputedRow
 
 if TYPE_CHECKING:

@@ -147,7 +147,7 @@ def shown(figure):
     """Labels, answers and first texts of the pairs drawn, from the top."""
     texts = [text.get_text() for text in figure.axes[0].texts]
     return [
-        (label.removeprefix("label: "), answer.split("answer: ")[1], " ".join(text.split()))
+        (label.removeprefix("label: "), answer, " ".join(text.split()))
         for label, answer, text in zip(texts[0::6], texts[1::6], texts[3::6], strict=True)
     ]
 
@@ -163,7 +163,7 @@ def test_the_most_confident_errors_are_shown_surest_first(judged, monkeypatch):
     assert len(got) == 20
     for (label, answer, text), (_, row) in zip(got, wanted.head(20).iterrows(), strict=True):
         assert label == row["true_label"]
-        assert answer == f"{row['label']} ({row['sure']:.1%})"
+        assert answer == f"✗ answer ({row['sure']:.1%}): {row['label']}"
         assert text.endswith(f"number {row['id_1'].removeprefix('id_1-')}")
     monkeypatch.setattr(samples_module, "ERRORS_SHOWN", 3)
     assert shown(samples_figure(evaluate_split(*judge).confident_errors, "", "")) == got[:3]
@@ -180,7 +180,7 @@ def test_samples_are_of_every_class_right_and_wrong(judged):
     for label in LABELS:
         of_label = table[table["true_label"] == label]
         wanted = [of_label[(of_label["label"] == label) == right].head(2) for right in (True, False)]
-        answers = [answer.split(" (")[0] for true, answer, _ in got if true == label]
+        answers = [answer.split("): ")[1] for true, answer, _ in got if true == label]
         numbers = [f"id_1-{text.rsplit(' ', 1)[1]}" for true, _, text in got if true == label]
         assert answers == [answer for part in wanted for answer in part["label"]]
         assert numbers == [name for part in wanted for name in part["id_1"]]

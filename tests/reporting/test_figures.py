@@ -91,8 +91,8 @@ def test_an_image_keeps_its_proportions():
 @pytest.mark.parametrize(
     ("label", "predicted", "probability", "shown"),
     [
-        ("Implies", "Implies", 0.612, "✓ answer: Implies (61.2%)"),
-        ("Implies", "NoEntailment", 0.5, "✗ answer: NoEntailment (50.0%)"),
+        ("Implies", "Implies", 0.612, "✓ answer (61.2%): Implies"),
+        ("Implies", "NoEntailment", 0.5, "✗ answer (50.0%): NoEntailment"),
         ("Implies", "Implies", None, "✓ answer: Implies"),
     ],
 )
