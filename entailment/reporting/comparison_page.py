@@ -193,9 +193,16 @@ def comparison_page(
     """
     by_name = {variant.name: variant for variant in variants}
     seeds = int(table["seeds"].max())
-    columns = ["variant", "macro-F1", f"{confidence:.0%} interval", "difference from the best"]
+    columns = [
+        "variant",
+        "inputs",
+        "loss",
+        "macro-F1",
+        f"{confidence:.0%} interval",
+        "difference from the best",
+    ]
     columns += ["differs from the best", "accuracy", "balanced accuracy"]
-    columns += [*(f"F1 {label}" for label in labels), "inputs", "loss"]
+    columns += [f"F1 {label}" for label in labels]
     return Page(
         title=f"Comparison of {len(variants)} variants",
         generated=generated,
@@ -227,12 +234,12 @@ def _cells(row: Mapping[Any, Any], variant: Variant | None, labels: Sequence[str
     best = row["differs"] == BEST
     return [
         name,
+        *(Cell(shown, shown) for shown in ((variant.inputs, variant.loss) if variant else ("baseline", ""))),
         figures.pop("macro_f1"),
         Cell(f"{low:.3f} to {high:.3f}", low, (low, high)),
         Cell("", 0.0) if best else Cell(f"{row['difference']:+.3f}", row["difference"], below=ends),
         Cell(row["differs"], row["differs"]),
         *figures.values(),
-        *(Cell(shown, shown) for shown in ((variant.inputs, variant.loss) if variant else ("", ""))),
     ]
 
 

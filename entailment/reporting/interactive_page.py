@@ -82,11 +82,12 @@ class Page:
 def facts_of_run(source: Mapping[str, Any], run_id: str, seeds: Iterable[int]) -> dict[str, str]:
     """What the page says of a run, by name: the data (`source` is what `ingest` gives of them), the seeds, its id."""
     version = "" if source["version"] is None else f" version {source['version']}"
+    told = ", ".join(map(str, sorted(seeds)))
     return {
         "data set": f"{source['name']}{version}",
         "pairs": f"{source['rows']:,}",
         "sha256": source["sha256"][:12],
-        "seeds": ", ".join(map(str, sorted(seeds))),
+        ("seeds" if "," in told else "one seed"): told,
         "MLflow run": run_id,
     }
 
