@@ -1,6 +1,7 @@
 """What a run and a version are called and said to be."""
 
 import pandas as pd
+import pytest
 
 from entailment.reporting.description import dataset_title, description, title
 from entailment.reporting.evaluation_page import rows_to_read
@@ -45,8 +46,10 @@ def test_the_rows_to_read_begin_with_wrong_answers_and_are_not_too_many():
     answers = {"label": ["yes"] * 1200, "p_yes": 0.9, "error": "", "true_label": ["yes"] * 1199 + ["no"]}
     table = pd.DataFrame({"id_1": ids, "id_2": ids} | answers)
     splits = pd.DataFrame({"id_1": ids, "id_2": ids, "text_1": ids, "text_2": "b" * 600, "split": "test"})
-    rows = rows_to_read(table, pd.concat([splits, splits]))
+    rows = rows_to_read(table, pd.concat([splits, splits]), ["yes"])
     assert len(rows) == 1000 and rows["pair"].tolist()[:3] == [
         f"{number}\n{'b' * 500}" for number in (1199, 0, 1)
     ]
     assert list(rows) == ["pair", "label", "true_label", "p_yes", "id_1", "id_2"]
+    with pytest.raises(ValueError, match="'1199', '1199'"):
+        rows_to_read(table, splits.head(1199), ["yes"])
