@@ -19,6 +19,7 @@ from entailment.reporting.cross_validation_page import (
     suspicious_labels_figure,
     suspicious_labels_markdown,
 )
+from entailment.reporting.description import description
 from entailment.reporting.figures import confusion_matrix_figure
 from entailment.reporting.grids import grid_figures
 from entailment.reporting.interactive_page import ShownModel, facts_of_run, interactive_page
@@ -99,16 +100,17 @@ def crossval(
     suspicious = _log_suspicious(records, answers, pairs, labels)
     shown = [ShownModel(_ALL, {}, [], summary.confusion), *models.values()] if models else []
     log_figures(grid_figures(shown, labels))
-    page = interactive_page(
-        cross_validation_page(
-            summary.table,
-            labels,
-            evaluation.confidence,
-            generated=source["generated"],
-            facts=facts_of_run(source, parent, [configuration.seed]),
-            models=shown,
-        )
+    told = cross_validation_page(
+        summary.table,
+        labels,
+        evaluation.confidence,
+        generated=source["generated"],
+        facts=facts_of_run(source, parent, [configuration.seed]),
+        models=shown,
     )
+    verdict = "  \n".join(told.verdict)
+    runs.log_description(description(tags, {}, evaluation.confidence, further=verdict))
+    page = interactive_page(told)
     log_page(page, "crossval.html")
     rows = summary.table.astype(object).where(summary.table.notna(), None).to_dict("records")
     result = {"parent_run_id": parent, "folds": listed, "mean": summary.mean, "table": rows}

@@ -33,6 +33,12 @@ def test_what_is_not_known_is_left_out():
     lines = description(facts, {"pooled/macro_f1": 0.5}, 0.95).split("  \n")
     assert lines[0].startswith("Texts, images") or lines[0].startswith("Texts and images")
     assert lines[0].endswith("on mine@2.") and lines[1:] == ["Validation folds together: macro-F1 0.500."]
+    pooled = {"pooled/macro_f1": 0.5, "pooled/macro_f1_low": 0.4, "pooled/macro_f1_high": 0.6}
+    pooled |= {"pooled/accuracy": 0.7, "pooled/majority_accuracy": 0.6}
+    assert description(facts, pooled, 0.95).split("  \n")[1:] == [
+        "Validation folds together: macro-F1 0.500 (95% interval 0.400 to 0.600), accuracy 0.700.",
+        "Baselines: always the majority class: accuracy 0.600.",
+    ]
 
 
 def test_titles_are_names_that_zenml_and_mlflow_take():
