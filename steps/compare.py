@@ -27,6 +27,7 @@ from steps.fingerprint import cached_by, fingerprint
 from tracking import runs
 from tracking.children import Child, finished_child, log_child
 from tracking.figures import log_figures, log_page
+from tracking.ui import COMPARISON_PAGE
 
 
 def code() -> str:
@@ -115,7 +116,7 @@ def compare(
             disagreements=disagreements(records.path, given, best, labels),
         )
     )
-    log_page(page, "comparison.html")
+    log_page(page, COMPARISON_PAGE)
     return {"parent_run_id": parent, "variants": listed, "table": table_records(table)}, page
 
 

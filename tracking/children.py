@@ -12,7 +12,7 @@ from entailment.configuration.evaluation import Evaluation
 from entailment.configuration.model import ModelConfiguration
 from entailment.configuration.section import dotted
 from entailment.metric_names import ACCURACY, MACRO_F1, MAJORITY_ACCURACY
-from entailment.reporting.description import description, title
+from entailment.reporting.description import description, headline, title
 from entailment.reporting.figures import confusion_matrix_figure, training_curves_figure
 from tracking.figures import log_figures
 from tracking.runs import log_curves, log_datasets
@@ -63,8 +63,7 @@ def finished_child(
     whose weights were kept, where all curves are of one training.
     """
     labels = configuration.task.labels
-    figures = f"macro-F1 {metrics[MACRO_F1]:.2f}, accuracy {metrics[ACCURACY]:.2f}"
-    heading = f"{name}: {figures} (baseline {metrics[MAJORITY_ACCURACY]:.2f})"
+    heading = headline(name, *(metrics[one] for one in (MACRO_F1, ACCURACY, MAJORITY_ACCURACY)))
     return Child(
         name,
         configuration,

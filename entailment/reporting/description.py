@@ -30,6 +30,15 @@ def title(what: str, dataset: str = "") -> str:
     return re.sub(r"[^\w@ -]", "_", f"{what.replace('_', ' ')} {dataset}")[:_LONGEST].strip()
 
 
+def headline(of: str, macro_f1: float, accuracy: float, majority_accuracy: float) -> str:
+    """The line above a picture of answers: how good they are.
+
+    >>> headline("Test", 0.5, 0.75, 0.7)
+    'Test: macro-F1 0.50, accuracy 0.75 (baseline 0.70)'
+    """
+    return f"{of}: macro-F1 {macro_f1:.2f}, accuracy {accuracy:.2f} (baseline {majority_accuracy:.2f})"
+
+
 def description(
     facts: Mapping[str, str],
     metrics: Mapping[str, float],

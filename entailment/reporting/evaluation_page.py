@@ -9,6 +9,7 @@ from entailment.configuration.model import ModelConfiguration
 from entailment.evaluation.report import EvaluatedSplit
 from entailment.model.training import TrainedHead
 from entailment.records.index import pairs_in_order
+from entailment.reporting.description import headline
 from entailment.reporting.figures import (
     confusion_matrix_figure,
     reliability_figure,
@@ -37,8 +38,7 @@ def evaluation_figures(
     labels, counts = evaluated.confusion["labels"], np.array(evaluated.confusion["counts"])
     metrics, shown, errors = evaluated.metrics, evaluated.samples, evaluated.confident_errors
     rows, wrong = len(evaluated.predictions), int(counts.sum() - counts.trace())
-    baseline = f"baseline {metrics.majority_accuracy:.2f}"
-    title = f"Test: macro-F1 {metrics.macro_f1:.2f}, accuracy {metrics.accuracy:.2f} ({baseline})"
+    title = headline("Test", metrics.macro_f1, metrics.accuracy, metrics.majority_accuracy)
     no_errors = f"No errors: all {rows} test rows were answered right."
     samples = samples_figure(
         shown,
