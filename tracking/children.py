@@ -14,6 +14,7 @@ from entailment.configuration.section import dotted
 from entailment.metric_names import ACCURACY, MACRO_F1, MAJORITY_ACCURACY
 from entailment.reporting.description import description, headline, title
 from entailment.reporting.figures import confusion_matrix_figure, training_curves_figure
+from entailment.reporting.markdown import plain
 from tracking.figures import log_figures
 from tracking.runs import log_curves, log_datasets
 
@@ -83,7 +84,7 @@ def finished_child(
 def log_child(child: Child) -> str:
     """Logs one child of the active run; returns its id."""
     failed = {"error": child.failed} if child.failed else {}
-    told = child.failed or description(child.tags, child.metrics, child.evaluation.confidence)
+    told = plain(child.failed) or description(child.tags, child.metrics, child.evaluation.confidence)
     tags = {**child.tags, **failed, MLFLOW_RUN_NOTE: told}  # the note is what the UI shows on the run's page
     with mlflow.start_run(run_name=_run_name(child), nested=True, tags=tags) as run:
         log_datasets(child.tags, {})

@@ -6,6 +6,7 @@ from typing import Final
 
 from entailment.inputs import kind_named
 from entailment.metric_names import BASELINE, MACRO_F1, POOLED, TEST
+from entailment.reporting.markdown import plain
 from entailment.task import kinds_of
 
 _LONGEST: Final = 60
@@ -59,7 +60,7 @@ def description(
     counts = counts or {}
     told = [f"{sum(sum(labels.values()) for labels in counts.values()):,} pairs"] if counts else []
     told += ["GENERATED data"] if facts["data.generated"] == "true" else []
-    data = dataset_title(facts["dataset"], facts.get("dataset.version"))
+    data = plain(dataset_title(facts["dataset"], facts.get("dataset.version")))
     about = f" ({'; '.join(told)})" if told else ""
     lines = [
         f"{_seen(facts['inputs'])}, {facts['loss'].replace('_', ' ')} loss, on {data}{about}.",
@@ -95,7 +96,7 @@ def _interval(metrics: Mapping[str, float], name: str, words: str) -> str:
 
 def _baselines(metrics: Mapping[str, float], train: Mapping[str, int]) -> str:
     group = BASELINE if MACRO_F1 in metrics else POOLED
-    majority = max(train, key=lambda label: train[label]) if train else "the majority class"
+    majority = plain(max(train, key=lambda label: train[label])) if train else "the majority class"
     told = []
     for words, key in ((f"always {majority}", "majority"), ("words alone", "words")):
         names = {"macro-F1": f"{group}{key}_macro_f1", "accuracy": f"{group}{key}_accuracy"}
