@@ -18,6 +18,7 @@ from entailment.configuration.model import ModelConfiguration
 from entailment.configuration.section import Section, dotted
 from entailment.encoders.feature_store import Usage
 from entailment.errors import EntailmentError
+from entailment.files import spreadsheet_csv
 from entailment.reporting.description import dataset_title
 from entailment.task import KINDS
 
@@ -150,8 +151,8 @@ def log_description(text: str) -> None:
 
 
 def log_table(table: "pd.DataFrame", name: str, markdown: str) -> None:
-    """Logs a table as `<name>.csv` and what is to be read as `<name>.md`."""
-    mlflow.log_text(table.to_csv(index=False), f"{name}.csv")
+    """Logs a table as `<name>.csv`, for a spreadsheet too, and what is to be read as `<name>.md`."""
+    mlflow.log_text(spreadsheet_csv(table), f"{name}.csv")
     mlflow.log_text(markdown, f"{name}.md")
 
 

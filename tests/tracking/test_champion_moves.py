@@ -209,6 +209,15 @@ def test_an_epoch_is_logged_once(store):
         assert [point.step for point in history] == [0, 1, 2]
 
 
+def test_a_table_for_people_runs_no_formula(store):
+    texts = ["=1+1", "+1", "-1", "@SUM(1)", "\t=1", "\r=1", "a\r=1", ""]
+    with mlflow.start_run() as run:
+        runs.log_table(pd.DataFrame({"text": texts, "difference": -0.5}), "listed", "")
+    read = pd.read_csv(store.download_artifacts(run.info.run_id, "listed.csv"), keep_default_na=False)
+    assert read["text"].tolist() == [*(f"'{text}" for text in texts[:6]), *texts[6:]]
+    assert set(read["difference"]) == {-0.5}
+
+
 def test_another_split_of_the_same_data_is_another_input_with_its_own_counts(store):
     """MLflow keeps what it was told first of a name and a digest. A class may be called as a count of ours is."""
     tags, found = {"dataset": "mine", "dataset.sha256": "a" * 64}, []
