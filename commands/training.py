@@ -112,7 +112,8 @@ def crossval(folds: int, stack: str | None, no_cache: bool, as_json: bool, **opt
         result = run_cross_validation(run, folds, use_cache=not no_cache)
         if as_json:
             each = [fold.get("metrics") or {"error": fold["error"]} for fold in result.folds]
-            print_json(results, {"folds": each, "mean": result.mean, "parent_run_id": result.parent_run_id})
+            told = {"parent_run_id": result.parent_run_id, "suspicious": result.suspicious}
+            print_json(results, {"folds": each, "mean": result.mean, **told})
         else:
             print_text(results, cross_validation_summary(result, width_of(results)))
         if any("error" in fold for fold in result.folds):

@@ -10,13 +10,18 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from entailment.disks import disk_fault
 from entailment.errors import DataError
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 PATIENCE: Final = 60
 """Seconds that a database is waited for which somebody else has locked: a backup, another run."""
+
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 @contextmanager
@@ -126,6 +131,18 @@ def write_private(path: Path, text: str) -> None:
 def read_json(path: Path) -> Any:
     """Reads a JSON file."""
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def spreadsheet_csv(table: "pd.DataFrame") -> str:
+    """A table as CSV for people: texts that a spreadsheet would run as formulas stand behind an apostrophe.
+
+    Lines end as RFC 4180 has it, so that a text with either sign of an end of line is quoted.
+    """
+    return str(table.map(_inert).to_csv(index=False, lineterminator="\r\n"))
+
+
+def _inert(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 def check_format(path: Path | str, found: int, newest: int) -> None:

@@ -9,7 +9,7 @@ from zenml.enums import ArtifactType, VisualizationType
 from zenml.materializers.base_materializer import BaseMaterializer
 
 from entailment.data.pairs import content_hash
-from entailment.files import check_format
+from entailment.files import check_format, spreadsheet_csv
 
 _FORMAT: Final = 1
 _FORMAT_KEY: Final = b"format"
@@ -40,11 +40,11 @@ class PairsMaterializer(BaseMaterializer):
             return pd.read_parquet(handle, engine="pyarrow")
 
     def save_visualizations(self, data: pd.DataFrame) -> dict[str, VisualizationType]:
-        """The first rows as CSV."""
+        """The first rows as CSV, for a spreadsheet too."""
         shown = data.head(_SHOWN)
         path = f"{self.uri}/first_{len(shown)}_of_{len(data)}_rows.csv"
         with self.artifact_store.open(path, "wb") as handle:
-            handle.write(shown.to_csv(index=False).encode())
+            handle.write(spreadsheet_csv(shown).encode())
         return {path: VisualizationType.CSV}
 
     def compute_content_hash(self, data: pd.DataFrame) -> str:

@@ -28,6 +28,7 @@ from steps.fingerprint import cached_by, fingerprint
 from tracking import runs
 from tracking.children import Child, finished_child, log_child
 from tracking.figures import log_figures, log_page
+from tracking.ui import COMPARISON_PAGE
 
 
 def code() -> str:
@@ -120,7 +121,7 @@ def compare(
         within=within,
     )
     page = interactive_page(shown)
-    log_page(page, "comparison.html")
+    log_page(page, COMPARISON_PAGE)
     found = {"parent_run_id": parent, "variants": listed, "table": table_records(table)}
     return found | {"verdict": list(shown.verdict)}, page
 

@@ -19,6 +19,7 @@ from entailment.reporting.cross_validation_page import (
     suspicious_labels_figure,
     suspicious_labels_markdown,
 )
+from entailment.reporting.description import description, headline
 from entailment.reporting.figures import confusion_matrix_figure
 from entailment.reporting.grids import grid_figures
 from entailment.reporting.interactive_page import facts_of_run, interactive_page
@@ -38,6 +39,7 @@ from steps.fingerprint import cached_by, fingerprint
 from tracking import runs
 from tracking.children import Child, finished_child, log_child
 from tracking.figures import log_figures, log_page
+from tracking.ui import CROSS_VALIDATION_PAGE
 
 _ALL: Final = "all folds"
 
@@ -100,17 +102,18 @@ def crossval(
     suspicious = _log_suspicious(records, answers, pairs, labels)
     shown = [ShownModel(_ALL, {}, [], summary.confusion), *models.values()] if models else []
     log_figures(grid_figures(shown, labels))
-    page = interactive_page(
-        cross_validation_page(
-            summary.table,
-            labels,
-            evaluation.confidence,
-            generated=source["generated"],
-            facts=facts_of_run(source, parent, [configuration.seed]),
-            models=shown,
-        )
+    told = cross_validation_page(
+        summary.table,
+        labels,
+        evaluation.confidence,
+        generated=source["generated"],
+        facts=facts_of_run(source, parent, [configuration.seed]),
+        models=shown,
     )
-    log_page(page, "crossval.html")
+    verdict = "  \n".join(told.verdict)
+    runs.log_description(description(tags, {}, evaluation.confidence, further=verdict))
+    page = interactive_page(told)
+    log_page(page, CROSS_VALIDATION_PAGE)
     rows = summary.table.astype(object).where(summary.table.notna(), None).to_dict("records")
     result = {"parent_run_id": parent, "folds": listed, "mean": summary.mean, "table": rows}
     return result | {"suspicious": suspicious}, page
@@ -145,18 +148,13 @@ def _child(
     )
 
 
-def _title(of: str, metrics: dict[str, float]) -> str:
-    figures = f"macro-F1 {metrics['macro_f1']:.2f}, accuracy {metrics['accuracy']:.2f}"
-    return f"{of}: {figures} (baseline {metrics[MAJORITY_ACCURACY]:.2f})"
-
-
 def _log_pooled(summary: CrossValidation, labels: Sequence[str], confidence: float) -> None:
     """Means and deviations over the folds under `test/`, figures of all answers together under `pooled/`."""
     table = summary.table
     runs.log_table(table, "crossval", cross_validation_markdown(table, labels, confidence))
     figures = {"crossval.png": cross_validation_figure(table, confidence)}
     if summary.pooled:
-        title = _title(_ALL, summary.pooled)
+        title = headline(_ALL, *(summary.pooled[one] for one in ("macro_f1", "accuracy", MAJORITY_ACCURACY)))
         figures["confusion_matrix.png"] = confusion_matrix_figure(summary.confusion, labels, title)
         runs.log_reports({"confusion_matrix": {"labels": list(labels), "counts": summary.confusion.tolist()}})
     runs.log_metrics(

@@ -29,7 +29,7 @@ _FURTHER: Final = (
 
 def code() -> str:
     """What this step's code consists of now, and what draws its pictures."""
-    return fingerprint(__name__, "entailment.reporting.evaluation_page")
+    return fingerprint(__name__, "entailment.reporting.evaluation_page", "entailment.reporting.raw_pairs")
 
 
 @step(
@@ -51,8 +51,7 @@ def evaluate(
     """Computes and logs figures, predictions and pictures of the test split; also what `train` did, if cached."""
     places = workspace()
     run_id = runs.go_on(course)
-    if run_id != course["run_id"]:
-        log_raw_pairs(examples, split_report, configuration)
+    log_raw_pairs(examples, split_report, configuration)
     runs.log_settings(evaluation, "evaluation.")
     known = features_of(features, configuration, places.encoders, places.features, head)
     evaluated = evaluate_split(

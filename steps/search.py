@@ -3,7 +3,7 @@
 import logging
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from zenml import step
 
@@ -14,6 +14,7 @@ from entailment.metric_names import BASELINE, POOLED
 from entailment.model.end_to_end import Workplace, features_of
 from entailment.model.feature_index import FeatureIndex
 from entailment.records.manifest import RecordsFolder
+from entailment.reporting.description import description
 from entailment.reporting.search_page import tuning_markdown, tuning_table
 from entailment.trials import search as tuning
 from entailment.workspace import workspace
@@ -23,6 +24,10 @@ from steps.interruptions import INTERRUPTIONS
 from tracking import runs
 from tracking.children import Child, log_child
 
+_FURTHER: Final = (
+    "That is trial {number}, the best of {trials}, which flatters it: the test split, which no trial saw, tells how"
+    " good it is. All are in `tuning.md`, under Artifacts."
+)
 _LOG = logging.getLogger(__name__)
 
 
@@ -54,8 +59,10 @@ def search(
     known = features_of(features, configuration, places.encoders, places.features)
     whole = known.split(records.path, UNDIVIDED)
     rows = fold_rows(whole.labels, folds, configuration.seed)
+    figures = dict[int, dict[str, float]]()
 
     def log(trial: tuning.Trial) -> None:
+        figures[trial.number] = _pooled(trial)
         facts = runs.facts(trial.configuration, source, encoder_state)
         log_child(_child(trial, facts | tags))
 
@@ -74,7 +81,12 @@ def search(
     best = found.best
     table = tuning_table(found.trials, configuration)
     runs.log_table(table, "tuning", tuning_markdown(table))
-    runs.log_metrics({POOLED + tuning.OBJECTIVE: best.value})
+    value = {POOLED + tuning.OBJECTIVE: best.value}
+    runs.log_metrics(value)
+    facts = runs.facts(best.configuration, source, encoder_state)
+    told = _FURTHER.format(number=best.number, trials=len(found.trials))
+    known = value | figures.get(best.number, {})
+    runs.log_description(description(facts, known, configuration.evaluation.confidence, further=told))
     return {
         "parent_run_id": parent,
         "study": name,
@@ -95,9 +107,13 @@ def _child(trial: tuning.Trial, tags: dict[str, str]) -> Child:
         trial.configuration.of_model(),
         trial.configuration.evaluation,
         tags | {"trial": str(trial.number), "state": trial.state},
-        {POOLED + name.removeprefix(BASELINE): figure for name, figure in trial.metrics.items()},
+        _pooled(trial),
         trial.curves,
         trial.ended,
         failed=trial.error,
         stopped=trial.state == "pruned",
     )
+
+
+def _pooled(trial: tuning.Trial) -> dict[str, float]:
+    return {POOLED + name.removeprefix(BASELINE): figure for name, figure in trial.metrics.items()}

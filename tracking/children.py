@@ -12,8 +12,9 @@ from entailment.configuration.evaluation import Evaluation
 from entailment.configuration.model import ModelConfiguration
 from entailment.configuration.section import dotted
 from entailment.metric_names import ACCURACY, MACRO_F1, MAJORITY_ACCURACY
-from entailment.reporting.description import description, title
+from entailment.reporting.description import description, headline, title
 from entailment.reporting.figures import confusion_matrix_figure, training_curves_figure
+from entailment.reporting.markdown import plain
 from tracking.figures import log_figures
 from tracking.runs import log_curves, log_datasets
 
@@ -63,8 +64,7 @@ def finished_child(
     whose weights were kept, where all curves are of one training.
     """
     labels = configuration.task.labels
-    figures = f"macro-F1 {metrics[MACRO_F1]:.2f}, accuracy {metrics[ACCURACY]:.2f}"
-    heading = f"{name}: {figures} (baseline {metrics[MAJORITY_ACCURACY]:.2f})"
+    heading = headline(name, *(metrics[one] for one in (MACRO_F1, ACCURACY, MAJORITY_ACCURACY)))
     return Child(
         name,
         configuration,
@@ -84,7 +84,7 @@ def finished_child(
 def log_child(child: Child) -> str:
     """Logs one child of the active run; returns its id."""
     failed = {"error": child.failed} if child.failed else {}
-    told = child.failed or description(child.tags, child.metrics, child.evaluation.confidence)
+    told = plain(child.failed) or description(child.tags, child.metrics, child.evaluation.confidence)
     tags = {**child.tags, **failed, MLFLOW_RUN_NOTE: told}  # the note is what the UI shows on the run's page
     with mlflow.start_run(run_name=_run_name(child), nested=True, tags=tags) as run:
         log_datasets(child.tags, {})

@@ -39,7 +39,8 @@ def log_evaluation(
         log_table(evaluated.missing_modalities, "missing_modalities", missing_markdown(missing))
     log_figures(evaluation_figures(evaluated, head, configuration))
     log_predictions(evaluated.predictions)
-    log_rows(rows_to_read(evaluated.predictions, splits), "predictions.json")
+    rows = rows_to_read(evaluated.predictions, splits, configuration.task.labels)
+    log_rows(rows, "predictions.json")
 
 
 def log_raw_pairs(

@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +18,7 @@ from entailment.configuration.model import ModelConfiguration
 from entailment.configuration.section import Section, dotted
 from entailment.encoders.feature_store import Usage
 from entailment.errors import EntailmentError
+from entailment.files import spreadsheet_csv
 from entailment.reporting.description import dataset_title
 from entailment.task import KINDS
 
@@ -27,6 +29,8 @@ _NOTE: Final = 8000
 """Characters that an MLflow tag holds; the table's file is whole."""
 _BY_STEP: Final = "mlflow.entailment.features"
 """A tag that MLflow does not show; earlier programs wrote `features.by_step`."""
+_DIGEST: Final = 12
+"""Characters of a data set's digest; MLflow takes 36."""
 _METRICS_AT_ONCE: Final = 1000
 """As many as MLflow takes in one request."""
 
@@ -133,9 +137,10 @@ def log_datasets(tags: Mapping[str, str], counts: Mapping[str, Mapping[str, int]
     source = json.dumps({"tags": {"dataset": name, "sha256": digest}})
     inputs = []
     for split, labels in (counts or {"": {}}).items():
-        profile = json.dumps({"rows": sum(labels.values()), **labels}) if labels else None
-        # MLflow keeps one input for each name and digest, of 36 characters at most.
-        part = Dataset(f"{name} {split}".strip(), digest[:12], "code", source, profile=profile)
+        profile = json.dumps({"rows": sum(labels.values()), "classes": dict(labels)}) if labels else None
+        # MLflow keeps one input for each name and digest, with the profile that it had first.
+        seen = sha256(f"{digest}{profile}".encode()).hexdigest() if profile else digest
+        part = Dataset(f"{name} {split}".strip(), seen[:_DIGEST], "code", source, profile=profile)
         inputs.append(DatasetInput(part, [InputTag(MLFLOW_DATASET_CONTEXT, split)] if split else []))
     mlflow.MlflowClient().log_inputs(active_run_id(), inputs)
 
@@ -146,8 +151,8 @@ def log_description(text: str) -> None:
 
 
 def log_table(table: "pd.DataFrame", name: str, markdown: str) -> None:
-    """Logs a table as `<name>.csv` and what is to be read as `<name>.md`."""
-    mlflow.log_text(table.to_csv(index=False), f"{name}.csv")
+    """Logs a table as `<name>.csv`, for a spreadsheet too, and what is to be read as `<name>.md`."""
+    mlflow.log_text(spreadsheet_csv(table), f"{name}.csv")
     mlflow.log_text(markdown, f"{name}.md")
 
 

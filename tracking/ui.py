@@ -14,7 +14,8 @@ from tracking.experiment import tracking_uri
 from tracking.stored_files import found_or_none
 
 COMPARISON_PAGE: Final = "comparison.html"
-"""The file of a comparison's parent run that shows its variants side by side."""
+CROSS_VALIDATION_PAGE: Final = "crossval.html"
+"""Files of parent runs that show their variants or folds side by side."""
 _MODEL_TRAINING: Final = "workflowType=machine_learning"
 """Without it MLflow shows the pages for language models, of traces and prompts."""
 
@@ -38,8 +39,9 @@ def page_of(run_id: str) -> str:
         )
     experiment = run.info.experiment_id
     page = f"/#/experiments/{experiment}/runs/{run_id}"
-    if any(item.path == COMPARISON_PAGE for item in client.list_artifacts(run_id)):
-        return f"{page}/artifacts/{COMPARISON_PAGE}?{_MODEL_TRAINING}"
+    for item in client.list_artifacts(run_id):
+        if item.path in (COMPARISON_PAGE, CROSS_VALIDATION_PAGE):
+            return f"{page}/artifacts/{item.path}?{_MODEL_TRAINING}"
     children = client.search_runs([experiment], f"tags.mlflow.parentRunId = '{run_id}'", max_results=100)
     if not children:
         return f"{page}?{_MODEL_TRAINING}"

@@ -43,7 +43,7 @@ from entailment.data.versions import (
     write_log,
 )
 from entailment.errors import ConfigurationError, DataError
-from entailment.files import locked, sha256_of_file, written_aside
+from entailment.files import locked, sha256_of_file, spreadsheet_csv, written_aside
 from entailment.shared_store import SharedStore
 from entailment.task import ID, IMAGE_FILE, IMAGE_PATH, IMAGE_SHA256, IMAGE_STATUS, columns_of
 
@@ -297,10 +297,10 @@ def _write_version(place: Path, number: int, held: HeldRows) -> None:
 
 
 def _write_problems(problems: Sequence[ImageProblem], path: Path) -> None:
+    import pandas as pd
+
     if not problems:
         path.unlink(missing_ok=True)
         return
-    with written_aside(path) as aside, aside.open("w", encoding="utf-8", newline="") as file:
-        rows = csv.DictWriter(file, list(asdict(problems[0])), lineterminator="\n")
-        rows.writeheader()
-        rows.writerows(map(asdict, problems))
+    with written_aside(path) as aside:
+        aside.write_text(spreadsheet_csv(pd.DataFrame(map(asdict, problems))), encoding="utf-8", newline="")

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from entailment.data.split import SPLIT_COLUMN
-from entailment.records.index import RecordsIndex
+from entailment.records.index import RecordsIndex, pairs_in_order
 from entailment.statistics.confusion import confusion_counts, scores
 from entailment.statistics.intervals import macro_f1_interval
 from entailment.task import ID, IMAGE_URL, TEXT
@@ -119,14 +119,8 @@ def evaluated_pairs(index: RecordsIndex, splits: "pd.DataFrame") -> "pd.DataFram
     `splits` are the pairs with their texts, image URLs and the column `split`. Raises ValueError when it lacks a pair
     of the index.
     """
-    columns = [*ID, *TEXT, *IMAGE_URL]
-    known = splits.loc[splits[SPLIT_COLUMN] == "test", columns].drop_duplicates(list(ID))
-    pairs = index.ids.merge(known, on=list(ID), how="left", validate="many_to_one")
-    if pairs[TEXT[0]].isna().any():
-        first = pairs[pairs[TEXT[0]].isna()].iloc[0]
-        raise ValueError(
-            f"splits must hold every pair of the test records. Received none for {tuple(first[list(ID)])}"
-        )
+    known = splits.loc[splits[SPLIT_COLUMN] == "test", [*ID, *TEXT, *IMAGE_URL]]
+    pairs = pairs_in_order(index.ids, known)
     keys = index.keys.get("image", np.zeros((len(index), 2), "S16"))
     present = {name: keys[:, side] != b"" for side, name in enumerate(IMAGE_PRESENT)}
     return pairs[[*TEXT, *IMAGE_URL]].assign(**present)

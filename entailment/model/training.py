@@ -1,6 +1,7 @@
 """Training the head on stored features."""
 
 import math
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -265,8 +266,10 @@ def load_trained(folder: Path) -> TrainedHead:
     check_format(folder / RECORD, record.get("format", 1), _FORMAT)
     modules = {path.name: path for path in sorted(folder.iterdir()) if path.is_dir()}
     model = load_head(folder / "head.keras")
+    # Format 1 counted epochs from 0 and named figures `train_loss` and `val_loss`.
     best = record["best_epoch"] + (record.get("format", 1) == 1)
-    return TrainedHead(model, best, record["history"], modules=modules)
+    history = {re.sub("^(train|val)_", r"\1/", name): values for name, values in record["history"].items()}
+    return TrainedHead(model, best, history, modules=modules)
 
 
 def check_finite(figures: Mapping[str, float], when: str) -> None:

@@ -69,9 +69,16 @@ def read_index(folder: Path, split: str) -> RecordsIndex:
 
 
 def pairs_in_order(ids: "pd.DataFrame", pairs: "pd.DataFrame") -> "pd.DataFrame":
-    """The pairs that `ids` names (columns id_1 and id_2), in its order; of equal pairs the first."""
-    found: pd.DataFrame = ids[list(ID)].merge(pairs.drop_duplicates(list(ID)), on=list(ID), how="left")
-    return found
+    """The pairs that `ids` names (columns id_1 and id_2), in its order; of equal pairs the first.
+
+    Raises ValueError where `pairs` lacks one of them.
+    """
+    near = pairs[pairs[ID[0]].isin(ids[ID[0]])]  # of a large table few rows are handled for few ids
+    found = ids[list(ID)].merge(near.drop_duplicates(list(ID)), on=list(ID), how="left", indicator=True)
+    if (lacking := found["_merge"] != "both").any():
+        first = tuple(found.loc[lacking, list(ID)].iloc[0])
+        raise ValueError(f"pairs must hold every pair that is asked for. Received none for {first}")
+    return found.drop(columns="_merge")
 
 
 class IndexWriter:

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from entailment.inputs import kind_named
-from entailment.metric_names import ACCURACY, BASELINE, MACRO_F1, POOLED
+from entailment.metric_names import BASELINE, MACRO_F1, POOLED, TEST
+from entailment.reporting.markdown import plain
 from entailment.task import kinds_of
 
 _LONGEST: Final = 60
@@ -30,6 +31,15 @@ def title(what: str, dataset: str = "") -> str:
     return re.sub(r"[^\w@ -]", "_", f"{what.replace('_', ' ')} {dataset}")[:_LONGEST].strip()
 
 
+def headline(of: str, macro_f1: float, accuracy: float, majority_accuracy: float) -> str:
+    """The line above a picture of answers: how good they are.
+
+    >>> headline("Test", 0.5, 0.75, 0.7)
+    'Test: macro-F1 0.50, accuracy 0.75 (baseline 0.70)'
+    """
+    return f"{of}: macro-F1 {macro_f1:.2f}, accuracy {accuracy:.2f} (baseline {majority_accuracy:.2f})"
+
+
 def description(
     facts: Mapping[str, str],
     metrics: Mapping[str, float],
@@ -41,7 +51,8 @@ def description(
 
     Args:
         facts: tags of the run: `inputs`, `loss`, `dataset`, `dataset.version` (may lack), `data.generated`.
-        metrics: final figures by the names that they are logged under; a line is left out where it has none.
+        metrics: final figures by the names that they are logged under, of the test rows, else those of validation
+            folds in `pooled/`; a line is left out where it has none.
         confidence: level of the intervals.
         counts: rows by split and label, where they are known.
         further: a last line: where to look next.
@@ -49,7 +60,7 @@ def description(
     counts = counts or {}
     told = [f"{sum(sum(labels.values()) for labels in counts.values()):,} pairs"] if counts else []
     told += ["GENERATED data"] if facts["data.generated"] == "true" else []
-    data = dataset_title(facts["dataset"], facts.get("dataset.version"))
+    data = plain(dataset_title(facts["dataset"], facts.get("dataset.version")))
     about = f" ({'; '.join(told)})" if told else ""
     lines = [
         f"{_seen(facts['inputs'])}, {facts['loss'].replace('_', ' ')} loss, on {data}{about}.",
@@ -67,15 +78,14 @@ def _seen(inputs: str) -> str:
 
 
 def _figures(metrics: Mapping[str, float], confidence: float, rows: int) -> str:
-    if MACRO_F1 not in metrics:
-        pooled = metrics.get(f"{POOLED}macro_f1")
-        return "" if pooled is None else f"Validation folds together: macro-F1 {pooled:.3f}."
-    words = f"{confidence:.0%} interval "
+    where, group = ("Test", TEST) if MACRO_F1 in metrics else ("Validation folds together", POOLED)
+    words = {"macro_f1": f"{confidence:.0%} interval ", "accuracy": ""}
     told = [
-        f"{name} {metrics[key]:.3f}{_interval(metrics, key, words if key == MACRO_F1 else '')}"
-        for name, key in (("macro-F1", MACRO_F1), ("accuracy", ACCURACY))
+        f"{name} {metrics[group + key]:.3f}{_interval(metrics, group + key, words[key])}"
+        for name, key in (("macro-F1", "macro_f1"), ("accuracy", "accuracy"))
+        if group + key in metrics
     ]
-    return f"Test: {', '.join(told)}{f', on {rows:,} rows' if rows else ''}."
+    return f"{where}: {', '.join(told)}{f', on {rows:,} rows' if rows else ''}." if told else ""
 
 
 def _interval(metrics: Mapping[str, float], name: str, words: str) -> str:
@@ -85,10 +95,11 @@ def _interval(metrics: Mapping[str, float], name: str, words: str) -> str:
 
 
 def _baselines(metrics: Mapping[str, float], train: Mapping[str, int]) -> str:
-    majority = max(train, key=lambda label: train[label]) if train else "the majority class"
+    group = BASELINE if MACRO_F1 in metrics else POOLED
+    majority = plain(max(train, key=lambda label: train[label])) if train else "the majority class"
     told = []
     for words, key in ((f"always {majority}", "majority"), ("words alone", "words")):
-        names = {"macro-F1": f"{BASELINE}{key}_macro_f1", "accuracy": f"{BASELINE}{key}_accuracy"}
+        names = {"macro-F1": f"{group}{key}_macro_f1", "accuracy": f"{group}{key}_accuracy"}
         figures = [f"{name} {metrics[one]:.3f}" for name, one in names.items() if one in metrics]
         told += [f"{words}: {', '.join(figures)}"] if figures else []
     return f"Baselines: {'; '.join(told)}." if told else ""

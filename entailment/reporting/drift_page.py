@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from entailment.promotion.drift import DriftReport
 from entailment.reporting.figures import INK, RIGHT, WRONG, framed, heading, new_figure, write
-from entailment.reporting.markdown import markdown_table
+from entailment.reporting.markdown import markdown_table, plain
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def drift_markdown(report: DriftReport) -> str:
     """The table in Markdown."""
-    title = f"# Drift\n\n{report.summary[0].upper()}{report.summary[1:]}.\n"
+    title = f"# Drift\n\n{plain(report.summary[0].upper() + report.summary[1:])}.\n"
     if not report.measures:
         return title
     rows = [

@@ -8,6 +8,8 @@ import numpy as np
 from entailment.configuration.model import ModelConfiguration
 from entailment.evaluation.report import EvaluatedSplit
 from entailment.model.training import TrainedHead
+from entailment.records.index import pairs_in_order
+from entailment.reporting.description import headline
 from entailment.reporting.figures import (
     confusion_matrix_figure,
     reliability_figure,
@@ -17,7 +19,7 @@ from entailment.reporting.figures import (
 )
 from entailment.reporting.markdown import markdown_table
 from entailment.reporting.model_graph import model_figure, served_model_figure
-from entailment.task import ID, LABEL, TEXT
+from entailment.task import ID, LABEL, TEXT, probability_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,8 +38,7 @@ def evaluation_figures(
     labels, counts = evaluated.confusion["labels"], np.array(evaluated.confusion["counts"])
     metrics, shown, errors = evaluated.metrics, evaluated.samples, evaluated.confident_errors
     rows, wrong = len(evaluated.predictions), int(counts.sum() - counts.trace())
-    baseline = f"baseline {metrics.majority_accuracy:.2f}"
-    title = f"Test: macro-F1 {metrics.macro_f1:.2f}, accuracy {metrics.accuracy:.2f} ({baseline})"
+    title = headline("Test", metrics.macro_f1, metrics.accuracy, metrics.majority_accuracy)
     no_errors = f"No errors: all {rows} test rows were answered right."
     samples = samples_figure(
         shown,
@@ -64,18 +65,20 @@ def evaluation_figures(
     }
 
 
-def rows_to_read(predictions: "pd.DataFrame", splits: "pd.DataFrame") -> "pd.DataFrame":
+def rows_to_read(
+    predictions: "pd.DataFrame", splits: "pd.DataFrame", labels: Sequence[str]
+) -> "pd.DataFrame":
     """Predictions behind how both texts of their pair begin, wrong answers first, 1,000 rows at most.
 
     MLflow groups by the first column and compares the second. `predictions`: with `true_label`; `splits`: the pairs.
     """
     right = predictions["true_label"] == predictions[LABEL]
-    first = predictions.assign(right=right).sort_values("right", kind="stable").head(_ROWS)
-    known = splits.drop_duplicates(list(ID))
-    begun, ended = (known[name].fillna("").str[:_CHARACTERS] for name in TEXT)
-    texts = known[list(ID)].assign(pair=begun + "\n" + ended)
-    probabilities = [name for name in predictions if str(name).startswith("p_")]
-    return first.merge(texts, on=list(ID), how="left")[["pair", LABEL, "true_label", *probabilities, *ID]]
+    shown = predictions.iloc[np.argsort(right.to_numpy(bool), kind="stable")[:_ROWS]]
+    texts = pairs_in_order(shown, splits[[*ID, *TEXT]])
+    begun, ended = (texts[name].str[:_CHARACTERS] for name in TEXT)
+    answered = shown[[LABEL, "true_label", *probability_columns(labels), *ID]].reset_index(drop=True)
+    answered.insert(0, "pair", begun + "\n" + ended)
+    return answered
 
 
 def slices_markdown(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from entailment.reporting.markdown import markdown_table
+from entailment.reporting.markdown import markdown_table, plain
 
 
 def promotion_markdown(records: Sequence[Mapping[str, Any]]) -> str:
@@ -13,7 +13,8 @@ def promotion_markdown(records: Sequence[Mapping[str, Any]]) -> str:
         before = f"version {record['previous']}" if record["previous"] else "none"
         parts.append(
             f"# Version {record['version']}: {record['outcome']}\n\n"
-            f"{record['at']}, by {record['by']} ({record['how']}); champion before: {before}.\n\n{record['why']}\n"
+            f"{record['at']}, by {plain(record['by'])} ({record['how']}); champion before: {before}.\n\n"
+            f"{plain(record['why'])}\n"
         )
         if record["reasons"]:
             rows = [

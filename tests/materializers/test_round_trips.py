@@ -176,6 +176,9 @@ def test_zenml_shows_the_first_rows_of_a_table_and_the_metrics_of_a_report(store
     (path,) = PairsMaterializer(str(folder), store).save_visualizations(table)
     assert Path(path).name == "first_100_of_250_rows.csv"
     pd.testing.assert_frame_equal(pd.read_csv(path, dtype="str"), table.head(100), check_dtype=False)
+    table["text_1"] = "=HYPERLINK(1)"  # a spreadsheet would run it
+    (path,) = PairsMaterializer(str(folder), store).save_visualizations(table)
+    assert set(pd.read_csv(path)["text_1"]) == {"'=HYPERLINK(1)"}
     materializer, data = ReportMaterializer(str(folder), store), {"metrics": {"test_macro_f1": 0.5}}
     materializer.save(data)
     assert [Path(path).name for path in materializer.save_visualizations(data)] == [

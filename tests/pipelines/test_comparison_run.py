@@ -10,6 +10,7 @@ import pytest
 
 from entailment.configuration.loading import load_configuration
 from entailment.losses import LOSSES
+from entailment.reporting.markdown import plain
 from tests.encoders.random_modules import write_random_modules
 from tests.pipelines.workspace import Workspace, logged_settings
 
@@ -127,7 +128,7 @@ def test_a_variant_that_fails_loses_no_other(first, workspace, client):
     assert "metrics" in by_loss["focal"] and "metrics" in by_loss["cross_entropy"]
     failed = client.get_run(by_loss["weighted"]["run_id"])
     assert failed.info.status == "FAILED" and "inf" in failed.data.tags["error"]
-    assert failed.data.tags["mlflow.note.content"] == failed.data.tags["error"]
+    assert failed.data.tags["mlflow.note.content"] == plain(failed.data.tags["error"])
     table = pd.read_csv(client.download_artifacts(result["parent_run_id"], "comparison.csv"))
     assert "inf" in table.set_index("variant").loc["text_weighted", "error"]
     again = workspace.run(*FAILING)

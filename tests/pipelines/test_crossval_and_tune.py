@@ -77,6 +77,11 @@ def test_cross_validation_judges_every_row_once(workspace, client):
     assert {"test/macro_f1_std", "pooled/macro_f1", "pooled/macro_f1_low"} <= set(parent.data.metrics)
     assert {"pooled/words_macro_f1", "pooled/words_difference_low"} <= set(parent.data.metrics)
 
+    told = parent.data.tags["mlflow.note.content"].split("  \n")
+    assert told[0] == "Texts and images, cross entropy loss, on pairs.csv."
+    pooled = parent.data.metrics["pooled/macro_f1"]
+    assert told[1].startswith(f"All answers together: macro-F1 {pooled:.3f} (95% interval ")
+
     made = children(client, parent.info.run_id)
     configuration = load_configuration(workspace.folder / "small.yaml", overrides={"training.epochs": 2})
     for number, (run, figures) in enumerate(zip(made, first["folds"], strict=True), 1):
@@ -105,10 +110,11 @@ def test_cross_validation_judges_every_row_once(workspace, client):
 
     assert {"suspicious_labels.csv", "suspicious_labels.md", "suspicious_labels.png"} <= files
     listed = pd.read_csv(client.download_artifacts(parent.info.run_id, "suspicious_labels.csv"), dtype=str)
-    assert 0 < len(listed) <= 100
+    assert 0 < len(listed) == min(first["suspicious"], 100)
     for row in listed.to_dict("records"):
         number = int(row["row"]) - 1
-        assert (row["id_1"], row["text_2"]) == (pairs["id_1"][number], pairs["text_2"][number])
+        shown = row["text_2"].removeprefix("'")  # it stands before a mention, which is no formula
+        assert (row["id_1"], shown) == (pairs["id_1"][number], pairs["text_2"][number])
         assert row["given_label"] == pairs["label"][number] != row["suggested_label"]
         assert float(row["p_implies"]) == pytest.approx(answers["p_implies"][number])
 
@@ -141,6 +147,11 @@ def test_a_search_is_resumed_and_never_reads_the_test_split(workspace, client):
         assert run.data.tags["state"] == "complete" and "dataset.sha256" in run.data.tags
         assert {"pooled/macro_f1", "pooled/majority_accuracy"} <= set(run.data.metrics)
     values = [run.data.metrics["pooled/macro_f1"] for run in made]
+    told = client.get_run(first["parent_run_id"]).data.tags["mlflow.note.content"].split("  \n")
+    assert told[0] == "Texts alone, focal loss, on pairs.csv."
+    assert told[1].startswith(f"Validation folds together: macro-F1 {max(values):.3f} (95% interval ")
+    assert told[2].startswith("Baselines: always the majority class: macro-F1 ")
+    assert told[3].startswith(f"That is trial {first['best']['trial']}, the best of 2, ")
     assert first["best"]["value"] == max(values) and first["start"] == values[0]
     assert not {"test/macro_f1", "test/accuracy"} & set(made[0].data.metrics)
     best = load_configuration(output)

@@ -252,20 +252,20 @@ class TestInABrowser:
 
         names = [row[0].text for row in page.table]
         given = {
-            name: row[5].order if len(row) > 5 else None for name, row in zip(names, page.table, strict=True)
+            name: row[7].order if len(row) > 7 else None for name, row in zip(names, page.table, strict=True)
         }
         assert first_column(opened)[0] == page.best_two[0]
         heads = opened.find_elements(By.CSS_SELECTOR, "#table th button")
         assert [head.text.split("\n")[0] for head in heads] == list(page.columns)
-        heads[5].click()
+        heads[7].click()
         shown = first_column(opened)
         assert shown[-1] == names[-2] and given[shown[-1]] is None  # the variant that failed comes last
         assert [given[name] for name in shown[:-1]] == sorted(filter(None, given.values()), reverse=True)
-        opened.find_elements(By.CSS_SELECTOR, "#table th button")[5].click()
+        opened.find_elements(By.CSS_SELECTOR, "#table th button")[7].click()
         shown = first_column(opened)
         assert shown[-1] == names[-2]
         assert [given[name] for name in shown[:-1]] == sorted(filter(None, given.values()))
-        head = opened.find_elements(By.CSS_SELECTOR, "#table th")[5]
+        head = opened.find_elements(By.CSS_SELECTOR, "#table th")[7]
         assert head.get_attribute("aria-sort") == "ascending"
 
     def test_the_curves_answer_to_the_pointer_and_variants_can_be_switched_off(self, opened, page):

@@ -61,14 +61,18 @@ def test_words_and_layout_change_nothing(project: Path):
 
 
 def test_the_real_steps_reach_what_they_use(monkeypatch):
-    importlib.import_module("steps.train")
-    # The package's name `steps.train` is the step; the module is found here.
-    train = sys.modules["steps.train"]
+    importlib.import_module("steps")
+
+    def reached(step):
+        # The package's name `steps.train` is the step; the module is found here.
+        monkeypatch.setattr(sys.modules[step], "fingerprint", lambda *modules: asked.append(modules) or "")
+        sys.modules[step].code()
+        return {path.stem for path in module._reachable(asked.pop())}
+
     asked = []
-    monkeypatch.setattr(train, "fingerprint", lambda *modules: asked.append(modules) or "")
-    train.code()
-    reached = {path.stem for path in module._reachable(asked[0])}
-    assert {"head", "losses", "layers", "confusion", "feature_store"} <= reached
-    assert not {"figures", "promotion", "gate", "package", "runs", "intervals"} & reached
+    trained = reached("steps.train")
+    assert {"head", "losses", "layers", "confusion", "feature_store"} <= trained
+    assert not {"figures", "promotion", "gate", "package", "runs", "intervals"} & trained
+    assert {"evaluation_page", "raw_pairs", "description"} <= reached("steps.evaluate")
     assert {"images", "errors"} <= {path.stem for path in module._reachable(("entailment.serving.reader",))}
     assert "metrics" not in {path.stem for path in module._reachable(("steps.ingest",))}

@@ -209,6 +209,29 @@ def test_an_epoch_is_logged_once(store):
         assert [point.step for point in history] == [0, 1, 2]
 
 
+def test_a_table_for_people_runs_no_formula(store):
+    texts = ["=1+1", "+1", "-1", "@SUM(1)", "\t=1", "\r=1", "a\r=1", ""]
+    with mlflow.start_run() as run:
+        runs.log_table(pd.DataFrame({"text": texts, "difference": -0.5}), "listed", "")
+    read = pd.read_csv(store.download_artifacts(run.info.run_id, "listed.csv"), keep_default_na=False)
+    assert read["text"].tolist() == [*(f"'{text}" for text in texts[:6]), *texts[6:]]
+    assert set(read["difference"]) == {-0.5}
+
+
+def test_another_split_of_the_same_data_is_another_input_with_its_own_counts(store):
+    """MLflow keeps what it was told first of a name and a digest. A class may be called as a count of ours is."""
+    tags, found = {"dataset": "mine", "dataset.sha256": "a" * 64}, []
+    for rows in (8, 6, 8):
+        with mlflow.start_run() as run:
+            runs.log_datasets(tags, {"train": {"yes": rows, "rows": 2}, "test": {"yes": 1, "rows": 1}})
+        inputs = store.get_run(run.info.run_id).inputs.dataset_inputs
+        found.append({entry.tags[0].value: entry.dataset for entry in inputs})
+    for splits, rows in zip(found, (8, 6, 8), strict=True):
+        assert json.loads(splits["train"].profile) == {"rows": rows + 2, "classes": {"yes": rows, "rows": 2}}
+    first, other, again = (splits["train"].digest for splits in found)
+    assert first == again != other and len({splits["test"].digest for splits in found}) == 1
+
+
 @pytest.mark.parametrize(
     "names", [("test/macro_f1", "test/macro_f1_low"), ("test_macro_f1", "test_macro_f1_ci_low")]
 )

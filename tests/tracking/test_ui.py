@@ -34,8 +34,9 @@ def test_each_run_has_the_page_that_shows_it_best(client):
     assert page_of(child.info.run_id) == f"{alone}?{of_training}"
     beside = unquote(page_of(parent.info.run_id))
     assert beside.startswith(f"/#/compare-runs?runs={json.dumps([child.info.run_id])}&")
-    client.log_text(parent.info.run_id, "<p>all</p>", "comparison.html")
-    own = f"/#/experiments/{number}/runs/{parent.info.run_id}/artifacts/comparison.html?{of_training}"
-    assert page_of(parent.info.run_id) == own
+    for run, page in ((parent, "comparison.html"), (child, "crossval.html")):
+        client.log_text(run.info.run_id, "<p>all</p>", page)
+        own = f"/#/experiments/{number}/runs/{run.info.run_id}/artifacts/{page}?{of_training}"
+        assert page_of(run.info.run_id) == own
     with pytest.raises(RegistryError, match="no run nosuch in"):
         page_of("nosuch")
