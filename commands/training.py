@@ -58,8 +58,10 @@ def compare(seeds: int, stack: str | None, no_cache: bool, as_json: bool, **opti
     with results_or_failure(as_json) as results:
         from entailment.trials.variants import variants
 
-        given = given_keys(options)
-        chosen = variants(given.get("inputs"), given.get("training.loss"))
+        given, asked = given_keys(options), run_configuration_from(options).configuration
+        # A file that names one kind of input means it; `multimodal` is what stands there otherwise.
+        inputs = given.get("inputs") or (asked.inputs if asked.inputs != MULTIMODAL else None)
+        chosen = variants(inputs, given.get("training.loss"))
         kinds = {variant.inputs for variant in chosen}
         shared = kinds.pop() if len(kinds) == 1 else MULTIMODAL
         run = run_configuration_from({**options, "inputs": shared, "loss": None})

@@ -1,7 +1,7 @@
 """Runs any of the pipelines on the active stack, waits for its end, and loads what came of it."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -212,9 +212,7 @@ def run_comparison(
     """
     configuration = run_configuration.configuration
     numbers = [configuration.seed + number for number in range(seeds)]
-    run = _run(
-        comparison, f"compare {len(variants)} variants", use_cache, run_configuration, variants, numbers
-    )
+    run = _run(comparison, _compared(variants), use_cache, run_configuration, variants, numbers)
     result = run.load("compare", "comparison")
     return ComparisonResult(
         cached=len(run.cached),
@@ -223,6 +221,18 @@ def run_comparison(
         labels=configuration.task.labels,
         **result,
     )
+
+
+def _compared(variants: Sequence[Variant]) -> str:
+    """What a comparison's runs are called after: with what all have in common, if anything.
+
+    >>> _compared([Variant("text", "focal"), Variant("text", "weighted")])
+    'compare text 2 variants'
+    """
+    common = [
+        found.pop() for name in ("inputs", "loss") if len(found := {getattr(v, name) for v in variants}) == 1
+    ]
+    return " ".join(["compare", *common, f"{len(variants)} variants"])
 
 
 def run_cross_validation(
