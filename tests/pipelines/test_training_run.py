@@ -24,6 +24,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 METRICS = {
     *("test/accuracy", "test/macro_f1", "test/macro_f1_low", "test/macro_f1_high"),
     *("test/balanced_accuracy", "baseline/majority_accuracy", "baseline/majority_macro_f1"),
+    *(f"baseline/majority_difference{end}" for end in ("", "_low", "_high")),
     *("baseline/words_accuracy", "baseline/words_macro_f1", "baseline/words_difference"),
     *("baseline/words_difference_low", "baseline/words_difference_high"),
     *("test/f1_contradictory", "test/f1_implies", "test/f1_no_entailment"),
