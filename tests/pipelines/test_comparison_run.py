@@ -63,7 +63,7 @@ def test_a_child_for_each_variant_stands_alone(first, workspace, client):
         assert figures in run.data.tags["mlflow.note.content"]
         assert [entry.dataset.name for entry in run.inputs.dataset_inputs] == ["pairs.csv"]
     parent = client.get_run(first["parent_run_id"])
-    assert parent.info.run_name.startswith("compare 3 variants pairs_csv 20")
+    assert parent.info.run_name.startswith("compare text 3 variants pairs_csv 20")
 
 
 def test_the_parent_holds_the_table(first, client):
