@@ -64,7 +64,7 @@ def training_summary(result: TrainingResult) -> str:
         f"Model     {result.model} version {version}; {_champion_line(result)}",
         f"Next      {_command('ui' + _of(result.model))}",
     ]
-    if result.champion != version and metrics.get(f"{MAJORITY_DIFFERENCE}_low", 1.0) > 0:
+    if result.champion != version and metrics.get(f"{MAJORITY_DIFFERENCE}_high", 1.0) >= 0:
         lines.append(f"          {_command(f'promote {version}' + _of(result.model))}")
     return "\n".join(lines)
 
