@@ -1,7 +1,6 @@
 #!/usr/bin/env python
 """The command line. `python run_pipeline.py --help` lists the commands; `commands/` holds them."""
 
-import _thread
 import re
 import signal
 import sys
@@ -102,7 +101,8 @@ for _command in (
 def _again(unraisable: "sys.UnraisableHookArgs") -> None:
     """Interrupts once more where an interruption fell into code that cannot pass it on, as a library's callback."""
     if issubclass(unraisable.exc_type, KeyboardInterrupt):
-        threading.Timer(0.1, _thread.interrupt_main).start()
+        main_thread = threading.main_thread().ident
+        threading.Timer(0.1, signal.pthread_kill, (main_thread, signal.SIGTERM)).start()
     else:
         sys.__unraisablehook__(unraisable)
 

@@ -133,3 +133,21 @@ def test_in_a_terminal_text_is_folded_between_words_and_commands_stay_whole():
     assert next_one == command
     assert error[0].startswith("Error: wrong row,") and all(len(line) <= 80 for line in error)
     assert " ".join(error).split() == ["Error:", *["wrong", "row,"] * 15]
+
+
+def test_an_interruption_that_is_swallowed_comes_again():
+    """As one that falls into a destructor, or into a library's callback."""
+    script = (
+        "import signal, sys, time, run_pipeline\n"
+        "signal.signal(signal.SIGTERM, signal.default_int_handler)\n"
+        "sys.unraisablehook = run_pipeline._again\n"
+        "class Closed:\n"
+        "    def __del__(self): raise KeyboardInterrupt\n"
+        "Closed()\n"
+        "print('goes on', flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, timeout=50
+    )
+    assert ended.stdout == "goes on\n" and ended.stderr.rstrip().endswith("KeyboardInterrupt")
