@@ -16,7 +16,7 @@ import numpy as np
 
 from entailment.configuration.configuration import Configuration
 from entailment.model.features import SplitFeatures
-from entailment.statistics.metrics import macro_f1
+from entailment.statistics.confusion import macro_f1
 from entailment.task import ID, LABEL_INDEX_COLUMN, TEXT
 
 FOLDS = 5

@@ -64,44 +64,18 @@ def compare(
         "seed": configuration.seed,
         "words": answers_of_words(records.path, splits, kinds_of(configuration.inputs), configuration.seed),
     }
-    answers, columns = dict[str, Any](), list(probability_columns(labels))
-    listed, models = [], []
-    true = np.empty(0, np.int64)
+    answers, listed, models = dict[str, Any](), [], []
     trials = list(zip(outcomes, predictions, strict=True))
     for variant in variants:
         results = [(outcome, table) for outcome, table in trials if outcome["name"] == variant.name]
         configured = variant.configured(configuration)
-        tags = runs.facts(configured, source, encoder_state)
-        entry: dict[str, Any] = {"inputs": variant.inputs, "loss": variant.loss}
-        failures = [
-            f"seed {outcome['seed']}: {outcome['error']}" for outcome, _ in results if outcome["error"]
-        ]
-        if failures:
-            answers[variant.name] = "; ".join(failures)
-            child = Child(variant.name, configured, evaluation, tags, {}, failed=answers[variant.name])
-            listed.append(entry | {"run_id": log_child(child), "error": answers[variant.name]})
-            continue
-        true = results[0][1]["true_index"].to_numpy()
-        answers[variant.name] = np.stack([table[columns].to_numpy() for _, table in results])
-        histories, ended = ([outcome[name] for outcome, _ in results] for name in ("history", "ended"))
-        summary = summarise_variant(
-            true, answers[variant.name], histories, ended, labels, majority=majority, **options
-        )
-        epochs = [outcome["best_epoch"] for outcome, _ in results]
-        models.append(ShownModel(variant.name, summary.curves, epochs, summary.confusion))
-        kept = epochs[0] if len(results) == 1 else None
-        child = finished_child(
-            variant.name,
-            configured,
-            evaluation,
-            tags,
-            summary.metrics,
-            summary.curves,
-            summary.ended,
-            summary.confusion,
-            kept,
-        )
-        listed.append(entry | {"run_id": log_child(child), "metrics": summary.metrics})
+        about = (configured, evaluation, runs.facts(configured, source, encoder_state))
+        child, answers[variant.name], model = _variant(variant.name, results, about, majority, options)
+        models += [model] if model else []
+        result = {"metrics": child.metrics} if model else {"error": child.failed}
+        listed.append({"inputs": variant.inputs, "loss": variant.loss, "run_id": log_child(child)} | result)
+    answered = [table for outcome, table in trials if outcome["name"] in {model.name for model in models}]
+    true = answered[0]["true_index"].to_numpy() if answered else np.empty(0, np.int64)
     table = comparison_table(true, answers, labels, majority=majority, **options)
     _log_parent(table, listed, models, labels, evaluation.confidence)
     by_inputs = {one.inputs: [v.name for v in variants if v.inputs == one.inputs] for one in variants}
@@ -124,6 +98,32 @@ def compare(
     log_page(page, COMPARISON_PAGE)
     found = {"parent_run_id": parent, "variants": listed, "table": table_records(table)}
     return found | {"verdict": list(shown.verdict)}, page
+
+
+def _variant(
+    name: str,
+    results: list[tuple[dict[str, Any], pd.DataFrame]],
+    about: tuple[ModelConfiguration, Evaluation, dict[str, str]],
+    majority: int,
+    options: dict[str, Any],
+) -> tuple[Child, Any, ShownModel | None]:
+    """A variant's run, its probabilities [seeds, n, classes] or why it failed, and what is shown of it.
+
+    `results`: outcome and predictions of each seed; `about`: its configurations and its tags.
+    """
+    if failures := [f"seed {one['seed']}: {one['error']}" for one, _ in results if one["error"]]:
+        failed = "; ".join(failures)
+        return Child(name, *about, {}, failed=failed), failed, None
+    labels, true = about[0].task.labels, results[0][1]["true_index"].to_numpy()
+    answers = np.stack([table[list(probability_columns(labels))].to_numpy() for _, table in results])
+    histories, ended, epochs = (
+        [one[key] for one, _ in results] for key in ("history", "ended", "best_epoch")
+    )
+    summary = summarise_variant(true, answers, histories, ended, labels, majority=majority, **options)
+    trained = (summary.metrics, summary.curves, summary.ended, summary.confusion)
+    kept = epochs[0] if len(epochs) == 1 else None
+    shown = ShownModel(name, summary.curves, epochs, summary.confusion)
+    return finished_child(name, *about, *trained, kept), answers, shown
 
 
 def _log_parent(

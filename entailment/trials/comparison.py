@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from entailment.errors import DataError
 from entailment.evaluation.words_baseline import WORDS_ALONE
 from entailment.metric_names import BASELINE, BEST_VARIANT, VARIANTS
-from entailment.statistics.confusion import confusion_counts, scores
+from entailment.statistics.confusion import confusion_counts, macro_f1, scores
 from entailment.statistics.intervals import macro_f1_interval, paired_differences
 from entailment.task import in_snake_case
 
@@ -184,7 +184,7 @@ def leads_within(
 
 def _macro_f1(true: NDArray[Any], runs: NDArray[np.int64], classes: int) -> float:
     """Its mean over the seeds; `runs`: answers, int [seeds, n]."""
-    return float(np.mean([scores(confusion_counts(true, run, classes))["macro_f1"] for run in runs]))
+    return float(np.mean([macro_f1(true, run, classes) for run in runs]))
 
 
 def _compared(

@@ -89,11 +89,10 @@ def _means(
     always = np.full_like(labels, majority)[None]
     low, high = macro_f1_interval(labels, predicted, classes, **resampling)
     _, behind, ahead = paired_differences(labels, predicted, always, classes, **resampling)["macro_f1"]
-    ends = {MACRO_F1: (low, high), MAJORITY_DIFFERENCE: (float(behind), float(ahead))}
+    metrics |= {f"{MACRO_F1}_low": low, f"{MACRO_F1}_high": high}
     return metrics | {
-        f"{name}_{end}": value
-        for name, both in ends.items()
-        for end, value in zip(("low", "high"), both, strict=True)
+        f"{MAJORITY_DIFFERENCE}_low": float(behind),
+        f"{MAJORITY_DIFFERENCE}_high": float(ahead),
     }
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from entailment.statistics.metrics import macro_f1
+from entailment.statistics.confusion import macro_f1
 from entailment.task import LABELS, probability_columns
 
 PROBABILITY = probability_columns(LABELS)

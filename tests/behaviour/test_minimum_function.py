@@ -2,7 +2,7 @@
 
 import pytest
 
-from entailment.statistics.metrics import macro_f1
+from entailment.statistics.confusion import macro_f1
 from entailment.task import LABELS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]

@@ -10,7 +10,7 @@ from entailment.configuration.task import Task
 from entailment.data.pairs import read_pairs
 from entailment.data.sample import write_sample
 from entailment.data.split import shared_between_splits, split_pairs
-from entailment.statistics.metrics import macro_f1
+from entailment.statistics.confusion import macro_f1
 from entailment.task import ID, IMAGE_URL, LABEL, LABEL_INDEX_COLUMN, TEXT
 from entailment.workspace import PROJECT
 

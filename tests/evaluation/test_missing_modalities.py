@@ -24,7 +24,7 @@ from entailment.model.training import predict, train_head
 from entailment.records.reading import Row
 from entailment.reporting.evaluation_page import missing_markdown
 from entailment.reporting.markdown import table_records
-from entailment.statistics.metrics import macro_f1
+from entailment.statistics.confusion import macro_f1
 
 OPTIONS = {"majority": 2, "bootstrap_samples": 200, "confidence": 0.95, "seed": 42}
 STRIPPED = {

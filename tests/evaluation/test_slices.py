@@ -14,7 +14,7 @@ from entailment.evaluation.slices import (
 from entailment.records.index import RecordsIndex
 from entailment.reporting.evaluation_page import slices_markdown
 from entailment.reporting.markdown import table_records
-from entailment.statistics.metrics import macro_f1
+from entailment.statistics.confusion import macro_f1
 from entailment.task import LABELS as NAMES
 
 OPTIONS = {"majority": 2, "bootstrap_samples": 200, "confidence": 0.95, "seed": 42}
